@@ -1,0 +1,1 @@
+//! Floor 2: deciding. Request and facts go in, a plan comes out; no IO, no clock, no randomness, no environment.

@@ -1,0 +1,111 @@
+//! Frames on a byte stream: a little-endian `u32` length, then one encoded message.
+
+use std::marker::PhantomData;
+
+use prost::Message;
+
+/// The longest frame either side accepts, in bytes. A plan with a thousand variables is about 100 KiB.
+pub const MAX_FRAME_BYTES: usize = 16 << 20;
+
+/// Why received bytes are not a message.
+#[derive(Debug, thiserror::Error)]
+pub enum FrameError {
+    /// The announced length is over [`MAX_FRAME_BYTES`].
+    #[error("frame of {0} bytes is over the limit of {MAX_FRAME_BYTES}")]
+    TooLong(usize),
+    /// The bytes are not the message expected here.
+    #[error("malformed frame")]
+    Malformed(#[from] prost::DecodeError),
+}
+
+/// A message that can be framed.
+pub trait Frame: Message + Default {}
+impl<M: Message + Default> Frame for M {}
+
+/// The frame of `message`.
+#[must_use]
+pub fn encode<M: Frame>(message: &M) -> Vec<u8> {
+    let length = message.encoded_len();
+    let mut bytes = Vec::with_capacity(4 + length);
+    bytes.extend_from_slice(&(length as u32).to_le_bytes());
+    message.encode_raw(&mut bytes);
+    bytes
+}
+
+/// Cuts a stream of bytes into messages.
+#[derive(Debug)]
+pub struct FrameReader<M> {
+    buffer: Vec<u8>,
+    start: usize,
+    message: PhantomData<M>,
+}
+
+impl<M> Default for FrameReader<M> {
+    fn default() -> Self {
+        Self { buffer: Vec::new(), start: 0, message: PhantomData }
+    }
+}
+
+impl<M: Frame> FrameReader<M> {
+    /// Takes bytes as they came in.
+    pub fn push(&mut self, bytes: &[u8]) {
+        if self.start == self.buffer.len() {
+            self.buffer.clear();
+            self.start = 0;
+        } else if self.start > 1 << 16 {
+            self.buffer.drain(..self.start);
+            self.start = 0;
+        }
+        self.buffer.extend_from_slice(bytes);
+    }
+
+    /// The next whole message, if there is one.
+    ///
+    /// # Errors
+    /// When the peer sends what is no frame of ours; the connection should be closed.
+    pub fn next(&mut self) -> Result<Option<M>, FrameError> {
+        let pending = &self.buffer[self.start..];
+        let Some((head, rest)) = pending.split_first_chunk::<4>() else { return Ok(None) };
+        let length = u32::from_le_bytes(*head) as usize;
+        if length > MAX_FRAME_BYTES {
+            return Err(FrameError::TooLong(length));
+        }
+        let Some(body) = rest.get(..length) else { return Ok(None) };
+        let message = M::decode(body)?;
+        self.start += 4 + length;
+        Ok(Some(message))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Hello, VERSION};
+
+    #[test]
+    fn any_split_gives_the_same_messages() {
+        let hello = Hello { version: VERSION, build: "x".repeat(300) };
+        let stream = [encode(&hello), encode(&Hello::default()), encode(&hello)].concat();
+        for step in [1, 2, 3, 5, 100, 1000] {
+            let mut reader = FrameReader::<Hello>::default();
+            let mut seen = Vec::new();
+            for chunk in stream.chunks(step) {
+                reader.push(chunk);
+                while let Some(message) = reader.next().expect("well formed") {
+                    seen.push(message);
+                }
+            }
+            assert_eq!(seen, [hello.clone(), Hello::default(), hello.clone()], "step {step}");
+        }
+    }
+
+    #[test]
+    fn refuses_giants_and_garbage() {
+        let mut reader = FrameReader::<Hello>::default();
+        reader.push(&u32::MAX.to_le_bytes());
+        assert!(matches!(reader.next(), Err(FrameError::TooLong(_))));
+        let mut reader = FrameReader::<Hello>::default();
+        reader.push(&[2, 0, 0, 0, 0xff, 0xff]);
+        assert!(matches!(reader.next(), Err(FrameError::Malformed(_))));
+    }
+}

@@ -1,0 +1,2 @@
+//! Floor 3: the kernel's calls, typed. The only crate with unsafe code: one operation per block, each with a SAFETY note.
+//! Knows nothing of containers; callers decide, this does.
