@@ -1,1 +1,48 @@
-fn main() {}
+//! The project's own commands: `cargo xtask demo | test | tidy | guest-test | bench …`.
+//!
+//! Knows cargo, Debian's packages and the two programs. Nothing in the product depends on it.
+#![allow(clippy::disallowed_methods, reason = "a development tool runs programs and reads files")]
+
+mod bench;
+mod command;
+mod demo;
+mod guest;
+mod packages;
+mod programs;
+mod suite;
+mod tidy;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+usage: cargo xtask <command>
+
+  demo [--keep]     build Berth, run the embedded image under a private daemon, show what it gained
+  test              everything that must pass: format, lints, tidy, and all four rings of tests
+  test <part> …     only these parts: format lints tidy unit machine guest conformance
+  tidy              the floors, bans and documents alone
+  guest-test        the machine tests inside a guest with cgroup v2 (QEMU, no KVM needed)
+  bench start       time to start, beside docker, podman, runc, crun and a bare limit program
+  bench memory      memory per idle container";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = args.iter().map(String::as_str).collect();
+    let done = match words.as_slice() {
+        ["demo"] => demo::run(false),
+        ["demo", "--keep"] => demo::run(true),
+        ["test", parts @ ..] => suite::run(parts),
+        ["tidy"] => tidy::run(),
+        ["guest-test"] => guest::run().map(drop),
+        ["bench", "start", ..] => bench::start(&args[2..]),
+        ["bench", "memory", ..] => bench::memory(&args[2..]),
+        _ => Err(USAGE.to_owned()),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("{message}");
+            ExitCode::FAILURE
+        }
+    }
+}

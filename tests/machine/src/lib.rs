@@ -1,1 +1,1 @@
-//! To be written.
+//! Ring 3 lives in `tests/`: the real programs on a real kernel.

@@ -1,0 +1,42 @@
+//! The two programs, built the way they are shipped.
+
+use std::path::PathBuf;
+
+use crate::command;
+
+/// Where the built programs lie.
+pub(crate) struct Programs {
+    /// The command line and the daemon.
+    pub(crate) berth: PathBuf,
+    /// The runtime and supervisor.
+    pub(crate) runtime: PathBuf,
+}
+
+/// The triple everything is built for (`.cargo/config.toml`).
+const TARGET: &str = "x86_64-unknown-linux-gnu";
+
+/// Builds both programs with the release profile.
+pub(crate) fn build() -> Result<Programs, String> {
+    command::run(command::cargo().args([
+        "build",
+        "--release",
+        "--quiet",
+        "-p",
+        "berth",
+        "-p",
+        "berth-runtime",
+    ]))?;
+    let directory = target_directory().join(TARGET).join("release");
+    let programs = Programs { berth: directory.join("berth"), runtime: directory.join("berth-runtime") };
+    for program in [&programs.berth, &programs.runtime] {
+        if !program.exists() {
+            return Err(format!("the build left no {}", program.display()));
+        }
+    }
+    Ok(programs)
+}
+
+/// The directory that cargo builds into.
+pub(crate) fn target_directory() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| command::root().join("target"), PathBuf::from)
+}
