@@ -1,5 +1,8 @@
 //! The plan: every act of a container's start as plain data, in order. It prints as text and crosses the
 //! protocol unchanged; the same plan is replayed on the host and in a guest.
+//!
+//! Targets of mounts, nodes and links are paths inside the container's root and are always walked from its
+//! handle; sources are paths of the host. Mount attribute words are those of `mount_setattr(2)`.
 
 use prost::{Message, Oneof};
 
@@ -12,23 +15,111 @@ pub struct Plan {
     /// Acts on the host before the clone, each with its undo.
     #[prost(message, repeated, tag = "2")]
     pub prepare: Vec<Step>,
+    /// Acts of the child, in its own namespaces, before the program is executed.
+    #[prost(message, repeated, tag = "3")]
+    pub setup: Vec<Step>,
+    /// The program.
+    #[prost(message, optional, tag = "4")]
+    pub process: Option<Process>,
+    /// Namespaces that are not the host's.
+    #[prost(message, repeated, tag = "5")]
+    pub namespaces: Vec<Namespace>,
+    /// Where its processes are counted and limited.
+    #[prost(message, optional, tag = "6")]
+    pub cgroup: Option<Cgroup>,
+    /// Id maps of a new user namespace.
+    #[prost(message, optional, tag = "7")]
+    pub users: Option<Users>,
 }
 
 /// One act.
 #[derive(Clone, PartialEq, Message)]
 pub struct Step {
     /// Which.
-    #[prost(oneof = "Act", tags = "1")]
+    #[prost(
+        oneof = "Act",
+        tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23"
+    )]
     pub act: Option<Act>,
 }
 
 /// The acts there are.
 #[derive(Clone, PartialEq, Oneof)]
 pub enum Act {
-    /// Write a cgroup file.
+    /// Write a cgroup file. Undo: none of its own, the cgroup goes.
     #[prost(message, tag = "1")]
     Write(Write),
+    /// Make a cgroup. Undo: kill what is in it, remove it.
+    #[prost(message, tag = "2")]
+    MakeCgroup(MakeCgroup),
+    /// Attach a device filter to a cgroup (v2). Undo: dies with the cgroup.
+    #[prost(message, tag = "3")]
+    DeviceProgram(DeviceProgram),
+    /// The child writes itself into a cgroup (v1): the path of its `tasks` file.
+    #[prost(string, tag = "4")]
+    EnterCgroup(String),
+    /// Make a cgroup namespace whose root is the cgroup just entered (v1).
+    #[prost(message, tag = "5")]
+    UnshareCgroup(Nothing),
+    /// Make a time namespace with these clock offsets.
+    #[prost(message, tag = "6")]
+    UnshareTime(TimeOffsets),
+    /// Change the propagation of every mount in the child's namespace: a propagation word of `mount_setattr`.
+    #[prost(uint64, tag = "7")]
+    Propagate(u64),
+    /// Mount what will be the root.
+    #[prost(message, tag = "8")]
+    Root(Root),
+    /// Mount a new instance of a file system.
+    #[prost(message, tag = "9")]
+    Filesystem(Filesystem),
+    /// Mount a file or directory of the host.
+    #[prost(message, tag = "10")]
+    Bind(Bind),
+    /// Make a device node or FIFO.
+    #[prost(message, tag = "11")]
+    Node(Node),
+    /// Make a symbolic link, unless something is there.
+    #[prost(message, tag = "12")]
+    Link(Link),
+    /// Make a directory and its parents.
+    #[prost(message, tag = "13")]
+    MakeDir(MakeDir),
+    /// Open the terminal in the container's devpts and bind it on this path.
+    #[prost(string, tag = "14")]
+    Console(String),
+    /// Hide paths behind one empty read-only directory or file; missing ones are skipped.
+    #[prost(message, tag = "15")]
+    Mask(Paths),
+    /// Make paths read-only, each with the mounts below it; missing ones are skipped.
+    #[prost(message, tag = "16")]
+    ReadOnly(Paths),
+    /// Write a sysctl, as the child's namespaces see it.
+    #[prost(message, tag = "17")]
+    Sysctl(Sysctl),
+    /// Set the host name.
+    #[prost(string, tag = "18")]
+    Hostname(String),
+    /// Set the NIS domain name.
+    #[prost(string, tag = "19")]
+    Domainname(String),
+    /// Bring the loopback interface up.
+    #[prost(message, tag = "20")]
+    Loopback(Nothing),
+    /// Set attributes of a mount that is there.
+    #[prost(message, tag = "21")]
+    Attributes(Attributes),
+    /// Make the new root the root, and detach the host's.
+    #[prost(message, tag = "22")]
+    Pivot(Nothing),
+    /// Set the propagation of the new root after the pivot: a propagation word of `mount_setattr`.
+    #[prost(uint64, tag = "23")]
+    RootPropagation(u64),
 }
+
+/// No arguments.
+#[derive(Clone, Copy, PartialEq, Message)]
+pub struct Nothing {}
 
 /// A value for a cgroup (or other kernel) file.
 #[derive(Clone, PartialEq, Message)]
@@ -44,10 +135,425 @@ pub struct Write {
     pub field: String,
 }
 
+/// A cgroup directory to make.
+#[derive(Clone, PartialEq, Message)]
+pub struct MakeCgroup {
+    /// Absolute path. Missing parents are made and stay.
+    #[prost(string, tag = "1")]
+    pub path: String,
+    /// Controllers to enable for it in its parents (v2), as `+cpu +memory`.
+    #[prost(string, tag = "2")]
+    pub enable: String,
+    /// A cpuset of v1: parents hand their processors and memory nodes down.
+    #[prost(bool, tag = "3")]
+    pub seed: bool,
+    /// Where parents begin: the mount point, which is never made.
+    #[prost(string, tag = "4")]
+    pub mount: String,
+}
+
+/// A BPF program of type `cgroup_device`.
+#[derive(Clone, PartialEq, Message)]
+pub struct DeviceProgram {
+    /// Absolute path of the cgroup.
+    #[prost(string, tag = "1")]
+    pub cgroup: String,
+    /// Instructions, eight bytes each.
+    #[prost(bytes = "vec", tag = "2")]
+    pub program: Vec<u8>,
+    /// The request field, as in [`Write`].
+    #[prost(string, tag = "3")]
+    pub field: String,
+}
+
+/// Offsets of a time namespace.
+#[derive(Clone, PartialEq, Message)]
+pub struct TimeOffsets {
+    /// Lines of `/proc/self/timens_offsets`: clock, seconds, nanoseconds.
+    #[prost(string, tag = "1")]
+    pub lines: String,
+}
+
+/// The root file system.
+#[derive(Clone, PartialEq, Message)]
+pub struct Root {
+    /// A directory of the host, bound with everything below it. Empty for an overlay.
+    #[prost(string, tag = "1")]
+    pub directory: String,
+    /// Read-only layers, topmost first.
+    #[prost(string, repeated, tag = "2")]
+    pub lower: Vec<String>,
+    /// The writable layer.
+    #[prost(string, tag = "3")]
+    pub upper: String,
+    /// Overlayfs' scratch directory.
+    #[prost(string, tag = "4")]
+    pub work: String,
+    /// More overlay options, as `key` or `key=value`.
+    #[prost(string, repeated, tag = "5")]
+    pub options: Vec<String>,
+    /// Map owners through the container's user namespace.
+    #[prost(bool, tag = "6")]
+    pub mapped: bool,
+}
+
+/// A new file system instance.
+#[derive(Clone, PartialEq, Message)]
+pub struct Filesystem {
+    /// Type, as in `/proc/filesystems`.
+    #[prost(string, tag = "1")]
+    pub kind: String,
+    /// Source, as mount tables show it.
+    #[prost(string, tag = "2")]
+    pub source: String,
+    /// Where, inside the root.
+    #[prost(string, tag = "3")]
+    pub target: String,
+    /// Options of the file system, as `key` or `key=value`.
+    #[prost(string, repeated, tag = "4")]
+    pub options: Vec<String>,
+    /// Mount attributes to set.
+    #[prost(uint64, tag = "5")]
+    pub attributes: u64,
+    /// Only an ordinary directory will do as mount point, no link (proc and sysfs: CVE-2019-19921).
+    #[prost(bool, tag = "6")]
+    pub strict: bool,
+    /// Made by the parent before the clone, while it still has the rights (sysfs of a network namespace that
+    /// the container's user namespace does not own).
+    #[prost(bool, tag = "7")]
+    pub early: bool,
+    /// Copy what the image has at the target into the new file system (OCI `tmpcopyup`).
+    #[prost(bool, tag = "8")]
+    pub copy_up: bool,
+    /// Propagation word of `mount_setattr`; 0 leaves it.
+    #[prost(uint64, tag = "9")]
+    pub propagation: u64,
+}
+
+/// A piece of the host's tree.
+#[derive(Clone, PartialEq, Message)]
+pub struct Bind {
+    /// Path on the host.
+    #[prost(string, tag = "1")]
+    pub source: String,
+    /// Where, inside the root. Made if missing, as what the source is.
+    #[prost(string, tag = "2")]
+    pub target: String,
+    /// With the mounts below the source.
+    #[prost(bool, tag = "3")]
+    pub recursive: bool,
+    /// Mount attributes to set.
+    #[prost(uint64, tag = "4")]
+    pub set: u64,
+    /// Mount attributes to clear.
+    #[prost(uint64, tag = "5")]
+    pub clear: u64,
+    /// Mount attributes to set on the mounts below as well.
+    #[prost(uint64, tag = "6")]
+    pub set_all: u64,
+    /// Mount attributes to clear on the mounts below as well.
+    #[prost(uint64, tag = "7")]
+    pub clear_all: u64,
+    /// Propagation word of `mount_setattr`; 0 leaves it.
+    #[prost(uint64, tag = "8")]
+    pub propagation: u64,
+    /// The propagation goes for the mounts below as well.
+    #[prost(bool, tag = "9")]
+    pub propagate_all: bool,
+    /// Map owners through the container's user namespace.
+    #[prost(bool, tag = "10")]
+    pub mapped: bool,
+    /// Do not follow a link in the last part of the source.
+    #[prost(bool, tag = "11")]
+    pub no_follow: bool,
+}
+
+/// A device node or FIFO.
+#[derive(Clone, PartialEq, Message)]
+pub struct Node {
+    /// Where, inside the root.
+    #[prost(string, tag = "1")]
+    pub path: String,
+    /// File type and permission bits, as in `st_mode`.
+    #[prost(uint32, tag = "2")]
+    pub mode: u32,
+    /// Major number.
+    #[prost(uint32, tag = "3")]
+    pub major: u32,
+    /// Minor number.
+    #[prost(uint32, tag = "4")]
+    pub minor: u32,
+    /// Owner.
+    #[prost(uint32, tag = "5")]
+    pub uid: u32,
+    /// Group.
+    #[prost(uint32, tag = "6")]
+    pub gid: u32,
+}
+
+/// A symbolic link.
+#[derive(Clone, PartialEq, Message)]
+pub struct Link {
+    /// Where, inside the root.
+    #[prost(string, tag = "1")]
+    pub path: String,
+    /// What it says.
+    #[prost(string, tag = "2")]
+    pub text: String,
+}
+
+/// A directory.
+#[derive(Clone, PartialEq, Message)]
+pub struct MakeDir {
+    /// Where, inside the root.
+    #[prost(string, tag = "1")]
+    pub path: String,
+    /// Permission bits.
+    #[prost(uint32, tag = "2")]
+    pub mode: u32,
+}
+
+/// Paths inside the root.
+#[derive(Clone, PartialEq, Message)]
+pub struct Paths {
+    /// In order.
+    #[prost(string, repeated, tag = "1")]
+    pub paths: Vec<String>,
+}
+
+/// A kernel parameter.
+#[derive(Clone, PartialEq, Message)]
+pub struct Sysctl {
+    /// Path below `/proc/sys`.
+    #[prost(string, tag = "1")]
+    pub path: String,
+    /// What to write.
+    #[prost(string, tag = "2")]
+    pub value: String,
+    /// The request field, as in [`Write`].
+    #[prost(string, tag = "3")]
+    pub field: String,
+}
+
+/// Attributes of a mount.
+#[derive(Clone, PartialEq, Message)]
+pub struct Attributes {
+    /// Mount point inside the root; empty for the root itself.
+    #[prost(string, tag = "1")]
+    pub target: String,
+    /// Attributes to set.
+    #[prost(uint64, tag = "2")]
+    pub set: u64,
+}
+
+/// Kinds of namespaces.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, prost::Enumeration)]
+#[repr(i32)]
+pub enum NamespaceKind {
+    /// `mnt_namespaces(7)` and so on for the others.
+    Mount = 0,
+    /// Process ids.
+    Pid = 1,
+    /// Network.
+    Net = 2,
+    /// Host name.
+    Uts = 3,
+    /// System V IPC and POSIX message queues.
+    Ipc = 4,
+    /// Users and capabilities.
+    User = 5,
+    /// Cgroup root.
+    Cgroup = 6,
+    /// Monotonic and boot-time clocks.
+    Time = 7,
+}
+
+impl NamespaceKind {
+    /// The name of its link in `/proc/<pid>/ns`.
+    #[must_use]
+    pub const fn link(self) -> &'static str {
+        match self {
+            Self::Mount => "mnt",
+            Self::Pid => "pid",
+            Self::Net => "net",
+            Self::Uts => "uts",
+            Self::Ipc => "ipc",
+            Self::User => "user",
+            Self::Cgroup => "cgroup",
+            Self::Time => "time",
+        }
+    }
+}
+
+/// A namespace the container is in.
+#[derive(Clone, PartialEq, Message)]
+pub struct Namespace {
+    /// One of [`NamespaceKind`].
+    #[prost(enumeration = "NamespaceKind", tag = "1")]
+    pub kind: i32,
+    /// Empty for a new one, made by the clone; `fd:<name>` for one sent along; else a path such as `/proc/1/ns/net`.
+    #[prost(string, tag = "2")]
+    pub path: String,
+    /// New, but made by a step of the child instead of the clone (see the steps' reasons).
+    #[prost(bool, tag = "3")]
+    pub late: bool,
+}
+
+/// Id maps of a user namespace.
+#[derive(Clone, PartialEq, Message)]
+pub struct Users {
+    /// User ids.
+    #[prost(message, repeated, tag = "1")]
+    pub uid: Vec<IdMap>,
+    /// Group ids.
+    #[prost(message, repeated, tag = "2")]
+    pub gid: Vec<IdMap>,
+}
+
+/// One line of an id map.
+#[derive(Clone, Copy, PartialEq, Message)]
+pub struct IdMap {
+    /// First id inside.
+    #[prost(uint32, tag = "1")]
+    pub inside: u32,
+    /// First id outside.
+    #[prost(uint32, tag = "2")]
+    pub outside: u32,
+    /// How many.
+    #[prost(uint32, tag = "3")]
+    pub count: u32,
+}
+
+/// A container's cgroups.
+#[derive(Clone, PartialEq, Message)]
+pub struct Cgroup {
+    /// The directory in each hierarchy, with its mount point and controllers.
+    #[prost(message, repeated, tag = "1")]
+    pub hierarchies: Vec<Hierarchy>,
+    /// The one of v2, which the clone enters; empty when v2 is not mounted.
+    #[prost(string, tag = "2")]
+    pub unified: String,
+}
+
+/// A container's directory in one v1 hierarchy.
+#[derive(Clone, PartialEq, Message)]
+pub struct Hierarchy {
+    /// Controllers, as `cpu,cpuacct`, or `name=systemd`.
+    #[prost(string, tag = "1")]
+    pub controllers: String,
+    /// Absolute path.
+    #[prost(string, tag = "2")]
+    pub path: String,
+}
+
+/// A program to execute.
+#[derive(Clone, PartialEq, Message)]
+pub struct Process {
+    /// The program and its arguments; never empty.
+    #[prost(string, repeated, tag = "1")]
+    pub args: Vec<String>,
+    /// `NAME=value`.
+    #[prost(string, repeated, tag = "2")]
+    pub env: Vec<String>,
+    /// Working directory inside the root.
+    #[prost(string, tag = "3")]
+    pub cwd: String,
+    /// User id.
+    #[prost(uint32, tag = "4")]
+    pub uid: u32,
+    /// Group id.
+    #[prost(uint32, tag = "5")]
+    pub gid: u32,
+    /// Supplementary groups.
+    #[prost(uint32, repeated, tag = "6")]
+    pub groups: Vec<u32>,
+    /// File mode creation mask.
+    #[prost(uint32, optional, tag = "7")]
+    pub umask: Option<u32>,
+    /// Absent leaves the sets as they are.
+    #[prost(message, optional, tag = "8")]
+    pub capabilities: Option<Capabilities>,
+    /// `PR_SET_NO_NEW_PRIVS`.
+    #[prost(bool, tag = "9")]
+    pub no_new_privs: bool,
+    /// System call filter.
+    #[prost(message, optional, tag = "10")]
+    pub seccomp: Option<Seccomp>,
+    /// Resource limits.
+    #[prost(message, repeated, tag = "11")]
+    pub rlimits: Vec<Rlimit>,
+    /// `/proc/self/oom_score_adj`.
+    #[prost(int32, optional, tag = "12")]
+    pub oom_score_adj: Option<i32>,
+    /// Stdio is a terminal.
+    #[prost(bool, tag = "13")]
+    pub terminal: bool,
+}
+
+/// Capability sets, bit n for capability n.
+#[derive(Clone, Copy, PartialEq, Message)]
+pub struct Capabilities {
+    /// What may ever be gained.
+    #[prost(uint64, tag = "1")]
+    pub bounding: u64,
+    /// In force.
+    #[prost(uint64, tag = "2")]
+    pub effective: u64,
+    /// Empty unless ambient ones were asked for (CVE-2022-29162).
+    #[prost(uint64, tag = "3")]
+    pub inheritable: u64,
+    /// May be put in force.
+    #[prost(uint64, tag = "4")]
+    pub permitted: u64,
+    /// Kept over an exec without file capabilities.
+    #[prost(uint64, tag = "5")]
+    pub ambient: u64,
+}
+
+/// A compiled system call filter.
+#[derive(Clone, PartialEq, Message)]
+pub struct Seccomp {
+    /// An array of `struct sock_filter`.
+    #[prost(bytes = "vec", tag = "1")]
+    pub filter: Vec<u8>,
+    /// `SECCOMP_FILTER_FLAG_*`.
+    #[prost(uint32, tag = "2")]
+    pub flags: u32,
+}
+
+/// A resource limit.
+#[derive(Clone, PartialEq, Message)]
+pub struct Rlimit {
+    /// The kernel's number (`RLIMIT_*`).
+    #[prost(uint32, tag = "1")]
+    pub resource: u32,
+    /// Soft limit.
+    #[prost(uint64, tag = "2")]
+    pub soft: u64,
+    /// Hard limit.
+    #[prost(uint64, tag = "3")]
+    pub hard: u64,
+    /// The request field, as in [`Write`].
+    #[prost(string, tag = "4")]
+    pub field: String,
+}
+
 /// One more process in a running container.
 #[derive(Clone, PartialEq, Message)]
 pub struct ExecPlan {
     /// The container's id.
     #[prost(string, tag = "1")]
     pub container: String,
+    /// The program.
+    #[prost(message, optional, tag = "2")]
+    pub process: Option<Process>,
+    /// The container's namespaces, which the process joins all at once through the container's pidfd.
+    #[prost(enumeration = "NamespaceKind", repeated, tag = "3")]
+    pub namespaces: Vec<i32>,
+    /// The container's cgroups, which the process enters.
+    #[prost(message, optional, tag = "4")]
+    pub cgroup: Option<Cgroup>,
+    /// The container has a user namespace of its own.
+    #[prost(bool, tag = "5")]
+    pub users: bool,
 }
