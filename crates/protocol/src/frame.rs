@@ -63,7 +63,7 @@ impl<M: Frame> FrameReader<M> {
     ///
     /// # Errors
     /// When the peer sends what is no frame of ours; the connection should be closed.
-    pub fn next(&mut self) -> Result<Option<M>, FrameError> {
+    pub fn take(&mut self) -> Result<Option<M>, FrameError> {
         let pending = &self.buffer[self.start..];
         let Some((head, rest)) = pending.split_first_chunk::<4>() else { return Ok(None) };
         let length = u32::from_le_bytes(*head) as usize;
@@ -84,14 +84,14 @@ mod tests {
 
     #[test]
     fn any_split_gives_the_same_messages() {
-        let hello = Hello { version: VERSION, build: "x".repeat(300) };
+        let hello = Hello { version: VERSION, build: "x".repeat(300), instance: 7 };
         let stream = [encode(&hello), encode(&Hello::default()), encode(&hello)].concat();
         for step in [1, 2, 3, 5, 100, 1000] {
             let mut reader = FrameReader::<Hello>::default();
             let mut seen = Vec::new();
             for chunk in stream.chunks(step) {
                 reader.push(chunk);
-                while let Some(message) = reader.next().expect("well formed") {
+                while let Some(message) = reader.take().expect("well formed") {
                     seen.push(message);
                 }
             }
@@ -103,9 +103,9 @@ mod tests {
     fn refuses_giants_and_garbage() {
         let mut reader = FrameReader::<Hello>::default();
         reader.push(&u32::MAX.to_le_bytes());
-        assert!(matches!(reader.next(), Err(FrameError::TooLong(_))));
+        assert!(matches!(reader.take(), Err(FrameError::TooLong(_))));
         let mut reader = FrameReader::<Hello>::default();
         reader.push(&[2, 0, 0, 0, 0xff, 0xff]);
-        assert!(matches!(reader.next(), Err(FrameError::Malformed(_))));
+        assert!(matches!(reader.take(), Err(FrameError::Malformed(_))));
     }
 }

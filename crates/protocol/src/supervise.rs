@@ -2,7 +2,7 @@
 //!
 //! One connection carries [`Request`]s one way and [`Message`]s the other. Replies carry the request's
 //! `seq`; requests may be answered out of order (a start takes longer than a list). A connection that sent
-//! [`Attach`] turns into a stream of that container's stdio until it is closed. File descriptors that
+//! [`Attach`] is answered with [`Attached`] and turns into a stream of that container's stdio until it is closed. File descriptors that
 //! belong to a message are sent with its first byte (`SCM_RIGHTS`), in the order the message's `fds` names them.
 
 use prost::{Message as ProstMessage, Oneof};
@@ -18,6 +18,10 @@ pub struct Hello {
     /// The sender's build, for people.
     #[prost(string, tag = "2")]
     pub build: String,
+    /// The supervisor's own number: another one answers after it died and was replaced, the same one after an
+    /// upgrade in place. A daemon that sees a number for the first time must send [`Adopt`]. 0 from a daemon.
+    #[prost(uint64, tag = "3")]
+    pub instance: u64,
 }
 
 /// From the daemon.
@@ -261,17 +265,25 @@ pub struct Attach {
     /// This client wants output.
     #[prost(bool, tag = "3")]
     pub output: bool,
+    /// Begin the stream with the line that is not in the log yet because its end has not come: a reader of the
+    /// log up to [`Attached`]'s place has then every byte once.
+    #[prost(bool, tag = "4")]
+    pub with_open_line: bool,
 }
 
-/// Take over containers of a dead supervisor. The descriptors follow the frame in the order of `fds` over all records.
+/// Take over containers of a dead supervisor. The first message a daemon sends after `Hello`, also when it holds
+/// nothing. The descriptors come with the frame in the order of `fds` over all records; at most 240 per frame.
 #[derive(Clone, PartialEq, ProstMessage)]
 pub struct Adopt {
     /// What the daemon held, as it came with [`Duplicates`].
     #[prost(message, repeated, tag = "1")]
     pub held: Vec<Held>,
+    /// More of these follow; the takeover begins after the last.
+    #[prost(bool, tag = "2")]
+    pub more: bool,
 }
 
-/// Descriptors of one live process, named.
+/// Descriptors of one live process, named; or, with an empty target, of the supervisor itself.
 #[derive(Clone, PartialEq, ProstMessage)]
 pub struct Held {
     /// Whose.
@@ -292,7 +304,7 @@ pub struct Message {
     #[prost(uint64, tag = "1")]
     pub seq: u64,
     /// What is told.
-    #[prost(oneof = "Tell", tags = "2, 3, 4, 5, 6, 7, 8, 9, 10")]
+    #[prost(oneof = "Tell", tags = "2, 3, 4, 5, 6, 7, 8, 9, 10, 11")]
     pub tell: Option<Tell>,
 }
 
@@ -323,6 +335,26 @@ pub enum Tell {
     /// Answer to `Duplicate`, and sent unasked to subscribers after each start; descriptors come along, one message per process.
     #[prost(message, tag = "9")]
     Held(Held),
+    /// Close the duplicates named (no descriptors come along). With no names: all of that process.
+    #[prost(message, tag = "10")]
+    Release(Held),
+    /// Answer to `Attach`: everything printed from here on comes over this connection.
+    #[prost(message, tag = "11")]
+    Attached(Attached),
+}
+
+/// Where the log was when a client was attached.
+#[derive(Clone, Copy, PartialEq, ProstMessage)]
+pub struct Attached {
+    /// The process runs; otherwise the stream begins with its next start.
+    #[prost(bool, tag = "1")]
+    pub running: bool,
+    /// Inode of the current log file; 0 when there is no log.
+    #[prost(uint64, tag = "2")]
+    pub log_inode: u64,
+    /// Bytes in it.
+    #[prost(uint64, tag = "3")]
+    pub log_bytes: u64,
 }
 
 /// On an attached connection, from the daemon.
@@ -331,7 +363,8 @@ pub struct Input {
     /// Bytes for stdin.
     #[prost(bytes = "vec", tag = "1")]
     pub bytes: Vec<u8>,
-    /// No more will come: close stdin (for a terminal: nothing happens).
+    /// No more will come. Closes the stdin of an exec, and of a container with `stdin_once`; otherwise, and for
+    /// a terminal, stdin stays open for the next client.
     #[prost(bool, tag = "2")]
     pub end: bool,
 }
