@@ -1,2 +1,9 @@
 //! Floor 3: the kernel's calls, typed. The only crate with unsafe code: one operation per block, each with a SAFETY note.
 //! Knows nothing of containers; callers decide, this does.
+
+pub mod bpf;
+pub mod mount;
+pub mod netlink;
+pub mod pidfd;
+pub mod process;
+pub mod seccomp;

@@ -1,0 +1,227 @@
+//! Making processes: `clone3(2)`, `execve(2)`, and the clean signal state a program expects.
+
+use std::ffi::CString;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::ptr;
+
+use linux_raw_sys::general::{CLONE_INTO_CGROUP, CLONE_PIDFD, clone_args};
+use rustix::io::{Errno, Result};
+
+/// What [`clone`] makes.
+#[derive(Debug, Default)]
+pub struct Clone<'a> {
+    /// Namespaces to make: `CLONE_NEW*`.
+    pub namespaces: u64,
+    /// Be born in this v2 cgroup.
+    pub cgroup: Option<BorrowedFd<'a>>,
+}
+
+/// Which side of a clone the caller is on.
+#[derive(Debug)]
+pub enum Side {
+    /// The new process.
+    Child,
+    /// The caller, with the child's pid (in its own pid namespace) and pidfd.
+    Parent(i32, OwnedFd),
+}
+
+/// Clones this process: `clone3(2)` with a pidfd, `SIGCHLD` on exit, memory copied. Both sides return.
+///
+/// # Errors
+/// The kernel's, and `EDEADLK` when this process has more than one thread: the child of such a process could not
+/// even allocate.
+pub fn clone(what: &Clone<'_>) -> Result<Side> {
+    if threads()? != 1 {
+        return Err(Errno::DEADLK);
+    }
+    let mut pidfd: i32 = -1;
+    let mut args = clone_args {
+        flags: what.namespaces | u64::from(CLONE_PIDFD),
+        pidfd: ptr::from_mut(&mut pidfd) as u64,
+        child_tid: 0,
+        parent_tid: 0,
+        exit_signal: libc::SIGCHLD as u64,
+        stack: 0,
+        stack_size: 0,
+        tls: 0,
+        set_tid: 0,
+        set_tid_size: 0,
+        cgroup: 0,
+    };
+    if let Some(cgroup) = what.cgroup {
+        args.flags |= CLONE_INTO_CGROUP;
+        args.cgroup = cgroup.as_raw_fd() as u64;
+    }
+    // SAFETY: `args` is a whole clone_args with no stack, so the child runs on a copy of this one; there is one
+    // thread, so no lock can be held by somebody who is missing in the child.
+    let pid = unsafe { libc::syscall(libc::SYS_clone3, ptr::from_ref(&args), size_of::<clone_args>()) };
+    match pid {
+        -1 => Err(last_errno()),
+        0 => Ok(Side::Child),
+        pid => {
+            // SAFETY: on success CLONE_PIDFD stored a fresh descriptor that nobody else owns.
+            let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
+            Ok(Side::Parent(pid as i32, pidfd))
+        }
+    }
+}
+
+/// How many threads this process has.
+fn threads() -> Result<u64> {
+    let task = rustix::fs::stat("/proc/self/task")?;
+    Ok(task.st_nlink.saturating_sub(2))
+}
+
+/// A list of strings as `execve(2)` takes it. Made before the child must no longer fail.
+#[derive(Debug)]
+pub struct StringList {
+    strings: Vec<CString>,
+}
+
+impl StringList {
+    /// `None` when a string holds a NUL byte.
+    pub fn new<S: AsRef<str>>(strings: &[S]) -> Option<Self> {
+        let strings = strings.iter().map(|s| CString::new(s.as_ref()).ok()).collect::<Option<_>>()?;
+        Some(Self { strings })
+    }
+
+    fn pointers(&self) -> Vec<*const libc::c_char> {
+        self.strings.iter().map(|s| s.as_ptr()).chain([ptr::null()]).collect()
+    }
+}
+
+/// Replaces this program: `execve(2)`. Returns only on failure.
+pub fn exec(path: &CString, args: &StringList, env: &StringList) -> Errno {
+    let (args, env) = (args.pointers(), env.pointers());
+    // SAFETY: all three point to NUL-terminated strings, both arrays end with a null pointer, and all outlive the call.
+    unsafe { libc::execve(path.as_ptr(), args.as_ptr(), env.as_ptr()) };
+    last_errno()
+}
+
+/// Replaces this program by an open file: `execveat(2)` with `AT_EMPTY_PATH`. Returns only on failure.
+pub fn exec_file(file: BorrowedFd<'_>, args: &StringList, env: &StringList) -> Errno {
+    let (args, env) = (args.pointers(), env.pointers());
+    // SAFETY: as in `exec`; the empty path is a valid C string.
+    unsafe {
+        libc::syscall(
+            libc::SYS_execveat,
+            file.as_raw_fd(),
+            c"".as_ptr(),
+            args.as_ptr(),
+            env.as_ptr(),
+            libc::AT_EMPTY_PATH,
+        )
+    };
+    last_errno()
+}
+
+/// Ends this process at once: no destructors, no flushing of buffers that belong to the parent.
+pub fn exit_now(code: i32) -> ! {
+    // SAFETY: `_exit` has no preconditions.
+    unsafe { libc::_exit(code) }
+}
+
+/// Gives every signal its default action and blocks none, as an executed program expects to find them.
+///
+/// # Errors
+/// None is expected.
+pub fn reset_signals() -> Result<()> {
+    for signal in 1..=64 {
+        if signal == libc::SIGKILL || signal == libc::SIGSTOP {
+            continue;
+        }
+        // The kernel's own layout: handler, flags, restorer, mask.
+        let default = [0_u64; 4];
+        // SAFETY: `default` is a whole kernel sigaction (SIG_DFL, no flags, empty mask of 8 bytes).
+        unsafe {
+            libc::syscall(libc::SYS_rt_sigaction, signal, default.as_ptr(), ptr::null::<u64>(), 8_usize)
+        };
+    }
+    let none = 0_u64;
+    // SAFETY: `none` is a kernel signal set of the size passed.
+    let done = unsafe {
+        libc::syscall(
+            libc::SYS_rt_sigprocmask,
+            libc::SIG_SETMASK,
+            ptr::from_ref(&none),
+            ptr::null::<u64>(),
+            8_usize,
+        )
+    };
+    if done == 0 { Ok(()) } else { Err(last_errno()) }
+}
+
+/// Sets a resource limit by the kernel's number.
+///
+/// # Errors
+/// `EPERM` when the hard limit would be raised without `CAP_SYS_RESOURCE`.
+pub fn set_rlimit(resource: u32, soft: u64, hard: u64) -> Result<()> {
+    let limit = libc::rlimit64 { rlim_cur: soft, rlim_max: hard };
+    // SAFETY: `limit` is a whole rlimit64; the old value is not asked for.
+    let done = unsafe {
+        libc::syscall(
+            libc::SYS_prlimit64,
+            0,
+            resource,
+            ptr::from_ref(&limit),
+            ptr::null_mut::<libc::rlimit64>(),
+        )
+    };
+    if done == 0 { Ok(()) } else { Err(last_errno()) }
+}
+
+/// Marks every descriptor from `first` on close-on-exec: `close_range(2)`.
+///
+/// # Errors
+/// The kernel's.
+pub fn close_on_exec_from(first: u32) -> Result<()> {
+    const CLOSE_RANGE_CLOEXEC: u32 = 4;
+    // SAFETY: only sets a flag; no descriptor is closed now.
+    let done = unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, CLOSE_RANGE_CLOEXEC) };
+    if done == 0 { Ok(()) } else { Err(last_errno()) }
+}
+
+/// Sets the host name of this UTS namespace.
+///
+/// # Errors
+/// The kernel's.
+pub fn set_hostname(name: &str) -> Result<()> {
+    // SAFETY: pointer and length describe `name`.
+    let done = unsafe { libc::sethostname(name.as_ptr().cast(), name.len()) };
+    if done == 0 { Ok(()) } else { Err(last_errno()) }
+}
+
+/// Sets the NIS domain name of this UTS namespace.
+///
+/// # Errors
+/// The kernel's.
+pub fn set_domainname(name: &str) -> Result<()> {
+    // SAFETY: pointer and length describe `name`.
+    let done = unsafe { libc::setdomainname(name.as_ptr().cast(), name.len()) };
+    if done == 0 { Ok(()) } else { Err(last_errno()) }
+}
+
+/// Joins a namespace, or several of a process at once when `fd` is a pidfd: `setns(2)`.
+///
+/// # Errors
+/// The kernel's.
+pub fn join(fd: BorrowedFd<'_>, kinds: u32) -> Result<()> {
+    // SAFETY: the descriptor is open for the length of the call.
+    let done = unsafe { libc::setns(fd.as_raw_fd(), kinds as i32) };
+    if done == 0 { Ok(()) } else { Err(last_errno()) }
+}
+
+/// Moves this process into new namespaces: `unshare(2)` with `CLONE_NEW*` only.
+///
+/// # Errors
+/// The kernel's.
+pub fn unshare(kinds: u32) -> Result<()> {
+    const SHARED_TABLES: u32 = (libc::CLONE_FILES | libc::CLONE_FS | libc::CLONE_SYSVSEM) as u32;
+    // SAFETY: without CLONE_FILES the descriptor table stays what the program believes it is.
+    let done = unsafe { libc::unshare((kinds & !SHARED_TABLES) as i32) };
+    if done == 0 { Ok(()) } else { Err(last_errno()) }
+}
+
+pub(crate) fn last_errno() -> Errno {
+    Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::IO)
+}

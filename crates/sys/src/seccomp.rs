@@ -1,0 +1,40 @@
+//! Installing a system call filter: `seccomp(2)`.
+
+use std::ptr;
+
+use rustix::io::{Errno, Result};
+
+use crate::process::last_errno;
+
+const INSTRUCTION_BYTES: usize = 8;
+const SECCOMP_SET_MODE_FILTER: u32 = 1;
+const SECCOMP_GET_ACTION_AVAIL: u32 = 2;
+
+/// Installs `filter`, an array of `struct sock_filter`, for this process and what it executes.
+///
+/// # Errors
+/// `EINVAL` for bytes that are no program; `EACCES` without `CAP_SYS_ADMIN` and `no_new_privs`.
+pub fn install(filter: &[u8], flags: u32) -> Result<()> {
+    let length = filter.len() / INSTRUCTION_BYTES;
+    if filter.is_empty() || !filter.len().is_multiple_of(INSTRUCTION_BYTES) {
+        return Err(Errno::INVAL);
+    }
+    // The kernel copies from any address; sock_filter needs no alignment there.
+    let program = libc::sock_fprog {
+        len: u16::try_from(length).map_err(|_| Errno::INVAL)?,
+        filter: filter.as_ptr().cast_mut().cast(),
+    };
+    // SAFETY: `program` names `length` instructions that lie in `filter`; the kernel only reads them.
+    let done =
+        unsafe { libc::syscall(libc::SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, ptr::from_ref(&program)) };
+    if done == 0 { Ok(()) } else { Err(last_errno()) }
+}
+
+/// Does this kernel know the action (`SECCOMP_RET_*`)?
+#[must_use]
+pub fn action_available(action: u32) -> bool {
+    // SAFETY: the kernel reads one u32.
+    let done =
+        unsafe { libc::syscall(libc::SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, ptr::from_ref(&action)) };
+    done == 0
+}
