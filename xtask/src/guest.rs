@@ -72,12 +72,12 @@ fn test_program() -> Result<PathBuf, String> {
     let mut build = command::cargo();
     build.args(["test", "-p", "machine", "--no-run", "--message-format=json", "--quiet"]);
     let messages = command::output(&mut build)?;
-    let programs = messages.lines().filter_map(|line| {
+    let mut programs = messages.lines().filter_map(|line| {
         let message: serde_json::Value = serde_json::from_str(line).ok()?;
         let is_suite = message["target"]["name"] == "machine" && message["target"]["kind"][0] == "test";
         is_suite.then(|| message["executable"].as_str().map(PathBuf::from))?
     });
-    programs.last().ok_or_else(|| "cargo named no test program for the machine tests".to_owned())
+    programs.next_back().ok_or_else(|| "cargo named no test program for the machine tests".to_owned())
 }
 
 fn install(source: &Path, target: &Path) -> Result<(), String> {

@@ -1,2 +1,19 @@
-//! To be filled.
-fn main() {}
+//! Ring 4: other people's programs against the real daemon. What is asked of Berth here was first seen to work with
+//! Debian's own docker.io, podman and skopeo.
+#![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests look at the machine")]
+
+mod archives;
+mod docker_cli;
+mod docker_py;
+
+use testkit::{Need, tests};
+
+fn main() -> std::process::ExitCode {
+    const DOCKER: &[Need] = &[Need::Program("docker")];
+    const SKOPEO: &[Need] = &[Need::Program("skopeo")];
+    let mut all = tests![docker_cli needs DOCKER; runs_and_removes, lists_and_inspects, logs_exec_and_attach, lifecycle_commands, images_and_volumes, exit_codes, same_words_as_berth];
+    all.extend(tests![archives needs SKOPEO; by_skopeo, by_podman, by_dockerd]);
+    all.extend(tests![archives: debian_by_debootstrap]);
+    all.extend(tests![docker_py: python_client]);
+    testkit::main(all)
+}

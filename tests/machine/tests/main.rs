@@ -1,2 +1,41 @@
-//! To be filled.
-fn main() {}
+//! Ring 3: the real programs on a real kernel, judged by the kernel's own view. Runs on the host (hybrid cgroups) and
+//! in the guest (cgroup v2).
+#![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests look at the machine")]
+
+mod bad_input;
+mod exec;
+mod files;
+mod images;
+mod isolation;
+mod lifecycle;
+mod limits;
+mod logs;
+mod network;
+mod run;
+mod survival;
+mod undo;
+mod upgrade;
+
+use testkit::{Need, tests};
+
+fn main() -> std::process::ExitCode {
+    let mut all = tests![run: output_and_exit_codes, environment_and_directory, user, entrypoint_and_command, stdin_is_fed,
+        name_and_removal, detached, terminal, labels_and_hostname, init_reaps, embedded_hello];
+    all.extend(tests![isolation: every_namespace_is_its_own, default_capabilities, capabilities_added_and_dropped,
+        seccomp_is_on, masked_and_read_only_paths, no_descriptor_leaks, no_new_privileges, privileged, host_namespaces,
+        user_namespace, devices_are_denied, sysctls, ulimits]);
+    all.extend(tests![limits: memory_kills_and_says_so, pids_are_limited, cpu_quota_is_written, cpu_shares_and_sets_are_written, update_changes_a_live_limit, nonsense_is_refused]);
+    all.extend(tests![lifecycle: create_start_wait_remove, stop_asks_then_kills, kill_with_a_signal, restart_again, pause_and_unpause, rename_and_list, restart_policies,
+        events_in_order, inspect_shows_what_was_asked, top_and_stats, prefixes_and_ambiguity]);
+    all.extend(tests![exec: runs_beside_the_first_process, user_directory_environment, exit_codes_of_exec, detached_exec, exec_has_the_same_walls]);
+    all.extend(tests![files: bind_mounts, volumes_outlive_containers, image_volumes_are_filled, tmpfs_mounts, read_only_root, writes_stay_in_the_container, hostile_targets]);
+    all.extend(tests![images: import_tag_remove, hostile_archives_leave_nothing, names_in_use_are_kept]);
+    all.extend(tests![logs: streams_and_tail, follow_until_the_end, timestamps_and_since, rotation_is_bounded, partial_lines]);
+    all.extend(tests![network: address_gateway_and_names, containers_reach_each_other, published_tcp, published_udp, port_taken, none_and_host_and_shared, nothing_is_left]);
+    all.extend(tests![survival: daemon_killed_ten_times, supervisor_killed, terminal_survives_both, exits_while_nobody_watched, published_port_keeps_answering]);
+    all.extend(tests![upgrade: in_place_with_a_terminal, in_place_with_a_hundred]);
+    all.extend(tests![undo: every_step_of_a_start]);
+    all.extend(tests![bad_input: each_is_one_clear_sentence, nothing_is_half_made, disk_full]);
+    all.extend(tests![limits needs &[Need::CgroupV2]; v2_files_hold_the_limits]);
+    testkit::main(all)
+}

@@ -1,0 +1,260 @@
+//! A container from create to rm, and what is told of it.
+
+use testkit::{Daemon, wait_for};
+
+fn field(d: &Daemon, name: &str, template: &str) -> String {
+    d.berth(&["inspect", "-f", template, name]).ok()
+}
+
+pub(crate) fn create_start_wait_remove() {
+    let d = Daemon::start();
+    d.busybox();
+    let id = d.berth(&["create", "--name", "c", "busybox", "sh", "-c", "exit 3"]).ok();
+    assert_eq!(field(&d, "c", "{{.State.Status}} {{.State.Running}} {{.State.Pid}}"), "created false 0");
+    assert_eq!(d.berth(&["start", "c"]).ok(), "c");
+    assert_eq!(d.berth(&["wait", "c"]).ok(), "3");
+    assert_eq!(field(&d, "c", "{{.State.Status}} {{.State.ExitCode}} {{.Id}}"), format!("exited 3 {id}"));
+    assert_eq!(d.berth(&["start", "-a", "c"]).code, 3, "it can be started again");
+    d.berth(&["rm", "c"]).ok();
+    assert!(!d.data_root().join("containers").join(&id).exists());
+}
+
+pub(crate) fn stop_asks_then_kills() {
+    let d = Daemon::start();
+    d.busybox();
+    d.berth(&[
+        "run",
+        "-d",
+        "--name",
+        "polite",
+        "busybox",
+        "sh",
+        "-c",
+        "trap 'exit 5' TERM; echo up; while :; do sleep 0.05; done",
+    ])
+    .ok();
+    wait_for("the trap", || d.berth(&["logs", "polite"]).out.contains("up"));
+    d.berth(&["stop", "polite"]).ok();
+    assert_eq!(field(&d, "polite", "{{.State.ExitCode}}"), "5");
+    d.berth(&[
+        "run",
+        "-d",
+        "--name",
+        "deaf",
+        "busybox",
+        "sh",
+        "-c",
+        "trap '' TERM; echo up; while :; do sleep 0.05; done",
+    ])
+    .ok();
+    wait_for("the trap", || d.berth(&["logs", "deaf"]).out.contains("up"));
+    d.berth(&["stop", "-t", "1", "deaf"]).ok();
+    assert_eq!(field(&d, "deaf", "{{.State.ExitCode}}"), "137");
+    d.berth(&[
+        "run",
+        "-d",
+        "--name",
+        "usr",
+        "--stop-signal",
+        "USR1",
+        "busybox",
+        "sh",
+        "-c",
+        "trap 'exit 8' USR1; echo up; while :; do sleep 0.05; done",
+    ])
+    .ok();
+    wait_for("the trap", || d.berth(&["logs", "usr"]).out.contains("up"));
+    d.berth(&["stop", "usr"]).ok();
+    assert_eq!(field(&d, "usr", "{{.State.ExitCode}}"), "8");
+    assert_eq!(d.berth(&["stop", "usr"]).ok(), "usr", "stopping again is no error");
+}
+
+pub(crate) fn kill_with_a_signal() {
+    let d = Daemon::start();
+    d.busybox();
+    d.berth(&["run", "-d", "--name", "k", "busybox", "sleep", "1000"]).ok();
+    let bad = d.berth(&["kill", "-s", "NOPE", "k"]);
+    assert_eq!(bad.code, 1);
+    assert!(bad.err.contains("NOPE"), "{}", bad.err);
+    d.berth(&["kill", "k"]).ok();
+    assert_eq!(d.berth(&["wait", "k"]).ok(), "137");
+    let again = d.berth(&["kill", "k"]);
+    assert_eq!(again.code, 1);
+    assert!(again.err.contains("is not running"), "{}", again.err);
+}
+
+pub(crate) fn restart_again() {
+    let d = Daemon::start();
+    d.busybox();
+    d.berth(&["run", "-d", "--name", "r", "busybox", "sh", "-c", "echo once; sleep 1000"]).ok();
+    let first = field(&d, "r", "{{.State.Pid}}");
+    d.berth(&["restart", "-t", "0", "r"]).ok();
+    assert_ne!(field(&d, "r", "{{.State.Pid}}"), first);
+    wait_for("both lines", || d.berth(&["logs", "r"]).out == "once\nonce\n");
+}
+
+pub(crate) fn pause_and_unpause() {
+    let d = Daemon::start();
+    d.busybox();
+    d.berth(&["run", "-d", "--name", "p", "busybox", "sh", "-c", "while :; do date +%N; sleep 0.02; done"])
+        .ok();
+    d.berth(&["pause", "p"]).ok();
+    assert_eq!(field(&d, "p", "{{.State.Status}} {{.State.Paused}}"), "paused true");
+    let lines = d.berth(&["logs", "p"]).out.len();
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    assert_eq!(d.berth(&["logs", "p"]).out.len(), lines, "a frozen container says nothing");
+    assert_eq!(d.berth(&["exec", "p", "true"]).code, 1, "no exec in a paused container");
+    d.berth(&["unpause", "p"]).ok();
+    wait_for("more lines", || d.berth(&["logs", "p"]).out.len() > lines);
+    d.berth(&["rm", "-f", "p"]).ok();
+}
+
+pub(crate) fn rename_and_list() {
+    let d = Daemon::start();
+    d.busybox();
+    d.berth(&["run", "-d", "--name", "old", "-p", "12345:80", "busybox", "sleep", "1000"]).ok();
+    d.berth(&["rename", "old", "new"]).ok();
+    let table = d.berth(&["ps"]).ok();
+    assert!(table.starts_with("CONTAINER ID   IMAGE"), "{table}");
+    assert!(
+        table.contains("\"sleep 1000\"") && table.contains("new") && table.contains("0.0.0.0:12345->80/tcp"),
+        "{table}"
+    );
+    assert_eq!(
+        d.berth(&["ps", "--filter", "name=new", "--format", "{{.Image}} {{.State}}"]).ok(),
+        "busybox running"
+    );
+    assert_eq!(d.berth(&["ps", "--filter", "colour=red"]).code, 1);
+}
+
+pub(crate) fn restart_policies() {
+    let d = Daemon::start();
+    d.busybox();
+    d.berth(&[
+        "run",
+        "-d",
+        "--name",
+        "f",
+        "--restart",
+        "on-failure:2",
+        "busybox",
+        "sh",
+        "-c",
+        "echo try; exit 1",
+    ])
+    .ok();
+    wait_for("three tries", || field(&d, "f", "{{.State.Status}} {{.RestartCount}}") == "exited 2");
+    assert_eq!(d.berth(&["logs", "f"]).out, "try\ntry\ntry\n");
+    d.berth(&[
+        "run",
+        "-d",
+        "--name",
+        "a",
+        "--restart",
+        "always",
+        "busybox",
+        "sh",
+        "-c",
+        "echo try; sleep 0.1",
+    ])
+    .ok();
+    wait_for("three lives", || d.berth(&["logs", "a"]).out.lines().count() >= 3);
+    d.berth(&["stop", "-t", "0", "a"]).ok();
+    let lines = d.berth(&["logs", "a"]).out.lines().count();
+    std::thread::sleep(std::time::Duration::from_millis(1500));
+    assert_eq!(d.berth(&["logs", "a"]).out.lines().count(), lines, "a stopped container stays down");
+    let clash = d.berth(&["run", "-d", "--rm", "--restart", "always", "busybox", "true"]);
+    assert_eq!(clash.code, 125, "{}", clash.err);
+}
+
+pub(crate) fn events_in_order() {
+    let d = Daemon::start();
+    d.busybox();
+    d.berth(&["run", "--name", "e", "busybox", "true"]).ok();
+    d.berth(&["rm", "e"]).ok();
+    d.berth(&["run", "-d", "--name", "s", "busybox", "sleep", "1000"]).ok();
+    d.berth(&["stop", "-t", "0", "s"]).ok();
+    let text = d
+        .berth(&[
+            "events",
+            "--since",
+            "1h",
+            "--until",
+            "0s",
+            "--filter",
+            "type=container",
+            "--format",
+            "{{.Actor.Attributes.name}}:{{.Action}}",
+        ])
+        .ok();
+    let of = |name: &str| {
+        text.lines()
+            .filter_map(|l| l.strip_prefix(name)?.strip_prefix(':').map(str::to_owned))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(of("e"), ["create", "attach", "start", "die", "destroy"], "{text}");
+    let stop = of("s");
+    assert_eq!(stop[..2], ["create", "start"], "{text}");
+    assert!(
+        stop.contains(&"kill".to_owned())
+            && stop.contains(&"stop".to_owned())
+            && stop.contains(&"die".to_owned()),
+        "{text}"
+    );
+}
+
+pub(crate) fn inspect_shows_what_was_asked() {
+    let d = Daemon::start();
+    d.busybox();
+    d.berth(&[
+        "create",
+        "--name",
+        "i",
+        "--memory",
+        "64m",
+        "-e",
+        "K=v",
+        "--restart",
+        "unless-stopped",
+        "-p",
+        "127.0.0.1:81:80/udp",
+        "busybox",
+        "sleep",
+        "9",
+    ])
+    .ok();
+    let document: serde_json::Value = serde_json::from_str(&d.berth(&["inspect", "i"]).ok()).expect("JSON");
+    let c = &document[0];
+    assert_eq!(c["Name"], "/i");
+    assert_eq!(c["HostConfig"]["Memory"], 64 << 20);
+    assert_eq!(c["HostConfig"]["RestartPolicy"]["Name"], "unless-stopped");
+    assert_eq!(c["HostConfig"]["PortBindings"]["80/udp"][0]["HostIp"], "127.0.0.1");
+    assert!(c["Config"]["Env"].as_array().unwrap().iter().any(|e| e == "K=v"));
+    assert_eq!(c["Path"], "sleep");
+    assert_eq!(c["Args"][0], "9");
+    assert_eq!(d.berth(&["inspect", "-f", "{{json .Config.Cmd}}", "i"]).ok(), r#"["sleep","9"]"#);
+    assert_eq!(d.berth(&["inspect", "nothing"]).code, 1);
+}
+
+pub(crate) fn top_and_stats() {
+    let d = Daemon::start();
+    d.busybox();
+    d.berth(&["run", "-d", "--name", "t", "--memory", "64m", "busybox", "sleep", "1000"]).ok();
+    let stats = d.berth(&["stats", "--no-stream", "--format", "{{.Name}} {{.MemUsage}} {{.PIDs}}", "t"]).ok();
+    assert!(stats.starts_with("t ") && stats.contains("/ 64MiB") && stats.ends_with(" 1"), "{stats}");
+    if std::path::Path::new("/bin/ps").exists()
+        && !std::fs::read_link("/bin/ps").is_ok_and(|l| l.ends_with("busybox"))
+    {
+        let top = d.berth(&["top", "t"]).ok();
+        assert!(top.starts_with("UID") && top.contains("sleep 1000"), "{top}");
+    }
+}
+
+pub(crate) fn prefixes_and_ambiguity() {
+    let d = Daemon::start();
+    d.busybox();
+    let id = d.berth(&["create", "--name", "x1", "busybox", "true"]).ok();
+    assert_eq!(field(&d, &id[..10], "{{.Name}}"), "/x1");
+    assert_eq!(field(&d, &id[..1], "{{.Name}}"), "/x1");
+    assert_eq!(d.berth(&["inspect", "zz"]).code, 1);
+}

@@ -1,0 +1,125 @@
+//! Limits: written where the kernel reads them, and biting.
+
+use std::fs;
+
+use testkit::{Daemon, wait_for};
+
+/// The value of a limit file of the container, whichever hierarchy has it.
+fn limit(d: &Daemon, id: &str, v1: &str, v2: &str) -> String {
+    let controller = v1.split('.').next().unwrap_or_default();
+    let paths = [
+        format!("/sys/fs/cgroup/{}/{id}/{v2}", d.mark()),
+        format!("/sys/fs/cgroup/{controller}/{}/{id}/{v1}", d.mark()),
+    ];
+    let found = paths.iter().find_map(|p| fs::read_to_string(p).ok());
+    found.unwrap_or_else(|| panic!("neither of {paths:?} is there")).trim().to_owned()
+}
+
+pub(crate) fn memory_kills_and_says_so() {
+    let d = Daemon::start();
+    d.busybox();
+    let said = d.berth(&["run", "--name", "m", "--memory", "16m", "busybox", "sh", "-c", "tail /dev/zero"]);
+    assert_eq!(said.code, 137, "{}", said.err);
+    assert_eq!(d.berth(&["inspect", "-f", "{{.State.OOMKilled}} {{.State.ExitCode}}", "m"]).ok(), "true 137");
+    assert_eq!(d.berth(&["run", "--name", "ok", "--memory", "16m", "busybox", "true"]).code, 0);
+    assert_eq!(d.berth(&["inspect", "-f", "{{.State.OOMKilled}}", "ok"]).ok(), "false");
+}
+
+pub(crate) fn pids_are_limited() {
+    let d = Daemon::start();
+    d.busybox();
+    let said = d.berth(&[
+        "run",
+        "--rm",
+        "--pids-limit",
+        "5",
+        "busybox",
+        "sh",
+        "-c",
+        "for i in 1 2 3 4 5 6 7 8; do sleep 1 & done; wait",
+    ]);
+    assert!(said.err.contains("fork"), "{} {}", said.code, said.err);
+}
+
+pub(crate) fn cpu_quota_is_written() {
+    let d = Daemon::start();
+    d.busybox();
+    let id = d.berth(&["run", "-d", "--cpus", "0.5", "busybox", "sleep", "100"]).ok();
+    let quota = limit(&d, &id, "cpu.cfs_quota_us", "cpu.max");
+    assert!(quota == "50000" || quota == "50000 100000", "{quota}");
+}
+
+pub(crate) fn cpu_shares_and_sets_are_written() {
+    let d = Daemon::start();
+    d.busybox();
+    let id =
+        d.berth(&["run", "-d", "--cpu-shares", "512", "--cpuset-cpus", "0", "busybox", "sleep", "100"]).ok();
+    let shares = limit(&d, &id, "cpu.shares", "cpu.weight");
+    assert!(shares == "512" || shares == "20" || shares == "59", "{shares}");
+    assert_eq!(limit(&d, &id, "cpuset.cpus", "cpuset.cpus"), "0");
+}
+
+pub(crate) fn update_changes_a_live_limit() {
+    let d = Daemon::start();
+    d.busybox();
+    let id =
+        d.berth(&["run", "-d", "--memory", "32m", "--memory-swap", "64m", "busybox", "sleep", "100"]).ok();
+    assert_eq!(limit(&d, &id, "memory.limit_in_bytes", "memory.max"), (32 << 20).to_string());
+    assert_eq!(d.berth(&["update", "--memory", "48m", "--pids-limit", "77", &id]).ok(), id);
+    assert_eq!(limit(&d, &id, "memory.limit_in_bytes", "memory.max"), (48 << 20).to_string());
+    assert_eq!(limit(&d, &id, "pids.max", "pids.max"), "77");
+    assert_eq!(d.berth(&["inspect", "-f", "{{.HostConfig.Memory}}", &id]).ok(), (48 << 20).to_string());
+}
+
+pub(crate) fn nonsense_is_refused() {
+    let d = Daemon::start();
+    d.busybox();
+    for (flag, value, word) in [
+        ("--memory", "1k", "6MB"),
+        ("--memory", "lots", "invalid"),
+        ("--memory-swap", "5m", "memory"),
+        ("--cpus", "-1", "cpus"),
+        ("--cpus", "5000", "CPUs"),
+        ("--cpuset-cpus", "900", "cpu"),
+        ("--cpuset-cpus", "a", "cpuset"),
+    ] {
+        let said = d.berth(&["run", "--rm", flag, value, "busybox", "true"]);
+        assert_eq!(said.code, 125, "{flag} {value}: {}", said.err);
+        assert!(said.err.to_lowercase().contains(&word.to_lowercase()), "{flag} {value}: {}", said.err);
+    }
+    assert_eq!(d.berth(&["ps", "-aq"]).ok(), "", "nothing half-made");
+}
+
+pub(crate) fn v2_files_hold_the_limits() {
+    let d = Daemon::start();
+    d.busybox();
+    let id = d
+        .berth(&[
+            "run",
+            "-d",
+            "--memory",
+            "32m",
+            "--memory-swap",
+            "48m",
+            "--memory-reservation",
+            "16m",
+            "--pids-limit",
+            "9",
+            "busybox",
+            "sleep",
+            "100",
+        ])
+        .ok();
+    let read = |file: &str| {
+        fs::read_to_string(format!("/sys/fs/cgroup/{}/{id}/{file}", d.mark()))
+            .unwrap_or_default()
+            .trim()
+            .to_owned()
+    };
+    assert_eq!(read("memory.max"), (32 << 20).to_string());
+    assert_eq!(read("memory.swap.max"), (16 << 20).to_string());
+    assert_eq!(read("memory.low"), (16 << 20).to_string());
+    assert_eq!(read("pids.max"), "9");
+    d.berth(&["pause", &id]).ok();
+    wait_for("the freezer", || read("cgroup.events").contains("frozen 1"));
+}

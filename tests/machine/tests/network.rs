@@ -1,0 +1,149 @@
+//! The default bridge, published ports, and the other network modes.
+
+use std::io::Read;
+use std::net::{TcpStream, UdpSocket};
+use std::time::Duration;
+
+use testkit::{Census, Daemon, wait_for};
+
+const SERVE: &str = "while :; do echo -n pong | nc -l -p 80; done";
+
+fn ask(address: &str) -> Option<String> {
+    let mut stream = TcpStream::connect_timeout(&address.parse().ok()?, Duration::from_secs(2)).ok()?;
+    stream.set_read_timeout(Some(Duration::from_secs(2))).ok()?;
+    let mut text = String::new();
+    stream.read_to_string(&mut text).ok()?;
+    Some(text)
+}
+
+pub(crate) fn address_gateway_and_names() {
+    let d = Daemon::start();
+    d.busybox();
+    d.berth(&["run", "-d", "--name", "n", "--add-host", "other:10.9.8.7", "busybox", "sleep", "1000"]).ok();
+    let address = d.berth(&["inspect", "-f", "{{.NetworkSettings.Networks.bridge.IPAddress}}", "n"]).ok();
+    let gateway = d.berth(&["inspect", "-f", "{{.NetworkSettings.Networks.bridge.Gateway}}", "n"]).ok();
+    assert!(d.berth(&["exec", "n", "ip", "-o", "-4", "addr", "show", "eth0"]).ok().contains(&address));
+    assert!(d.berth(&["exec", "n", "ip", "route"]).ok().contains(&format!("default via {gateway}")));
+    assert!(d.berth(&["exec", "n", "ip", "link", "show", "lo"]).ok().contains("UP"));
+    assert!(d.berth(&["exec", "n", "cat", "/etc/hosts"]).ok().contains("10.9.8.7\tother"));
+    assert_eq!(d.berth(&["exec", "n", "ping", "-c1", "-W2", &gateway]).code, 0, "the gateway answers");
+    assert_eq!(
+        d.berth(&["exec", "n", "cat", "/proc/sys/net/ipv6/conf/eth0/disable_ipv6"]).ok(),
+        "1",
+        "CVE-2024-32473"
+    );
+}
+
+pub(crate) fn containers_reach_each_other() {
+    let d = Daemon::start();
+    d.busybox();
+    d.berth(&["run", "-d", "--name", "server", "busybox", "sh", "-c", SERVE]).ok();
+    let address = d.berth(&["inspect", "-f", "{{.NetworkSettings.IPAddress}}", "server"]).ok();
+    wait_for("an answer", || {
+        d.berth(&["run", "--rm", "busybox", "nc", "-w", "2", &address, "80"]).out == "pong"
+    });
+}
+
+pub(crate) fn published_tcp() {
+    let d = Daemon::start();
+    d.busybox();
+    d.berth(&[
+        "run",
+        "-d",
+        "--name",
+        "server",
+        "-p",
+        "18080:80",
+        "-p",
+        "127.0.0.1::80",
+        "busybox",
+        "sh",
+        "-c",
+        SERVE,
+    ])
+    .ok();
+    wait_for("the published port", || ask("127.0.0.1:18080").as_deref() == Some("pong"));
+    let ports = d.berth(&["port", "server", "80"]).ok();
+    let ephemeral =
+        ports.lines().find(|l| l.starts_with("127.0.0.1:")).expect("an ephemeral port").to_owned();
+    wait_for("the ephemeral port", || ask(&ephemeral).as_deref() == Some("pong"));
+    let gateway = d.berth(&["inspect", "-f", "{{.NetworkSettings.Gateway}}", "server"]).ok();
+    wait_for("the host's own address", || ask(&format!("{gateway}:18080")).as_deref() == Some("pong"));
+    wait_for("hairpin", || {
+        d.berth(&["run", "--rm", "busybox", "nc", "-w", "2", &gateway, "18080"]).out == "pong"
+    });
+    d.berth(&["rm", "-f", "server"]).ok();
+    assert_eq!(ask("127.0.0.1:18080"), None, "a removed container's port is closed");
+}
+
+pub(crate) fn published_udp() {
+    let d = Daemon::start();
+    d.busybox();
+    d.berth(&[
+        "run",
+        "-d",
+        "--name",
+        "u",
+        "-p",
+        "18081:9/udp",
+        "busybox",
+        "sh",
+        "-c",
+        "while :; do nc -u -l -p 9 -e echo pong; done",
+    ])
+    .ok();
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
+    let mut buffer = [0; 16];
+    wait_for("an answer by UDP", || {
+        socket.send_to(b"ping\n", "127.0.0.1:18081").unwrap();
+        socket.recv_from(&mut buffer).is_ok_and(|(n, _)| &buffer[..n] == b"pong\n")
+    });
+}
+
+pub(crate) fn port_taken() {
+    let d = Daemon::start();
+    d.busybox();
+    d.berth(&["run", "-d", "--name", "a", "-p", "18090:80", "busybox", "sleep", "1000"]).ok();
+    let second = d.berth(&["run", "-d", "--name", "b", "-p", "18090:80", "busybox", "sleep", "1000"]);
+    assert_eq!(second.code, 125);
+    assert!(second.err.contains("18090") && second.err.contains("already"), "{}", second.err);
+    let listener = std::net::TcpListener::bind("0.0.0.0:18091").unwrap();
+    let third = d.berth(&["run", "-d", "--name", "c", "-p", "18091:80", "busybox", "sleep", "1000"]);
+    assert_eq!(third.code, 125, "a port that a program of the host has");
+    drop(listener);
+    d.berth(&["start", "c"]).ok();
+}
+
+pub(crate) fn none_and_host_and_shared() {
+    let d = Daemon::start();
+    d.busybox();
+    let links = |flags: &[&str]| {
+        d.berth(&[&["run", "--rm"], flags, &["busybox", "ls", "/sys/class/net"]].concat()).ok()
+    };
+    assert_eq!(links(&["--network", "none"]), "lo");
+    assert!(links(&["--network", "host"]).contains(d.mark()), "the host's bridge is seen");
+    d.berth(&["run", "-d", "--name", "owner", "busybox", "sleep", "1000"]).ok();
+    let own = d.berth(&["exec", "owner", "readlink", "/proc/self/ns/net"]).ok();
+    assert_eq!(
+        d.berth(&["run", "--rm", "--network", "container:owner", "busybox", "readlink", "/proc/self/ns/net"])
+            .ok(),
+        own
+    );
+    let missing = d.berth(&["run", "--rm", "--network", "nowhere", "busybox", "true"]);
+    assert_eq!(missing.code, 125);
+    assert!(missing.err.contains("nowhere"), "{}", missing.err);
+    let stopped = d.berth(&["run", "--rm", "--network", "container:nobody", "busybox", "true"]);
+    assert_eq!(stopped.code, 125);
+}
+
+pub(crate) fn nothing_is_left() {
+    let d = Daemon::start();
+    d.busybox();
+    let empty = Census::of(&d);
+    for _ in 0..5 {
+        d.berth(&["run", "--rm", "-p", "18100:80", "-p", "18100:80/udp", "busybox", "true"]).ok();
+    }
+    wait_for("the host to be as before", || Census::of(&d) == empty);
+    assert!(empty.is_empty(), "{empty:?}");
+}

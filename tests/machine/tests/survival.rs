@@ -1,0 +1,165 @@
+//! Nothing lost: the daemon and the supervisor are killed, containers and their words go on.
+
+use std::time::Duration;
+
+use testkit::{Daemon, Ran, wait_for};
+
+/// Prints a number every millisecond or so, then exits with 7.
+fn counter(lines: u32) -> String {
+    format!("i=0; while [ $i -lt {lines} ]; do i=$((i+1)); echo $i; usleep 1000; done; exit 7")
+}
+
+#[track_caller]
+fn each_line_once(said: &Ran, lines: u32) {
+    let numbers: Vec<u32> = said.out.lines().map(|l| l.parse().unwrap_or(0)).collect();
+    let first_wrong = numbers.iter().zip(1..).find(|(n, i)| **n != *i);
+    assert_eq!(first_wrong, None, "a line was lost or doubled");
+    assert_eq!(numbers.len(), lines as usize);
+}
+
+fn nap(milliseconds: u64) {
+    std::thread::sleep(Duration::from_millis(milliseconds));
+}
+
+pub(crate) fn daemon_killed_ten_times() {
+    let mut d = Daemon::start();
+    d.busybox();
+    d.berth(&["run", "-d", "--name", "c", "busybox", "sh", "-c", &counter(3000)]).ok();
+    d.berth(&["run", "-di", "--name", "echo", "busybox", "cat"]).ok();
+    let pid = d.berth(&["inspect", "-f", "{{.State.Pid}}", "c"]).ok();
+    for _ in 0..10 {
+        nap(150);
+        d.kill();
+        nap(50);
+        d.up();
+    }
+    assert_eq!(d.berth(&["inspect", "-f", "{{.State.Pid}}", "echo"]).code, 0);
+    assert_eq!(d.berth(&["wait", "c"]).ok(), "7", "the true exit code");
+    each_line_once(&d.berth(&["logs", "c"]), 3000);
+    assert_ne!(pid, "0");
+    let said = d.feed(&["attach", "--no-stdin=false", "echo"], b"still there\n");
+    assert!(said.out.contains("still there"), "attach works again: {} {}", said.out, said.err);
+}
+
+fn kill(pid: i32) {
+    let pid = rustix::process::Pid::from_raw(pid).expect("a pid");
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).expect("kill -9");
+}
+
+pub(crate) fn supervisor_killed() {
+    let d = Daemon::start();
+    d.busybox();
+    d.berth(&["run", "-d", "--name", "c", "busybox", "sh", "-c", &counter(3000)]).ok();
+    d.berth(&["run", "-di", "--name", "echo", "busybox", "cat"]).ok();
+    for _ in 0..5 {
+        nap(200);
+        let old = d.supervisor().expect("a supervisor");
+        kill(old);
+        wait_for("a new supervisor", || d.supervisor().is_some_and(|new| new != old));
+    }
+    let code = d.berth(&["wait", "c"]).ok();
+    each_line_once(&d.berth(&["logs", "c"]), 3000);
+    // PIDFD_GET_INFO tells a non-parent from Linux 6.15 on; before that the code is unknown, which Docker's clients see as 255… never as a wrong one.
+    assert!(code == "7" || code == "255", "{code}");
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
+    let mut numbers = release.split('.').map(|n| n.trim().parse::<u32>().unwrap_or(0));
+    if (numbers.next(), numbers.next()) >= (Some(6), Some(15)) {
+        assert_eq!(code, "7");
+    }
+    let said = d.feed(&["attach", "echo"], b"still there\n");
+    assert!(said.out.contains("still there"), "{} {}", said.out, said.err);
+    assert_eq!(d.berth(&["run", "--rm", "busybox", "echo", "new ones start"]).ok(), "new ones start");
+    d.berth(&["exec", "echo", "true"]).ok();
+}
+
+pub(crate) fn terminal_survives_both() {
+    let mut d = Daemon::start();
+    d.busybox();
+    d.berth(&["run", "-dit", "--name", "t", "busybox", "sh"]).ok();
+    kill(d.supervisor().expect("a supervisor"));
+    nap(200);
+    d.kill();
+    d.up();
+    let said = d.feed(&["exec", "-i", "t", "sh", "-c", "echo to-the-terminal > /dev/console"], b"");
+    assert_eq!(said.code, 0, "{}", said.err);
+    wait_for("the terminal's output", || d.berth(&["logs", "t"]).out.contains("to-the-terminal"));
+}
+
+pub(crate) fn exits_while_nobody_watched() {
+    let mut d = Daemon::start();
+    d.busybox();
+    d.berth(&[
+        "run",
+        "-d",
+        "--name",
+        "c",
+        "-p",
+        "18200:80",
+        "busybox",
+        "sh",
+        "-c",
+        "sleep 0.5; echo last words; exit 9",
+    ])
+    .ok();
+    d.berth(&["run", "-d", "--rm", "--name", "gone", "busybox", "sleep", "0.5"]).ok();
+    d.berth(&[
+        "run",
+        "-d",
+        "--name",
+        "again",
+        "--restart",
+        "on-failure:3",
+        "busybox",
+        "sh",
+        "-c",
+        "echo life; sleep 0.2; exit 1",
+    ])
+    .ok();
+    d.kill();
+    nap(3000);
+    d.up();
+    wait_for("the exit to be told", || {
+        d.berth(&["inspect", "-f", "{{.State.Status}} {{.State.ExitCode}}", "c"]).ok() == "exited 9"
+    });
+    assert_eq!(d.berth(&["logs", "c"]).ok(), "last words");
+    wait_for("--rm", || d.berth(&["inspect", "gone"]).code == 1);
+    wait_for("the policy without a daemon", || d.berth(&["logs", "again"]).out == "life\nlife\nlife\nlife\n");
+    d.berth(&["run", "--rm", "-p", "18200:80", "busybox", "true"]).ok();
+}
+
+pub(crate) fn published_port_keeps_answering() {
+    let mut d = Daemon::start();
+    d.busybox();
+    d.berth(&[
+        "run",
+        "-d",
+        "--name",
+        "s",
+        "-p",
+        "18300:80",
+        "busybox",
+        "sh",
+        "-c",
+        "while :; do nc -lk -p 80 -e echo pong; done",
+    ])
+    .ok();
+    let ask = || {
+        let address = "127.0.0.1:18300".parse().unwrap();
+        let stream = std::net::TcpStream::connect_timeout(&address, Duration::from_secs(1)).ok()?;
+        stream.set_read_timeout(Some(Duration::from_secs(1))).ok()?;
+        let mut text = String::new();
+        std::io::Read::read_to_string(&mut &stream, &mut text).ok()?;
+        Some(text)
+    };
+    wait_for("the first answer", || ask().as_deref() == Some("pong\n"));
+    for _ in 0..3 {
+        d.kill();
+        for _ in 0..10 {
+            assert_eq!(ask().as_deref(), Some("pong\n"), "while no daemon runs");
+        }
+        d.up();
+        assert_eq!(ask().as_deref(), Some("pong\n"), "after the new one came");
+    }
+    kill(d.supervisor().expect("a supervisor"));
+    assert_eq!(ask().as_deref(), Some("pong\n"), "while no supervisor runs");
+}
