@@ -40,7 +40,6 @@ impl Ran {
     ///
     /// # Panics
     /// When it did not.
-    #[must_use]
     #[track_caller]
     pub fn ok(self) -> String {
         assert_eq!(self.code, 0, "exit code; out: {} err: {}", self.out, self.err);
@@ -183,7 +182,6 @@ impl Daemon {
     }
 
     /// Runs `berth` with these words.
-    #[must_use]
     pub fn berth(&self, words: &[&str]) -> Ran {
         Ran::of(&self.command(words).output().expect("berth"))
     }
@@ -196,7 +194,6 @@ impl Daemon {
     }
 
     /// Runs the docker command line against this daemon.
-    #[must_use]
     pub fn docker(&self, words: &[&str]) -> Ran {
         let mut docker = Command::new("docker");
         docker.args(words).env("DOCKER_HOST", self.host()).stdin(Stdio::null());
