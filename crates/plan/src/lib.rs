@@ -1,6 +1,8 @@
 //! Floor 2: deciding. Request and facts go in, a plan comes out; no IO, no clock, no randomness, no environment.
 
 mod error;
+pub mod network;
+pub mod restart;
 pub mod spec;
 
 pub use error::Error;

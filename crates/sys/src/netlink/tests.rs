@@ -1,0 +1,112 @@
+//! Bytes as `ip` and `nft` send them, round trips, and lengths around 2^16 (CVE-2021-43784).
+
+use super::*;
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
+
+fn one(fill: impl FnOnce(&mut Writer<'_>)) -> Batch {
+    let mut batch = Batch::new();
+    batch.message("test", 0x1234, 0x400, &[], fill);
+    batch
+}
+
+#[test]
+fn a_bridge_is_asked_for_as_by_iproute() {
+    let mut batch = Batch::new();
+    add_bridge(&mut batch, "br9", [2, 0x42, 1, 2, 3, 4], 1500);
+    let want = [
+        "4c000000",
+        "1000",
+        "0106",
+        "07000000",
+        "00000000",                         // length, type, flags, sequence, port
+        "00000000000000000000000000000000", // ifinfomsg
+        "08000300",
+        "62723900", // name
+        "0a000100",
+        "024201020304",
+        "0000", // MAC, padding
+        "08000400",
+        "dc050000", // MTU
+        "10001280",
+        "0b000100",
+        "62726964676500",
+        "00", // link info, kind
+    ];
+    assert_eq!(hex(batch.encode(7, 0, |_| false).expect("short")), want.concat());
+}
+
+#[test]
+fn what_is_written_is_read_back() {
+    for length in [0_usize, 1, 2, 3, 4, 5, 255, 256, 65_530, 65_531] {
+        let payload: Vec<u8> = (0..length).map(|i| i as u8).collect();
+        let mut batch = one(|w| {
+            w.put(1, &payload);
+            w.put_u32(2, 0xdead_beef);
+        });
+        let bytes = batch.encode(1, 0, |_| false).expect("fits").to_vec();
+        let read: Vec<_> = messages(&bytes).map(|m| m.expect("well formed")).collect();
+        assert_eq!((read.len(), read[0].kind, read[0].flags, read[0].sequence), (1, 0x1234, 0x401, 1));
+        let found: Vec<_> = attributes(read[0].payload).map(|a| a.expect("well formed")).collect();
+        assert_eq!(found.len(), 2, "{length}");
+        assert_eq!(found[0].payload, payload);
+        assert_eq!(u32_of(found[1].payload), Some(0xdead_beef));
+    }
+}
+
+#[test]
+fn lengths_past_their_field_fail_the_batch() {
+    for length in [65_532_usize, 65_535, 65_536, 65_537, 131_072, 1 << 20] {
+        let payload = vec![0; length];
+        assert!(one(|w| w.put(1, &payload)).encode(1, 0, |_| false).is_err(), "{length}");
+    }
+    for (count, fits) in [(1_usize, true), (16_382, false), (8_191, true), (8_192, false), (100_000, false)] {
+        let nested = |w: &mut Writer<'_>| w.nest(1, |w| (0..count).for_each(|_| w.put_u32(1, 0)));
+        assert_eq!(one(nested).encode(1, 0, |_| false).is_ok(), fits, "{count} attributes of 8 bytes");
+    }
+    let deep = |w: &mut Writer<'_>| w.nest(1, |w| w.nest(2, |w| w.put(3, &vec![0; 65_520])));
+    assert!(one(deep).encode(1, 0, |_| false).is_ok());
+    let deeper = |w: &mut Writer<'_>| w.nest(1, |w| w.nest(2, |w| w.put(3, &vec![0; 65_528])));
+    assert!(one(deeper).encode(1, 0, |_| false).is_err());
+}
+
+#[test]
+fn names_and_texts_are_checked() {
+    for (name, fits) in
+        [("a", true), ("fifteen-letters", true), ("sixteen-letters-", false), ("", false), ("a\0b", false)]
+    {
+        assert_eq!(one(|w| w.put_name(1, name)).encode(1, 0, |_| false).is_ok(), fits, "{name:?}");
+    }
+}
+
+#[test]
+fn malformed_bytes_end_the_walk() {
+    for bad in [&[3, 0, 1, 0][..], &[0, 0, 1, 0], &[9, 0, 1, 0, 1, 2, 3, 4], &[255, 255, 1, 0]] {
+        let mut walk = attributes(bad);
+        assert!(walk.next().is_some_and(|a| a.is_err()), "{bad:?}");
+        assert!(walk.next().is_none());
+    }
+    for length in [0_u32, 15, 17, u32::MAX] {
+        let mut bytes = vec![0; 16];
+        bytes[..4].copy_from_slice(&length.to_ne_bytes());
+        let mut walk = messages(&bytes);
+        assert!(walk.next().is_some_and(|m| m.is_err()), "{length}");
+        assert!(walk.next().is_none());
+    }
+    assert!(attributes(&[]).next().is_none() && attributes(&[1, 2, 3]).next().is_none());
+    assert_eq!(attributes(&[5, 0, 1, 0, 7]).filter_map(Result::ok).count(), 1, "no padding at the end");
+}
+
+#[test]
+fn acknowledgements_are_asked_for_where_wanted() {
+    let mut batch = Batch::new();
+    for label in ["a", "b", "c"] {
+        batch.message(label, 16, 0, &[], |_| {});
+    }
+    let bytes = batch.encode(u32::MAX, 4, |i| i == 1).expect("short").to_vec();
+    let read: Vec<_> = messages(&bytes).filter_map(Result::ok).map(|m| (m.flags, m.sequence)).collect();
+    assert_eq!(read, [(1, u32::MAX), (5, 0), (1, 1)]);
+    assert_eq!((batch.label(2), batch.label(9)), ("c", "?"));
+}
