@@ -1,0 +1,50 @@
+//! Where a container's cgroups are, and the steps that make them.
+
+use protocol::plan::{Act, Cgroup, Hierarchy, MakeCgroup, Step};
+
+use super::step;
+use crate::facts::{Facts, V2};
+
+/// The container's cgroup in every hierarchy of the host, and the steps that make them. `path` is absolute from the
+/// hierarchies' roots: `/berth/<id>`.
+///
+/// Every hierarchy is entered, limited or not: otherwise whoever manages the host by cgroups (a service manager that
+/// kills what belongs to the daemon's unit) would still count the container as a part of its starter.
+pub(crate) fn layout(path: &str, facts: &Facts) -> (Cgroup, Vec<Step>) {
+    let mut cgroup = Cgroup::default();
+    let mut steps = Vec::new();
+    for hierarchy in &facts.cgroups.v1 {
+        let directory = format!("{}{path}", hierarchy.mount);
+        steps.push(step(Act::MakeCgroup(MakeCgroup {
+            path: directory.clone(),
+            enable: String::new(),
+            seed: hierarchy.controllers.iter().any(|c| c == "cpuset"),
+            mount: hierarchy.mount.clone(),
+        })));
+        cgroup.hierarchies.push(Hierarchy { controllers: hierarchy.controllers.join(","), path: directory });
+    }
+    if let Some(v2) = &facts.cgroups.v2 {
+        cgroup.unified = format!("{}{path}", v2.mount);
+        steps.push(step(Act::MakeCgroup(MakeCgroup {
+            path: cgroup.unified.clone(),
+            enable: if facts.cgroups.only_v2() { enable(v2) } else { String::new() },
+            seed: false,
+            mount: v2.mount.clone(),
+        })));
+    }
+    (cgroup, steps)
+}
+
+/// The controllers a container's cgroup gets on v2, as `cgroup.subtree_control` takes them.
+fn enable(v2: &V2) -> String {
+    const WANTED: [&str; 8] = ["cpuset", "cpu", "io", "memory", "hugetlb", "pids", "rdma", "misc"];
+    let there: Vec<String> =
+        WANTED.iter().filter(|w| v2.controllers.iter().any(|c| c == *w)).map(|w| format!("+{w}")).collect();
+    there.join(" ")
+}
+
+/// The container's directory in the v1 hierarchy of `controller`.
+pub(super) fn v1_path(cgroup: &Cgroup, controller: &str) -> Option<String> {
+    let hierarchy = cgroup.hierarchies.iter().find(|h| h.controllers.split(',').any(|c| c == controller))?;
+    Some(hierarchy.path.clone())
+}

@@ -1,0 +1,36 @@
+//! A container as a list of steps: document + root file system + facts of the host → plan.
+//!
+//! Pure. Every rule about the order of the steps is stated where the order is made ([`plan`] and [`mounts`]).
+
+mod devices;
+mod exec;
+mod mounts;
+mod namespaces;
+mod options;
+mod order;
+mod print;
+mod process;
+
+pub use exec::{ExecOptions, plan_exec};
+pub use order::plan;
+pub use print::{print, print_exec};
+
+use protocol::Plan;
+
+/// What the caller decides beyond the document.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// Parent of the container's cgroup when the document names none, absolute from the hierarchies' roots: `/berth`.
+    pub cgroup_parent: String,
+    /// Directory against which relative paths of the document are read (an OCI bundle). Empty: they are refused.
+    pub bundle: String,
+}
+
+/// A plan, and what the user should be told about it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Planned {
+    /// The plan.
+    pub plan: Plan,
+    /// What was asked for and can only be partly honoured, one sentence each.
+    pub warnings: Vec<String>,
+}

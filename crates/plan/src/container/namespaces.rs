@@ -1,0 +1,121 @@
+//! Which namespaces the container is in, and who makes them: the clone, a step of the child, or somebody before.
+
+use oci::runtime::{LinuxIdMapping, LinuxNamespaceType, Spec};
+use protocol::plan::{IdMap, Namespace, NamespaceKind, Users};
+
+use crate::Error;
+use crate::facts::Facts;
+
+/// The namespaces of a container.
+pub(super) struct Namespaces {
+    list: Vec<Namespace>,
+}
+
+impl Namespaces {
+    /// Reads the document's list.
+    pub(super) fn of(spec: &Spec, facts: &Facts) -> Result<Self, Error> {
+        let linux = spec.linux.as_ref();
+        let mut list: Vec<Namespace> = Vec::new();
+        for entry in linux.map(|l| l.namespaces.as_slice()).unwrap_or_default() {
+            let kind = kind_of(entry.kind);
+            check(kind, &entry.path, facts)?;
+            if list.iter().any(|n| n.kind == kind as i32) {
+                return Err(Error::invalid(format!("linux.namespaces names {} twice", kind.link())));
+            }
+            list.push(Namespace { kind: kind as i32, path: entry.path.clone(), late: false });
+        }
+        list.sort_by_key(|n| n.kind);
+        let namespaces = Self { list };
+        if !namespaces.new(NamespaceKind::Mount) {
+            return Err(Error::invalid("linux.namespaces must have a new mount namespace"));
+        }
+        Ok(namespaces)
+    }
+
+    /// A new one is made.
+    pub(super) fn new(&self, kind: NamespaceKind) -> bool {
+        self.find(kind).is_some_and(|n| n.path.is_empty())
+    }
+
+    /// One that exists is joined.
+    pub(super) fn joined(&self, kind: NamespaceKind) -> bool {
+        self.find(kind).is_some_and(|n| !n.path.is_empty())
+    }
+
+    /// Leaves a new one to a step of the child.
+    pub(super) fn make_late(&mut self, kind: NamespaceKind) {
+        if let Some(namespace) = self.list.iter_mut().find(|n| n.kind == kind as i32) {
+            namespace.late = namespace.path.is_empty();
+        }
+    }
+
+    pub(super) fn into_list(self) -> Vec<Namespace> {
+        self.list
+    }
+
+    fn find(&self, kind: NamespaceKind) -> Option<&Namespace> {
+        self.list.iter().find(|n| n.kind == kind as i32)
+    }
+}
+
+const fn kind_of(kind: LinuxNamespaceType) -> NamespaceKind {
+    match kind {
+        LinuxNamespaceType::Pid => NamespaceKind::Pid,
+        LinuxNamespaceType::Network => NamespaceKind::Net,
+        LinuxNamespaceType::Mount => NamespaceKind::Mount,
+        LinuxNamespaceType::Ipc => NamespaceKind::Ipc,
+        LinuxNamespaceType::Uts => NamespaceKind::Uts,
+        LinuxNamespaceType::User => NamespaceKind::User,
+        LinuxNamespaceType::Cgroup => NamespaceKind::Cgroup,
+        LinuxNamespaceType::Time => NamespaceKind::Time,
+    }
+}
+
+fn check(kind: NamespaceKind, path: &str, facts: &Facts) -> Result<(), Error> {
+    let name = kind.link();
+    if !facts.namespaces.iter().any(|n| n == name) {
+        return Err(Error::unimplemented(format!("linux.namespaces: this kernel has no {name} namespaces")));
+    }
+    if kind == NamespaceKind::User && path.is_empty() && facts.max_user_namespaces == 0 {
+        return Err(Error::unimplemented(
+            "linux.namespaces: user namespaces are switched off (sysctl user.max_user_namespaces is 0)",
+        ));
+    }
+    if !path.is_empty() && matches!(kind, NamespaceKind::Mount | NamespaceKind::User) {
+        return Err(Error::unimplemented(format!(
+            "linux.namespaces: joining a {name} namespace is not supported"
+        )));
+    }
+    Ok(())
+}
+
+/// Id maps of a new user namespace.
+pub(super) fn users(spec: &Spec, namespaces: &Namespaces) -> Result<Option<Users>, Error> {
+    let Some(linux) = spec.linux.as_ref() else { return Ok(None) };
+    if !namespaces.new(NamespaceKind::User) {
+        let mapped = !linux.uid_mappings.is_empty() || !linux.gid_mappings.is_empty();
+        return if mapped {
+            Err(Error::invalid("linux.uidMappings and gidMappings need a new user namespace"))
+        } else {
+            Ok(None)
+        };
+    }
+    let maps = |field: &str, maps: &[LinuxIdMapping]| {
+        let maps: Vec<IdMap> = maps
+            .iter()
+            .map(|m| IdMap { inside: m.container_id, outside: m.host_id, count: m.size })
+            .collect();
+        let root = maps.iter().any(|m| m.inside == 0 && m.count > 0);
+        let whole =
+            maps.iter().all(|m| m.inside.checked_add(m.count).and(m.outside.checked_add(m.count)).is_some());
+        match (root, whole) {
+            (true, true) => Ok(maps),
+            (false, _) => Err(Error::invalid(format!("linux.{field} must map id 0 of the container"))),
+            (_, false) => Err(Error::invalid(format!("linux.{field} reaches beyond the last id"))),
+        }
+    };
+    Ok(Some(Users {
+        uid: maps("uidMappings", &linux.uid_mappings)?,
+        gid: maps("gidMappings", &linux.gid_mappings)?,
+    }))
+}

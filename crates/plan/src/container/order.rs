@@ -1,0 +1,265 @@
+//! The order of a start. Each rule stands where it is kept.
+
+use oci::runtime::Spec;
+use protocol::Plan;
+use protocol::plan::{Act, Attributes, NamespaceKind, Nothing, Root, Step, Sysctl, TimeOffsets};
+use types::Rootfs;
+
+use super::namespaces::{self, Namespaces};
+use super::options::{bit, propagation};
+use super::{Options, Planned, devices, mounts, process};
+use crate::Error;
+use crate::cgroup::{self, step};
+use crate::facts::Facts;
+
+/// Decides the start of container `id`.
+///
+/// # Errors
+/// When the document contradicts itself, asks for something this host or Berth does not have, or names paths that
+/// cannot be meant.
+pub fn plan(
+    id: &str,
+    spec: &Spec,
+    rootfs: &Rootfs,
+    facts: &Facts,
+    options: &Options,
+) -> Result<Planned, Error> {
+    refuse_unknown(spec)?;
+    let mut namespaces = Namespaces::of(spec, facts)?;
+    let users = namespaces::users(spec, &namespaces)?;
+    let document = spec.process.as_ref().ok_or_else(|| Error::invalid("the document names no process"))?;
+    let mut process = process::process(document, facts)?;
+    process.seccomp = process::filter(spec.linux.as_ref().and_then(|l| l.seccomp.as_ref()), facts)?;
+
+    let path = cgroup_path(id, spec, options)?;
+    let (cgroup, mut prepare) = cgroup::layout(&path, facts);
+    // Limits before the child is born: nothing of the container ever runs without them.
+    let resources = spec.linux.as_ref().and_then(|l| l.resources.clone()).unwrap_or_default();
+    let (limits, warnings) = cgroup::limits(&resources, &cgroup, facts)?;
+    prepare.extend(limits);
+
+    let late_cgroup = namespaces.new(NamespaceKind::Cgroup) && !cgroup.hierarchies.is_empty();
+    if late_cgroup {
+        namespaces.make_late(NamespaceKind::Cgroup);
+    }
+    let mut setup: Vec<Step> = Vec::new();
+    // Cgroups first: what follows is paid by the container. A cgroup namespace takes its root from where its maker is,
+    // and on v1 the clone cannot put the child there, so it is made after entering.
+    setup.extend(cgroup.hierarchies.iter().map(|h| step(Act::EnterCgroup(format!("{}/tasks", h.path)))));
+    if late_cgroup {
+        setup.push(step(Act::UnshareCgroup(Nothing {})));
+    }
+    if let Some(offsets) = time_offsets(spec, &mut namespaces)? {
+        setup.push(offsets);
+    }
+    // Names and kernel parameters while /proc is still the host's: the container's could be a fake (CVE-2025-52881).
+    setup.extend(names(spec, &namespaces)?);
+    setup.extend(sysctls(spec, &namespaces)?);
+    if namespaces.new(NamespaceKind::Net) {
+        setup.push(step(Act::Loopback(Nothing {})));
+    }
+    // Before the first mount: none of ours may travel to the host.
+    let root_propagation = root_propagation(spec)?;
+    let travel = if root_propagation & (bit::SHARED | bit::SLAVE) != 0 { bit::SLAVE } else { bit::PRIVATE };
+    setup.push(step(Act::Propagate(travel)));
+    setup.push(step(Act::Root(root(rootfs, users.is_some())?)));
+    let context = mounts::Context {
+        namespaces: &namespaces,
+        cgroup: &cgroup,
+        facts,
+        users: users.is_some(),
+        bundle: &options.bundle,
+    };
+    setup.extend(mounts::steps(spec, &context)?);
+    // Nodes and links after the mounts: /dev is one of them. A /dev of the host's is left as it is.
+    if !mounts::binds_dev(spec) {
+        setup.extend(devices::steps(spec, users.is_some())?);
+        if process.terminal {
+            // The terminal comes from the container's devpts, which is mounted by now.
+            setup.push(step(Act::Console("/dev/console".into())));
+        }
+    } else if process.terminal {
+        setup.push(step(Act::Console(String::new())));
+    }
+    // Over the mounts, or one of them would lie over these. Masks last: a mask below a read-only path stays one.
+    setup.extend(mounts::protections(spec));
+    if spec.root.as_ref().is_some_and(|r| r.readonly) {
+        // After the last mount point was made in it.
+        setup.push(step(Act::Attributes(Attributes { target: String::new(), set: bit::RDONLY })));
+    }
+    // Last: sources of binds are paths of the host.
+    setup.push(step(Act::Pivot(Nothing {})));
+    if root_propagation & !bit::PRIVATE != 0 {
+        setup.push(step(Act::RootPropagation(root_propagation)));
+    }
+
+    let plan = Plan {
+        id: id.to_owned(),
+        prepare,
+        setup,
+        process: Some(process),
+        namespaces: namespaces.into_list(),
+        cgroup: Some(cgroup),
+        users,
+    };
+    Ok(Planned { plan, warnings })
+}
+
+fn refuse_unknown(spec: &Spec) -> Result<(), Error> {
+    let Some(linux) = &spec.linux else {
+        return Err(Error::invalid("the document has no linux section"));
+    };
+    let asked = [
+        ("linux.intelRdt", linux.intel_rdt.is_some()),
+        ("linux.netDevices", !linux.net_devices.is_empty()),
+        ("linux.memoryPolicy", linux.memory_policy.is_some()),
+        ("linux.mountLabel", !linux.mount_label.is_empty()),
+        ("linux.personality", linux.personality.as_ref().is_some_and(|p| p.domain != "LINUX")),
+        ("linux.seccomp.listenerPath", linux.seccomp.as_ref().is_some_and(|s| !s.listener_path.is_empty())),
+    ];
+    match asked.iter().find(|(_, asked)| *asked) {
+        Some((field, _)) => Err(Error::unimplemented(format!("{field} is not supported"))),
+        None => Ok(()),
+    }
+}
+
+fn cgroup_path(id: &str, spec: &Spec, options: &Options) -> Result<String, Error> {
+    let asked = spec.linux.as_ref().map(|l| l.cgroups_path.as_str()).unwrap_or_default();
+    let path = match asked {
+        "" => format!("{}/{id}", options.cgroup_parent.trim_end_matches('/')),
+        asked if asked.starts_with('/') => asked.trim_end_matches('/').to_owned(),
+        asked if asked.contains(':') => {
+            return Err(Error::unimplemented(format!(
+                "linux.cgroupsPath {asked:?} is for the systemd cgroup driver, which is not supported; use an absolute path"
+            )));
+        }
+        asked => format!("{}/{}", options.cgroup_parent.trim_end_matches('/'), asked.trim_end_matches('/')),
+    };
+    let plain = path.split('/').skip(1).all(|part| !matches!(part, "" | "." | ".."));
+    if path.len() < 2 || !path.starts_with('/') || !plain {
+        return Err(Error::invalid(format!("linux.cgroupsPath {path:?} is not a plain absolute path")));
+    }
+    Ok(path)
+}
+
+fn time_offsets(spec: &Spec, namespaces: &mut Namespaces) -> Result<Option<Step>, Error> {
+    let offsets = spec.linux.as_ref().map(|l| &l.time_offsets);
+    let Some(offsets) = offsets.filter(|o| !o.is_empty()) else { return Ok(None) };
+    if !namespaces.new(NamespaceKind::Time) {
+        return Err(Error::invalid("linux.timeOffsets need a new time namespace"));
+    }
+    // Offsets can only be written while nobody is inside, so the clone cannot make this one.
+    namespaces.make_late(NamespaceKind::Time);
+    let mut lines = String::new();
+    for (clock, offset) in offsets {
+        if !matches!(clock.as_str(), "monotonic" | "boottime") {
+            return Err(Error::invalid(format!("linux.timeOffsets: {clock:?} is not a clock")));
+        }
+        lines.push_str(&format!("{clock} {} {}\n", offset.secs, offset.nanosecs));
+    }
+    Ok(Some(step(Act::UnshareTime(TimeOffsets { lines }))))
+}
+
+fn names(spec: &Spec, namespaces: &Namespaces) -> Result<Vec<Step>, Error> {
+    let mut steps = Vec::new();
+    if !spec.hostname.is_empty() {
+        steps.push(step(Act::Hostname(spec.hostname.clone())));
+    }
+    if !spec.domainname.is_empty() {
+        steps.push(step(Act::Domainname(spec.domainname.clone())));
+    }
+    if !steps.is_empty() && !namespaces.new(NamespaceKind::Uts) {
+        return Err(Error::invalid("hostname and domainname need a new uts namespace"));
+    }
+    Ok(steps)
+}
+
+/// Only parameters that belong to a namespace the container has for itself.
+fn sysctls(spec: &Spec, namespaces: &Namespaces) -> Result<Vec<Step>, Error> {
+    const IPC: [&str; 8] = [
+        "kernel/msgmax",
+        "kernel/msgmnb",
+        "kernel/msgmni",
+        "kernel/sem",
+        "kernel/shmall",
+        "kernel/shmmax",
+        "kernel/shmmni",
+        "kernel/shm_rmid_forced",
+    ];
+    let mut steps = Vec::new();
+    for (name, value) in spec.linux.iter().flat_map(|l| &l.sysctl) {
+        let path = sysctl_path(name);
+        let kind = match path.as_str() {
+            "kernel/domainname" | "kernel/hostname" => Some(NamespaceKind::Uts),
+            p if IPC.contains(&p) || p.starts_with("fs/mqueue/") => Some(NamespaceKind::Ipc),
+            p if p.starts_with("net/") => Some(NamespaceKind::Net),
+            _ => None,
+        };
+        let plain = path.split('/').all(|part| !matches!(part, "" | "." | ".."));
+        match kind {
+            Some(kind) if plain && (namespaces.new(kind) || namespaces.joined(kind)) => {
+                let field = format!("linux.sysctl {name}");
+                steps.push(step(Act::Sysctl(Sysctl { path, value: value.clone(), field })));
+            }
+            Some(kind) if plain => {
+                return Err(Error::invalid(format!(
+                    "sysctl {name:?} is not allowed in the host's {} namespace",
+                    kind.link()
+                )));
+            }
+            _ => {
+                return Err(Error::invalid(format!("sysctl {name:?} is not in a separate kernel namespace")));
+            }
+        }
+    }
+    Ok(steps)
+}
+
+/// `net.ipv4.ip_forward` or `net/ipv4/ip_forward`; with a slash first, dots are part of names (interfaces).
+fn sysctl_path(name: &str) -> String {
+    match (name.find('.'), name.find('/')) {
+        (Some(dot), Some(slash)) if dot < slash => name
+            .chars()
+            .map(|c| match c {
+                '.' => '/',
+                '/' => '.',
+                c => c,
+            })
+            .collect(),
+        (_, Some(_)) => name.to_owned(),
+        _ => name.replace('.', "/"),
+    }
+}
+
+fn root_propagation(spec: &Spec) -> Result<u64, Error> {
+    match spec.linux.as_ref().map(|l| l.rootfs_propagation.as_str()).unwrap_or_default() {
+        "" => Ok(bit::PRIVATE),
+        word => propagation(word)
+            .map(|(word, _)| word)
+            .ok_or_else(|| Error::invalid(format!("linux.rootfsPropagation: {word:?} is not a propagation"))),
+    }
+}
+
+fn root(rootfs: &Rootfs, users: bool) -> Result<Root, Error> {
+    let text = |path: &std::path::Path| {
+        path.to_str().filter(|p| p.starts_with('/')).map(str::to_owned).ok_or_else(|| {
+            Error::invalid(format!("root: {} is not an absolute path in UTF-8", path.display()))
+        })
+    };
+    match rootfs {
+        Rootfs::Directory(directory) => Ok(Root { directory: text(directory)?, ..Root::default() }),
+        Rootfs::Overlay { lower, upper, work, volatile } => Ok(Root {
+            lower: lower.iter().map(|l| text(l)).collect::<Result<_, _>>()?,
+            upper: text(upper)?,
+            work: text(work)?,
+            // The kernel's defaults for these are a matter of its configuration; layers must not depend on it.
+            options: ["index=off", "metacopy=off", "redirect_dir=off"]
+                .iter()
+                .map(|o| (*o).to_owned())
+                .chain(volatile.then(|| "volatile".to_owned()))
+                .collect(),
+            mapped: users,
+            ..Root::default()
+        }),
+    }
+}

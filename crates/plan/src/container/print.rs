@@ -1,0 +1,182 @@
+//! Plans as text, one line per act: what golden tests compare and `--dry-run` shows.
+
+use std::fmt::Write as _;
+
+use protocol::Plan;
+use protocol::plan::{Act, Bind, ExecPlan, Filesystem, NamespaceKind, Process, Root, Step};
+
+use super::options::bit;
+
+/// The whole plan.
+#[must_use]
+pub fn print(plan: &Plan) -> String {
+    let mut text = format!("container {}\nprepare\n", plan.id);
+    print_steps(&mut text, &plan.prepare);
+    text.push_str("clone\n");
+    for namespace in &plan.namespaces {
+        let kind = NamespaceKind::try_from(namespace.kind).map_or("?", NamespaceKind::link);
+        let how = match (namespace.path.as_str(), namespace.late) {
+            ("", false) => "new",
+            ("", true) => "new, by a step",
+            (path, _) => path,
+        };
+        let _ = writeln!(text, "  {kind}: {how}");
+    }
+    if let Some(cgroup) = plan.cgroup.as_ref().filter(|c| !c.unified.is_empty()) {
+        let _ = writeln!(text, "  into {}", cgroup.unified);
+    }
+    if let Some(users) = &plan.users {
+        for (kind, maps) in [("uid", &users.uid), ("gid", &users.gid)] {
+            for map in maps {
+                let _ =
+                    writeln!(text, "  {kind} {} is {} outside, {} ids", map.inside, map.outside, map.count);
+            }
+        }
+    }
+    text.push_str("setup\n");
+    print_steps(&mut text, &plan.setup);
+    if let Some(process) = &plan.process {
+        print_process(&mut text, process);
+    }
+    text
+}
+
+/// An exec's plan.
+#[must_use]
+pub fn print_exec(plan: &ExecPlan) -> String {
+    let kinds: Vec<&str> = plan
+        .namespaces
+        .iter()
+        .filter_map(|kind| NamespaceKind::try_from(*kind).ok())
+        .map(NamespaceKind::link)
+        .collect();
+    let mut text = format!("exec in {}\n  join {}\n", plan.container, kinds.join(" "));
+    if let Some(process) = &plan.process {
+        print_process(&mut text, process);
+    }
+    text
+}
+
+fn print_steps(text: &mut String, steps: &[Step]) {
+    for act in steps.iter().filter_map(|step| step.act.as_ref()) {
+        let _ = writeln!(text, "  {}", describe(act));
+    }
+}
+
+/// One act in one line.
+fn describe(act: &Act) -> String {
+    match act {
+        Act::Write(w) => {
+            format!("write {} = {}{}", w.path, w.value, if w.field.is_empty() { " (may fail)" } else { "" })
+        }
+        Act::MakeCgroup(m) => format!("cgroup {}{}", m.path, if m.seed { " (seeded)" } else { "" }),
+        Act::DeviceProgram(d) => {
+            format!("device filter of {} instructions on {}", d.program.len() / 8, d.cgroup)
+        }
+        Act::EnterCgroup(path) => format!("enter {path}"),
+        Act::UnshareCgroup(_) => "unshare cgroup".into(),
+        Act::UnshareTime(t) => format!("unshare time, {}", t.lines.trim_end().replace('\n', ", ")),
+        Act::Propagate(word) => format!("propagate{} /", words(*word)),
+        Act::Root(root) => describe_root(root),
+        Act::Filesystem(f) => describe_filesystem(f),
+        Act::Bind(b) => describe_bind(b),
+        Act::Node(n) => format!("node {} {:o} {}:{} {}:{}", n.path, n.mode, n.major, n.minor, n.uid, n.gid),
+        Act::Link(l) => format!("link {} -> {}", l.path, l.text),
+        Act::MakeDir(d) => format!("dir {} {:o}", d.path, d.mode),
+        Act::Console(path) => format!("console {path}"),
+        Act::Mask(p) => format!("mask {}", p.paths.join(" ")),
+        Act::ReadOnly(p) => format!("read-only {}", p.paths.join(" ")),
+        Act::Sysctl(s) => format!("sysctl {} = {}", s.path, s.value),
+        Act::Hostname(name) => format!("hostname {name}"),
+        Act::Domainname(name) => format!("domainname {name}"),
+        Act::Loopback(_) => "loopback up".into(),
+        Act::Attributes(a) => {
+            format!("set{} {}", words(a.set), if a.target.is_empty() { "/" } else { &a.target })
+        }
+        Act::Pivot(_) => "pivot".into(),
+        Act::RootPropagation(word) => format!("root{}", words(*word)),
+    }
+}
+
+fn describe_root(root: &Root) -> String {
+    let mapped = if root.mapped { " mapped" } else { "" };
+    if root.lower.is_empty() {
+        return format!("root {}{mapped}", root.directory);
+    }
+    format!("root overlay {} upper {} [{}]{mapped}", root.lower.join(":"), root.upper, root.options.join(","))
+}
+
+fn describe_filesystem(f: &Filesystem) -> String {
+    let mut text = format!("mount {} on {}{}", f.kind, f.target, words(f.attributes | f.propagation));
+    if !f.options.is_empty() {
+        let _ = write!(text, " [{}]", f.options.join(","));
+    }
+    for (flag, word) in [(f.strict, " strict"), (f.early, " early"), (f.copy_up, " copy-up")] {
+        text.push_str(if flag { word } else { "" });
+    }
+    text
+}
+
+fn describe_bind(b: &Bind) -> String {
+    let kind = if b.recursive { "rbind" } else { "bind" };
+    let mut text = format!("{kind} {} on {}{}", b.source, b.target, words(b.set | b.propagation));
+    if b.clear != 0 {
+        let _ = write!(text, " clear{}", words(b.clear));
+    }
+    if b.set_all | b.clear_all != 0 {
+        let _ = write!(text, " all{} clear{}", words(b.set_all), words(b.clear_all));
+    }
+    text.push_str(if b.mapped { " mapped" } else { "" });
+    text
+}
+
+/// Attribute and propagation words, each with a space in front.
+fn words(bits: u64) -> String {
+    const NAMES: [(u64, &str); 11] = [
+        (bit::RDONLY, "ro"),
+        (bit::NOSUID, "nosuid"),
+        (bit::NODEV, "nodev"),
+        (bit::NOEXEC, "noexec"),
+        (bit::NOATIME, "noatime"),
+        (bit::STRICTATIME, "strictatime"),
+        (bit::NODIRATIME, "nodiratime"),
+        (bit::NOSYMFOLLOW, "nosymfollow"),
+        (bit::PRIVATE, "private"),
+        (bit::SLAVE, "slave"),
+        (bit::SHARED, "shared"),
+    ];
+    NAMES.iter().filter(|(b, _)| bits & b != 0).map(|(_, name)| format!(" {name}")).collect()
+}
+
+fn print_process(text: &mut String, process: &Process) {
+    let _ = writeln!(text, "process");
+    let _ = writeln!(text, "  args {:?}", process.args);
+    let _ = writeln!(
+        text,
+        "  user {}:{} groups {:?} cwd {}",
+        process.uid, process.gid, process.groups, process.cwd
+    );
+    if let Some(caps) = process.capabilities {
+        let _ = writeln!(
+            text,
+            "  capabilities bounding {:x} effective {:x} inheritable {:x} permitted {:x} ambient {:x}",
+            caps.bounding, caps.effective, caps.inheritable, caps.permitted, caps.ambient
+        );
+    }
+    for limit in &process.rlimits {
+        let _ = writeln!(text, "  rlimit {} {}:{}", limit.resource, limit.soft, limit.hard);
+    }
+    if let Some(score) = process.oom_score_adj {
+        let _ = writeln!(text, "  oom_score_adj {score}");
+    }
+    if process.no_new_privs {
+        text.push_str("  no_new_privs\n");
+    }
+    if let Some(seccomp) = &process.seccomp {
+        let _ =
+            writeln!(text, "  seccomp {} instructions, flags {:x}", seccomp.filter.len() / 8, seccomp.flags);
+    }
+    if process.terminal {
+        text.push_str("  terminal\n");
+    }
+}

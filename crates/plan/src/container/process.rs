@@ -1,0 +1,196 @@
+//! The program: identity, capabilities, limits, filter.
+
+use oci::runtime::{LinuxSeccomp, PosixRlimit, Process as Document};
+use protocol::plan::{Capabilities, Process, Rlimit, Seccomp};
+
+use crate::Error;
+use crate::facts::Facts;
+
+/// What is refused because Berth does not have it, by name.
+fn refuse_unknown(document: &Document) -> Result<(), Error> {
+    let asked = [
+        ("apparmorProfile", !matches!(document.apparmor_profile.as_str(), "" | "unconfined")),
+        ("selinuxLabel", !document.selinux_label.is_empty()),
+        ("scheduler", document.scheduler.is_some()),
+        ("ioPriority", document.io_priority.is_some()),
+        ("execCPUAffinity", document.exec_cpu_affinity.is_some()),
+        ("commandLine", !document.command_line.is_empty()),
+        ("user.username", !document.user.username.is_empty()),
+    ];
+    match asked.iter().find(|(_, asked)| *asked) {
+        Some((field, _)) => Err(Error::unimplemented(format!("process.{field} is not supported"))),
+        None => Ok(()),
+    }
+}
+
+/// The program of a document, without its filter.
+pub(super) fn process(document: &Document, facts: &Facts) -> Result<Process, Error> {
+    refuse_unknown(document)?;
+    if document.args.first().is_none_or(String::is_empty) {
+        return Err(Error::invalid("process.args names no program"));
+    }
+    if !document.cwd.starts_with('/') {
+        return Err(Error::invalid(format!("process.cwd {:?} is not an absolute path", document.cwd)));
+    }
+    for (field, strings) in [("args", &document.args), ("env", &document.env)] {
+        if strings.iter().any(|s| s.contains('\0')) {
+            return Err(Error::invalid(format!("process.{field} holds a NUL byte")));
+        }
+    }
+    let oom = document.oom_score_adj;
+    if oom.is_some_and(|score| !(-1000..=1000).contains(&score)) {
+        return Err(Error::invalid(format!(
+            "process.oomScoreAdj {} is not within -1000 and 1000",
+            oom.unwrap_or(0)
+        )));
+    }
+    Ok(Process {
+        args: document.args.clone(),
+        env: document.env.clone(),
+        cwd: document.cwd.clone(),
+        uid: document.user.uid,
+        gid: document.user.gid,
+        groups: groups(document),
+        umask: document.user.umask,
+        capabilities: capabilities(document, facts)?,
+        no_new_privs: document.no_new_privileges,
+        seccomp: None,
+        rlimits: document.rlimits.iter().map(rlimit).collect::<Result<_, _>>()?,
+        oom_score_adj: oom,
+        terminal: document.terminal,
+    })
+}
+
+/// The primary group belongs to the list, or files that deny the group could be opened (CVE-2022-36109).
+fn groups(document: &Document) -> Vec<u32> {
+    let mut groups = document.user.additional_gids.clone();
+    if !groups.contains(&document.user.gid) {
+        groups.insert(0, document.user.gid);
+    }
+    groups
+}
+
+/// Sets of numbers for sets of names. Inheritable ones stay empty unless ambient ones need them (CVE-2022-24769).
+fn capabilities(document: &Document, facts: &Facts) -> Result<Option<Capabilities>, Error> {
+    let Some(sets) = &document.capabilities else { return Ok(None) };
+    let read = |set: &str, names: &[String]| -> Result<u64, Error> {
+        names.iter().try_fold(0, |bits, name| {
+            let number = capability_number(name).ok_or_else(|| {
+                Error::invalid(format!("process.capabilities.{set}: {name:?} is not a capability"))
+            })?;
+            // A name newer than the kernel cannot be withheld nor granted: what is not there is not had.
+            Ok(if number <= facts.last_capability { bits | 1 << number } else { bits })
+        })
+    };
+    let ambient = read("ambient", &sets.ambient)?;
+    let bounding = read("bounding", &sets.bounding)?;
+    // What this process itself does not have it cannot give.
+    let own = if facts.effective == 0 { u64::MAX } else { facts.bounding };
+    Ok(Some(Capabilities {
+        bounding: bounding & own,
+        effective: read("effective", &sets.effective)? & own,
+        inheritable: read("inheritable", &sets.inheritable)? & ambient & own,
+        permitted: read("permitted", &sets.permitted)? & own,
+        ambient: ambient & own,
+    }))
+}
+
+/// Names of the limits, at their numbers.
+const RLIMITS: [&str; 16] = [
+    "CPU",
+    "FSIZE",
+    "DATA",
+    "STACK",
+    "CORE",
+    "RSS",
+    "NPROC",
+    "NOFILE",
+    "MEMLOCK",
+    "AS",
+    "LOCKS",
+    "SIGPENDING",
+    "MSGQUEUE",
+    "NICE",
+    "RTPRIO",
+    "RTTIME",
+];
+
+fn rlimit(limit: &PosixRlimit) -> Result<Rlimit, Error> {
+    let name = limit.kind.strip_prefix("RLIMIT_").unwrap_or(&limit.kind);
+    let resource = RLIMITS
+        .iter()
+        .position(|known| *known == name)
+        .ok_or_else(|| Error::invalid(format!("process.rlimits: {:?} is not a limit", limit.kind)))?;
+    if limit.soft > limit.hard {
+        return Err(Error::invalid(format!(
+            "process.rlimits: {} has a soft limit ({}) above its hard limit ({})",
+            limit.kind, limit.soft, limit.hard
+        )));
+    }
+    Ok(Rlimit {
+        resource: resource as u32,
+        soft: limit.soft,
+        hard: limit.hard,
+        field: format!("process.rlimits {}", limit.kind),
+    })
+}
+
+/// Compiles the document's filter.
+pub(super) fn filter(document: Option<&LinuxSeccomp>, facts: &Facts) -> Result<Option<Seccomp>, Error> {
+    let Some(document) = document else { return Ok(None) };
+    if !facts.seccomp {
+        return Err(Error::unimplemented("linux.seccomp: this kernel has no system call filters"));
+    }
+    let _ = document;
+    Err(Error::unimplemented("linux.seccomp: filters are not compiled yet"))
+}
+
+/// Capabilities in the order of their numbers.
+const CAPABILITIES: [&str; 41] = [
+    "CHOWN",
+    "DAC_OVERRIDE",
+    "DAC_READ_SEARCH",
+    "FOWNER",
+    "FSETID",
+    "KILL",
+    "SETGID",
+    "SETUID",
+    "SETPCAP",
+    "LINUX_IMMUTABLE",
+    "NET_BIND_SERVICE",
+    "NET_BROADCAST",
+    "NET_ADMIN",
+    "NET_RAW",
+    "IPC_LOCK",
+    "IPC_OWNER",
+    "SYS_MODULE",
+    "SYS_RAWIO",
+    "SYS_CHROOT",
+    "SYS_PTRACE",
+    "SYS_PACCT",
+    "SYS_ADMIN",
+    "SYS_BOOT",
+    "SYS_NICE",
+    "SYS_RESOURCE",
+    "SYS_TIME",
+    "SYS_TTY_CONFIG",
+    "MKNOD",
+    "LEASE",
+    "AUDIT_WRITE",
+    "AUDIT_CONTROL",
+    "SETFCAP",
+    "MAC_OVERRIDE",
+    "MAC_ADMIN",
+    "SYSLOG",
+    "WAKE_ALARM",
+    "BLOCK_SUSPEND",
+    "AUDIT_READ",
+    "PERFMON",
+    "BPF",
+    "CHECKPOINT_RESTORE",
+];
+
+fn capability_number(name: &str) -> Option<u32> {
+    let name = name.strip_prefix("CAP_")?;
+    CAPABILITIES.iter().position(|known| *known == name).map(|n| n as u32)
+}

@@ -1,0 +1,79 @@
+//! What the host was seen to be. Plain data: `runtime::facts` gathers it, plans depend on it, tests make it up.
+
+/// The host, as far as a container plan depends on it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// Where the cgroup hierarchies are.
+    pub cgroups: Cgroups,
+    /// Kernel version, major and minor.
+    pub kernel: (u32, u32),
+    /// Seccomp filters can be installed.
+    pub seccomp: bool,
+    /// Namespace kinds the kernel has, by the names of their links in `/proc/self/ns`.
+    pub namespaces: Vec<String>,
+    /// The highest capability the kernel knows.
+    pub last_capability: u32,
+    /// This process's effective capabilities, bit n for capability n.
+    pub effective: u64,
+    /// This process's bounding set.
+    pub bounding: u64,
+    /// Hard limit of open files.
+    pub nofile_hard: u64,
+    /// `user.max_user_namespaces`; 0 forbids them.
+    pub max_user_namespaces: u64,
+    /// This process's effective user.
+    pub uid: u32,
+    /// Swap is counted (`memory.memsw.*` or `memory.swap.max` exists).
+    pub swap_limit: bool,
+}
+
+/// The cgroup hierarchies that are mounted. v1 only, v2 only, both (hybrid), or none.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Cgroups {
+    /// v1 hierarchies in mount order.
+    pub v1: Vec<V1>,
+    /// The v2 hierarchy.
+    pub v2: Option<V2>,
+}
+
+/// A v1 hierarchy.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct V1 {
+    /// Its controllers; `name=systemd` for a named one.
+    pub controllers: Vec<String>,
+    /// Mount point.
+    pub mount: String,
+    /// The cgroup of this process.
+    pub own: String,
+}
+
+/// The v2 hierarchy.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct V2 {
+    /// Controllers at its root.
+    pub controllers: Vec<String>,
+    /// Mount point.
+    pub mount: String,
+    /// The cgroup of this process.
+    pub own: String,
+}
+
+impl Cgroups {
+    /// The v1 hierarchy of a controller.
+    #[must_use]
+    pub fn v1_of(&self, controller: &str) -> Option<&V1> {
+        self.v1.iter().find(|h| h.controllers.iter().any(|c| c == controller))
+    }
+
+    /// Does v2 hold this controller?
+    #[must_use]
+    pub fn v2_has(&self, controller: &str) -> bool {
+        self.v2.as_ref().is_some_and(|v2| v2.controllers.iter().any(|c| c == controller))
+    }
+
+    /// Is v2 the only one?
+    #[must_use]
+    pub fn only_v2(&self) -> bool {
+        self.v1.is_empty() && self.v2.is_some()
+    }
+}
