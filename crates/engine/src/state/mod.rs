@@ -1,0 +1,7 @@
+//! What the daemon knows of containers: records on disk, an immutable picture of them in memory.
+
+mod record;
+mod table;
+
+pub(crate) use record::{Phase, Record, State, Status};
+pub(crate) use table::{Entry, Table};
