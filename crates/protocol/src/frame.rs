@@ -1,7 +1,5 @@
 //! Frames on a byte stream: a little-endian `u32` length, then one encoded message.
 
-use std::marker::PhantomData;
-
 use prost::Message;
 
 /// The longest frame either side accepts, in bytes. A plan with a thousand variables is about 100 KiB.
@@ -33,38 +31,28 @@ pub fn encode<M: Frame>(message: &M) -> Vec<u8> {
 }
 
 /// Cuts a stream of bytes into messages.
-#[derive(Debug)]
-pub struct FrameReader<M> {
+#[derive(Debug, Default)]
+pub struct FrameReader {
     buffer: Vec<u8>,
     start: usize,
-    message: PhantomData<M>,
 }
 
-impl<M> Default for FrameReader<M> {
-    fn default() -> Self {
-        Self { buffer: Vec::new(), start: 0, message: PhantomData }
-    }
-}
-
-impl<M: Frame> FrameReader<M> {
+impl FrameReader {
     /// Takes bytes as they came in.
     pub fn push(&mut self, bytes: &[u8]) {
-        if self.start == self.buffer.len() {
-            self.buffer.clear();
-            self.start = 0;
-        } else if self.start > 1 << 16 {
+        if self.start > 1 << 16 {
             self.buffer.drain(..self.start);
             self.start = 0;
         }
         self.buffer.extend_from_slice(bytes);
     }
 
-    /// The next whole message, if there is one.
+    /// The next whole message, if there is one. What kind it must be is known from the messages before it.
     ///
     /// # Errors
     /// When the peer sends what is no frame of ours; the connection should be closed.
-    pub fn take(&mut self) -> Result<Option<M>, FrameError> {
-        let pending = &self.buffer[self.start..];
+    pub fn take<M: Frame>(&mut self) -> Result<Option<M>, FrameError> {
+        let pending = self.rest();
         let Some((head, rest)) = pending.split_first_chunk::<4>() else { return Ok(None) };
         let length = u32::from_le_bytes(*head) as usize;
         if length > MAX_FRAME_BYTES {
@@ -73,7 +61,18 @@ impl<M: Frame> FrameReader<M> {
         let Some(body) = rest.get(..length) else { return Ok(None) };
         let message = M::decode(body)?;
         self.start += 4 + length;
+        if self.start == self.buffer.len() {
+            self.start = 0;
+            self.buffer.clear();
+            self.buffer.shrink_to(1 << 12);
+        }
         Ok(Some(message))
+    }
+
+    /// What came in and was not taken yet.
+    #[must_use]
+    pub fn rest(&self) -> &[u8] {
+        &self.buffer[self.start..]
     }
 }
 
@@ -87,11 +86,11 @@ mod tests {
         let hello = Hello { version: VERSION, build: "x".repeat(300), instance: 7 };
         let stream = [encode(&hello), encode(&Hello::default()), encode(&hello)].concat();
         for step in [1, 2, 3, 5, 100, 1000] {
-            let mut reader = FrameReader::<Hello>::default();
+            let mut reader = FrameReader::default();
             let mut seen = Vec::new();
             for chunk in stream.chunks(step) {
                 reader.push(chunk);
-                while let Some(message) = reader.take().expect("well formed") {
+                while let Some(message) = reader.take::<Hello>().expect("well formed") {
                     seen.push(message);
                 }
             }
@@ -101,11 +100,11 @@ mod tests {
 
     #[test]
     fn refuses_giants_and_garbage() {
-        let mut reader = FrameReader::<Hello>::default();
+        let mut reader = FrameReader::default();
         reader.push(&u32::MAX.to_le_bytes());
-        assert!(matches!(reader.take(), Err(FrameError::TooLong(_))));
-        let mut reader = FrameReader::<Hello>::default();
+        assert!(matches!(reader.take::<Hello>(), Err(FrameError::TooLong(_))));
+        let mut reader = FrameReader::default();
         reader.push(&[2, 0, 0, 0, 0xff, 0xff]);
-        assert!(matches!(reader.take(), Err(FrameError::Malformed(_))));
+        assert!(matches!(reader.take::<Hello>(), Err(FrameError::Malformed(_))));
     }
 }

@@ -141,7 +141,7 @@ pub struct Log {
 }
 
 /// When the supervisor starts a container again by itself.
-#[derive(Clone, PartialEq, ProstMessage)]
+#[derive(Clone, Copy, PartialEq, ProstMessage)]
 pub struct Restart {
     /// One of [`RestartName`].
     #[prost(enumeration = "RestartName", tag = "1")]

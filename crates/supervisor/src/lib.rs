@@ -1,1 +1,5 @@
-//! To be written.
+//! Floor 5: the supervisor.
+mod clock;
+mod ledger;
+mod log;
+mod record;
