@@ -4,6 +4,7 @@
 pub mod bpf;
 pub mod mount;
 pub mod netlink;
+pub mod nft;
 pub mod pidfd;
 pub mod process;
 pub mod seccomp;

@@ -11,6 +11,7 @@ mod socket;
 mod uapi;
 
 pub use address::{Address, Route, add_address, add_default_route, addresses, routes};
+pub(crate) use decode::find;
 pub use decode::{Attribute, Malformed, Message, attributes, be16, be32, messages, text, u32_of};
 pub use encode::{Batch, TooLong, Writer};
 pub use error::{Error, Failure};
@@ -20,7 +21,7 @@ pub use link::{
 };
 pub use namespace::{current, enter, enter_new};
 pub use socket::{Family, Socket};
-pub(crate) use uapi::{NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL};
+pub(crate) use uapi::{NLM_F_CREATE, NLM_F_DUMP};
 
 #[cfg(test)]
 mod tests;
