@@ -1,0 +1,130 @@
+//! System call filters: from the OCI document (or Docker's profile format) to a classic BPF program.
+//!
+//! The kernel runs a new filter once per system call number to fill its cache, so the length of the *path* through
+//! the program counts, not the length of the program: a program here is one balanced tree per architecture.
+//!
+//! ```
+//! use plan::seccomp::{Arch, compile, default_profile};
+//! let profile = default_profile(&["CAP_CHOWN"], (6, 1), Arch::X86_64);
+//! let program = compile(&profile, Arch::X86_64).unwrap();
+//! assert_eq!(program.filter.len() % 8, 0);
+//! ```
+
+mod arch;
+mod assembler;
+mod condition;
+mod default;
+mod profile;
+mod rules;
+mod syscalls;
+#[cfg(test)]
+mod tests;
+mod tree;
+
+use oci::runtime::{LinuxSeccomp, LinuxSeccompAction};
+
+pub use arch::Arch;
+pub use default::default_profile;
+pub use profile::read_profile;
+
+use crate::Error;
+use assembler::{Assembler, Label, Test};
+
+/// Offset of the system call number in the kernel's `struct seccomp_data`.
+const NUMBER: u32 = 0;
+/// Offset of the architecture in `struct seccomp_data`.
+const ARCHITECTURE: u32 = 4;
+/// The kernel takes no longer program (`BPF_MAXINSNS`).
+const LONGEST: usize = 4096;
+
+/// A filter as seccomp(2) takes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Program {
+    /// An array of `struct sock_filter`, in the byte order of this machine.
+    pub filter: Vec<u8>,
+    /// `SECCOMP_FILTER_FLAG_…` bits. With [`Program::NEW_LISTENER`] the call answers a descriptor.
+    pub flags: u32,
+}
+
+impl Program {
+    /// `SECCOMP_FILTER_FLAG_NEW_LISTENER`: some rule asks the notification listener.
+    pub const NEW_LISTENER: u32 = 1 << 3;
+}
+
+/// Compiles a filter for a host whose own architecture is `native`.
+///
+/// Names that no table knows are skipped, as are rules that say what the default says. A rule without conditions beats
+/// one with conditions; among equals the first wins. System calls with a number above every one that the
+/// document names get `ENOSYS` where the default would refuse them: they are newer than the document.
+///
+/// # Errors
+/// An unknown architecture or flag, an argument index above 5, a listener on the default action or on `write`
+/// (the start itself could not go on), or a document that makes too long a program.
+pub fn compile(document: &LinuxSeccomp, native: Arch) -> Result<Program, Error> {
+    check(document)?;
+    let arches = arch::listed(document, native)?;
+    let mut assembler = Assembler::default();
+    // From the end to the beginning: the native architecture is emitted last and so lies first.
+    let mut next = assembler.ret(arch::WRONG_ARCHITECTURE);
+    let mut audits: Vec<u32> = arches.iter().rev().map(|arch| arch.audit()).collect();
+    audits.sort_by_key(|audit| *audit == native.audit());
+    audits.dedup();
+    for audit in audits {
+        let members: Vec<Arch> = arches.iter().copied().filter(|arch| arch.audit() == audit).collect();
+        let tree = tree::emit(&mut assembler, &rules::ranges(document, &members));
+        let start = assembler.load(NUMBER, tree);
+        next = assembler.jump_if(Test::Equal, audit, start, next);
+    }
+    assembler.load(ARCHITECTURE, next);
+    if assembler.len() > LONGEST {
+        return Err(Error::invalid(format!(
+            "seccomp profile makes a filter of {} instructions, the kernel takes {LONGEST}",
+            assembler.len()
+        )));
+    }
+    Ok(Program { filter: assembler.bytes(), flags: flags(document)? })
+}
+
+fn check(document: &LinuxSeccomp) -> Result<(), Error> {
+    if document.default_action == LinuxSeccompAction::Notify {
+        return Err(Error::invalid("SCMP_ACT_NOTIFY cannot be used as default action"));
+    }
+    for rule in &document.syscalls {
+        if rule.action == LinuxSeccompAction::Notify && rule.names.iter().any(|name| name == "write") {
+            return Err(Error::invalid("SCMP_ACT_NOTIFY cannot be used for the write syscall"));
+        }
+        if let Some(arg) = rule.args.iter().find(|arg| arg.index > 5) {
+            return Err(Error::invalid(format!(
+                "seccomp rule for {} names argument {}, there are 0 to 5",
+                rule.names.join(", "),
+                arg.index
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn flags(document: &LinuxSeccomp) -> Result<u32, Error> {
+    let mut bits = 0;
+    for flag in &document.flags {
+        bits |= match flag.as_str() {
+            // The filter is installed by a process with one thread.
+            "SECCOMP_FILTER_FLAG_TSYNC" => 0,
+            "SECCOMP_FILTER_FLAG_LOG" => 1 << 1,
+            "SECCOMP_FILTER_FLAG_SPEC_ALLOW" => 1 << 2,
+            "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV" => 1 << 5,
+            other => return Err(Error::invalid(format!("unknown seccomp flag {other:?}"))),
+        };
+    }
+    if document.syscalls.iter().any(|rule| rule.action == LinuxSeccompAction::Notify) {
+        bits |= Program::NEW_LISTENER;
+    }
+    Ok(bits)
+}
+
+/// Where a condition or a leaf goes on.
+#[derive(Clone, Copy)]
+struct Branch {
+    yes: Label,
+    no: Label,
+}
