@@ -25,9 +25,9 @@ pub const READONLY: [&str; 5] = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sy
 
 /// The mounts of every container, in order. `writable` is for privileged containers.
 #[must_use]
-pub fn mounts(writable: bool, host_network_in_userns: bool) -> Vec<Mount> {
+pub fn mounts(writable: bool) -> Vec<Mount> {
     let access = if writable { "rw" } else { "ro" };
-    let mut list = vec![
+    vec![
         mount("/proc", "proc", "proc", &["nosuid", "noexec", "nodev"]),
         mount("/dev", "tmpfs", "tmpfs", &["nosuid", "strictatime", "mode=755", "size=65536k"]),
         mount(
@@ -38,12 +38,7 @@ pub fn mounts(writable: bool, host_network_in_userns: bool) -> Vec<Mount> {
         ),
         mount("/sys", "sysfs", "sysfs", &["nosuid", "noexec", "nodev", access]),
         mount("/sys/fs/cgroup", "cgroup", "cgroup", &["nosuid", "noexec", "nodev", "relatime", access]),
-    ];
-    if host_network_in_userns {
-        // sysfs belongs to the network namespace: the kernel lets only its owner mount a new one.
-        list[3] = mount("/sys", "bind", "/sys", &["rbind", "nosuid", "noexec", "nodev", "ro"]);
-    }
-    list
+    ]
 }
 
 /// `/dev/mqueue` of an IPC namespace of its own.

@@ -2,8 +2,18 @@
 
 pub mod bind;
 pub mod defaults;
+mod document;
+pub mod limits;
+pub mod merge;
+pub mod modes;
+pub mod mounts;
 pub mod process;
+pub mod request;
 pub mod security;
+pub mod signal;
 pub mod sysctl;
 pub mod tmpfs;
 pub mod user;
+
+pub use document::{INIT, program, spec};
+pub use request::Request;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::Error;
 
-const IPC: [&str; 11] = [
+const IPC: [&str; 8] = [
     "kernel.msgmax",
     "kernel.msgmnb",
     "kernel.msgmni",
@@ -13,9 +13,6 @@ const IPC: [&str; 11] = [
     "kernel.shmmax",
     "kernel.shmmni",
     "kernel.shm_rmid_forced",
-    "kernel.msg_next_id",
-    "kernel.sem_next_id",
-    "kernel.shm_next_id",
 ];
 
 /// Which namespaces the container shares with someone else.

@@ -1,0 +1,158 @@
+//! The document itself, put together from a looked-up request.
+
+use oci::runtime::{
+    Linux, LinuxCapabilities, LinuxDeviceCgroup, LinuxNamespace, LinuxNamespaceType, LinuxResources, Mount,
+    Process, Root, Spec, User,
+};
+
+use super::defaults;
+use super::request::{Namespaces, Program, Request, Space};
+
+/// Where the small init is put in the container.
+pub const INIT: &str = "/sbin/docker-init";
+
+/// Puts the document together. Nothing is decided here that a person could get wrong; that was refused before.
+#[must_use]
+pub fn spec(request: &Request) -> Spec {
+    let own_uts = request.namespaces.uts == Space::New;
+    let name = |text: &String| if own_uts { text.clone() } else { String::new() };
+    Spec {
+        oci_version: oci::runtime::VERSION.to_owned(),
+        process: Some(process(request)),
+        root: Some(Root { path: "rootfs".to_owned(), readonly: request.filesystems.readonly }),
+        hostname: name(&request.hostname),
+        domainname: name(&request.domainname),
+        mounts: mounts(request),
+        linux: Some(linux(request)),
+        ..Spec::default()
+    }
+}
+
+/// The `process` section of an exec or a container.
+#[must_use]
+pub fn program(program: &Program, capabilities: Option<&[String]>) -> Process {
+    let user = program.user.as_ref();
+    Process {
+        terminal: program.terminal,
+        user: User {
+            uid: user.map_or(0, |u| u.uid),
+            gid: user.map_or(0, |u| u.gid),
+            additional_gids: user.map_or_else(Vec::new, |u| u.groups.clone()),
+            ..User::default()
+        },
+        args: program.args.clone(),
+        env: program.env.clone(),
+        cwd: if program.cwd.is_empty() { "/".to_owned() } else { program.cwd.clone() },
+        capabilities: capabilities.map(|names| sets(names, user.is_none_or(|u| u.uid == 0))),
+        rlimits: program.rlimits.clone(),
+        oom_score_adj: program.oom_score_adj,
+        ..Process::default()
+    }
+}
+
+/// Docker's sets: nothing inheritable or ambient; a user other than root gets the bounding set only.
+fn sets(names: &[String], is_root: bool) -> LinuxCapabilities {
+    let held = if is_root { names.to_vec() } else { Vec::new() };
+    LinuxCapabilities {
+        bounding: names.to_vec(),
+        effective: held.clone(),
+        permitted: held,
+        inheritable: Vec::new(),
+        ambient: Vec::new(),
+    }
+}
+
+fn process(request: &Request) -> Process {
+    let confinement = &request.confinement;
+    let mut process = program(&request.program, Some(&confinement.capabilities));
+    process.no_new_privileges = confinement.no_new_privileges;
+    if request.program.init.is_some() {
+        let mut args = vec![INIT.to_owned(), "--".to_owned()];
+        args.append(&mut process.args);
+        process.args = args;
+    }
+    process
+}
+
+fn mounts(request: &Request) -> Vec<Mount> {
+    let filesystems = &request.filesystems;
+    let spaces = &request.namespaces;
+    let mut mounts = defaults::mounts(request.confinement.privileged);
+    match spaces.ipc {
+        Space::Host => {
+            mounts.push(defaults::mount("/dev/mqueue", "bind", "/dev/mqueue", &["rbind", "rprivate"]));
+            mounts.push(defaults::mount("/dev/shm", "bind", "/dev/shm", &["rbind", "rprivate"]));
+        }
+        _ => {
+            mounts.push(defaults::mqueue());
+            mounts.extend(filesystems.shm_bytes.map(defaults::shm));
+        }
+    }
+    let is_masked = |d: &str| filesystems.mounts.iter().any(|m| m.destination == d);
+    for (source, destination) in filesystems.files.iter().filter(|(_, d)| !is_masked(d)) {
+        mounts.push(defaults::mount(destination, "bind", source, &["rbind", "rprivate"]));
+    }
+    if let Some(init) = &request.program.init {
+        mounts.push(defaults::mount(INIT, "bind", init, &["bind", "ro", "rprivate"]));
+    }
+    // What the request mounts replaces the default at the same place; parents go before what lies in them.
+    let mut asked = filesystems.mounts.clone();
+    asked.sort_by_key(|m| m.destination.matches('/').count());
+    mounts.retain(|m| !asked.iter().any(|a| a.destination == m.destination));
+    mounts.extend(asked);
+    mounts
+}
+
+fn linux(request: &Request) -> Linux {
+    let confinement = &request.confinement;
+    let map: Vec<_> = request.namespaces.users.iter().cloned().collect();
+    Linux {
+        uid_mappings: map.clone(),
+        gid_mappings: map,
+        sysctl: request.sysctl.clone(),
+        resources: Some(LinuxResources { devices: device_rules(request), ..request.resources.clone() }),
+        cgroups_path: request.cgroup.clone(),
+        namespaces: namespaces(&request.namespaces),
+        devices: request.devices.nodes.clone(),
+        seccomp: confinement.seccomp.clone(),
+        masked_paths: confinement.masked.clone(),
+        readonly_paths: confinement.readonly.clone(),
+        ..Linux::default()
+    }
+}
+
+fn device_rules(request: &Request) -> Vec<LinuxDeviceCgroup> {
+    if request.confinement.privileged {
+        return vec![LinuxDeviceCgroup {
+            allow: true,
+            kind: "a".to_owned(),
+            access: "rwm".to_owned(),
+            ..LinuxDeviceCgroup::default()
+        }];
+    }
+    let mut rules = defaults::device_rules();
+    rules.extend(request.devices.rules.iter().cloned());
+    rules
+}
+
+fn namespaces(spaces: &Namespaces) -> Vec<LinuxNamespace> {
+    let mut list = vec![LinuxNamespace { kind: LinuxNamespaceType::Mount, path: String::new() }];
+    if spaces.users.is_some() {
+        list.push(LinuxNamespace { kind: LinuxNamespaceType::User, path: String::new() });
+    }
+    for (kind, space) in [
+        (LinuxNamespaceType::Network, &spaces.network),
+        (LinuxNamespaceType::Uts, &spaces.uts),
+        (LinuxNamespaceType::Pid, &spaces.pid),
+        (LinuxNamespaceType::Ipc, &spaces.ipc),
+        (LinuxNamespaceType::Cgroup, &spaces.cgroup),
+        (LinuxNamespaceType::Time, &spaces.time),
+    ] {
+        match space {
+            Space::Host => {}
+            Space::New => list.push(LinuxNamespace { kind, path: String::new() }),
+            Space::Join(path) => list.push(LinuxNamespace { kind, path: path.clone() }),
+        }
+    }
+    list
+}
