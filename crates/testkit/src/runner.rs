@@ -12,6 +12,8 @@ use std::time::{Duration, Instant};
 const DEADLINE_S: u64 = 120;
 /// Set once the namespaces are ours.
 const INSIDE: &str = "BERTH_TEST_INSIDE";
+/// Pid of a process in the namespaces outside, for the few tests that ask a package registry.
+const OUTSIDE: &str = "BERTH_TEST_OUTSIDE";
 
 /// One test.
 #[derive(Clone, Copy)]
@@ -121,7 +123,8 @@ fn enter() -> ExitCode {
     let script = "mount --make-rprivate / && ip link set lo up && exec \"$0\" \"$@\"";
     let itself = std::env::current_exe().expect("own path");
     let mut shell = Command::new("unshare");
-    shell.args(["-n", "-m", "sh", "-c", script]).arg(itself).args(std::env::args().skip(1)).env(INSIDE, "1");
+    shell.args(["-n", "-m", "sh", "-c", script]).arg(itself).args(std::env::args().skip(1));
+    shell.env(INSIDE, "1").env(OUTSIDE, std::process::id().to_string());
     let status = shell.status().expect("unshare (package util-linux)");
     ExitCode::from(status.code().unwrap_or(1) as u8)
 }

@@ -14,7 +14,7 @@ pub enum IdError {
     #[error("{0:?} is not an id (want 64 hex digits)")]
     Id(String),
     /// Not a container name.
-    #[error("invalid container name ({0}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed")]
+    #[error("Invalid container name ({0}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed")]
     Name(String),
 }
 

@@ -52,11 +52,11 @@ pub(crate) fn image_volumes_are_filled() {
     let d = Daemon::start();
     let said = d.feed(&["import", "-c", "VOLUME /etc", "-", "withvolume"], &testkit::busybox_tar());
     assert_eq!(said.code, 0, "{}", said.err);
-    d.berth(&["run", "-d", "--name", "v", "withvolume", "sleep", "100"]).ok();
-    assert!(d.berth(&["exec", "v", "cat", "/etc/passwd"]).ok().contains("alice"), "copied from the image");
+    d.berth(&["run", "-d", "--name", "v1", "withvolume", "sleep", "100"]).ok();
+    assert!(d.berth(&["exec", "v1", "cat", "/etc/passwd"]).ok().contains("alice"), "copied from the image");
     let volumes = d.berth(&["volume", "ls", "-q"]).ok();
     assert_eq!(volumes.len(), 64, "one anonymous volume: {volumes}");
-    d.berth(&["rm", "-f", "-v", "v"]).ok();
+    d.berth(&["rm", "-f", "-v", "v1"]).ok();
     assert_eq!(d.berth(&["volume", "ls", "-q"]).ok(), "");
     d.berth(&["run", "--rm", "withvolume", "true"]).ok();
     assert_eq!(d.berth(&["volume", "ls", "-q"]).ok(), "", "--rm takes anonymous volumes along");
@@ -105,9 +105,9 @@ pub(crate) fn writes_stay_in_the_container() {
     d.busybox();
     d.berth(&["run", "--rm", "busybox", "sh", "-c", "echo changed > /etc/passwd; rm -r /home"]).ok();
     assert!(d.berth(&["run", "--rm", "busybox", "cat", "/etc/passwd"]).ok().contains("alice"));
-    d.berth(&["run", "--name", "w", "busybox", "sh", "-c", "echo kept >> /etc/motd"]).ok();
-    d.berth(&["start", "-a", "w"]).ok();
-    let out = d.berth(&["create", "--name", "z", "busybox", "cat", "/etc/motd"]).ok();
+    d.berth(&["run", "--name", "w1", "busybox", "sh", "-c", "echo kept >> /etc/motd"]).ok();
+    d.berth(&["start", "-a", "w1"]).ok();
+    let out = d.berth(&["create", "--name", "z1", "busybox", "cat", "/etc/motd"]).ok();
     assert_eq!(d.berth(&["start", "-a", &out]).code, 1, "another container does not see it");
 }
 

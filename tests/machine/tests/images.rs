@@ -97,6 +97,6 @@ pub(crate) fn names_in_use_are_kept() {
     let id = d.berth(&["images", "-q", "--no-trunc"]).ok();
     let used = d.berth(&["rmi", &id]);
     assert_eq!(used.code, 1, "{}", used.out);
-    assert!(used.err.contains("is using"), "{}", used.err);
+    assert!(used.err.contains("image is being used by stopped container"), "{}", used.err);
     assert_eq!(d.berth(&["start", "-a", "user"]).code, 0);
 }

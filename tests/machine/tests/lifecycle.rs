@@ -9,13 +9,13 @@ fn field(d: &Daemon, name: &str, template: &str) -> String {
 pub(crate) fn create_start_wait_remove() {
     let d = Daemon::start();
     d.busybox();
-    let id = d.berth(&["create", "--name", "c", "busybox", "sh", "-c", "exit 3"]).ok();
-    assert_eq!(field(&d, "c", "{{.State.Status}} {{.State.Running}} {{.State.Pid}}"), "created false 0");
-    assert_eq!(d.berth(&["start", "c"]).ok(), "c");
-    assert_eq!(d.berth(&["wait", "c"]).ok(), "3");
-    assert_eq!(field(&d, "c", "{{.State.Status}} {{.State.ExitCode}} {{.Id}}"), format!("exited 3 {id}"));
-    assert_eq!(d.berth(&["start", "-a", "c"]).code, 3, "it can be started again");
-    d.berth(&["rm", "c"]).ok();
+    let id = d.berth(&["create", "--name", "c1", "busybox", "sh", "-c", "exit 3"]).ok();
+    assert_eq!(field(&d, "c1", "{{.State.Status}} {{.State.Running}} {{.State.Pid}}"), "created false 0");
+    assert_eq!(d.berth(&["start", "c1"]).ok(), "c1");
+    assert_eq!(d.berth(&["wait", "c1"]).ok(), "3");
+    assert_eq!(field(&d, "c1", "{{.State.Status}} {{.State.ExitCode}} {{.Id}}"), format!("exited 3 {id}"));
+    assert_eq!(d.berth(&["start", "-a", "c1"]).code, 3, "it can be started again");
+    d.berth(&["rm", "c1"]).ok();
     assert!(!d.data_root().join("containers").join(&id).exists());
 }
 
@@ -72,13 +72,13 @@ pub(crate) fn stop_asks_then_kills() {
 pub(crate) fn kill_with_a_signal() {
     let d = Daemon::start();
     d.busybox();
-    d.berth(&["run", "-d", "--name", "k", "busybox", "sleep", "1000"]).ok();
-    let bad = d.berth(&["kill", "-s", "NOPE", "k"]);
+    d.berth(&["run", "-d", "--name", "k1", "busybox", "sleep", "1000"]).ok();
+    let bad = d.berth(&["kill", "-s", "NOPE", "k1"]);
     assert_eq!(bad.code, 1);
     assert!(bad.err.contains("NOPE"), "{}", bad.err);
-    d.berth(&["kill", "k"]).ok();
-    assert_eq!(d.berth(&["wait", "k"]).ok(), "137");
-    let again = d.berth(&["kill", "k"]);
+    d.berth(&["kill", "k1"]).ok();
+    assert_eq!(d.berth(&["wait", "k1"]).ok(), "137");
+    let again = d.berth(&["kill", "k1"]);
     assert_eq!(again.code, 1);
     assert!(again.err.contains("is not running"), "{}", again.err);
 }
@@ -86,27 +86,27 @@ pub(crate) fn kill_with_a_signal() {
 pub(crate) fn restart_again() {
     let d = Daemon::start();
     d.busybox();
-    d.berth(&["run", "-d", "--name", "r", "busybox", "sh", "-c", "echo once; sleep 1000"]).ok();
-    let first = field(&d, "r", "{{.State.Pid}}");
-    d.berth(&["restart", "-t", "0", "r"]).ok();
-    assert_ne!(field(&d, "r", "{{.State.Pid}}"), first);
-    wait_for("both lines", || d.berth(&["logs", "r"]).out == "once\nonce\n");
+    d.berth(&["run", "-d", "--name", "r1", "busybox", "sh", "-c", "echo once; sleep 1000"]).ok();
+    let first = field(&d, "r1", "{{.State.Pid}}");
+    d.berth(&["restart", "-t", "0", "r1"]).ok();
+    assert_ne!(field(&d, "r1", "{{.State.Pid}}"), first);
+    wait_for("both lines", || d.berth(&["logs", "r1"]).out == "once\nonce\n");
 }
 
 pub(crate) fn pause_and_unpause() {
     let d = Daemon::start();
     d.busybox();
-    d.berth(&["run", "-d", "--name", "p", "busybox", "sh", "-c", "while :; do date +%N; sleep 0.02; done"])
+    d.berth(&["run", "-d", "--name", "p1", "busybox", "sh", "-c", "while :; do date +%N; sleep 0.02; done"])
         .ok();
-    d.berth(&["pause", "p"]).ok();
-    assert_eq!(field(&d, "p", "{{.State.Status}} {{.State.Paused}}"), "paused true");
-    let lines = d.berth(&["logs", "p"]).out.len();
+    d.berth(&["pause", "p1"]).ok();
+    assert_eq!(field(&d, "p1", "{{.State.Status}} {{.State.Paused}}"), "paused true");
+    let lines = d.berth(&["logs", "p1"]).out.len();
     std::thread::sleep(std::time::Duration::from_millis(300));
-    assert_eq!(d.berth(&["logs", "p"]).out.len(), lines, "a frozen container says nothing");
-    assert_eq!(d.berth(&["exec", "p", "true"]).code, 1, "no exec in a paused container");
-    d.berth(&["unpause", "p"]).ok();
-    wait_for("more lines", || d.berth(&["logs", "p"]).out.len() > lines);
-    d.berth(&["rm", "-f", "p"]).ok();
+    assert_eq!(d.berth(&["logs", "p1"]).out.len(), lines, "a frozen container says nothing");
+    assert_eq!(d.berth(&["exec", "p1", "true"]).code, 1, "no exec in a paused container");
+    d.berth(&["unpause", "p1"]).ok();
+    wait_for("more lines", || d.berth(&["logs", "p1"]).out.len() > lines);
+    d.berth(&["rm", "-f", "p1"]).ok();
 }
 
 pub(crate) fn rename_and_list() {
@@ -134,7 +134,7 @@ pub(crate) fn restart_policies() {
         "run",
         "-d",
         "--name",
-        "f",
+        "f1",
         "--restart",
         "on-failure:2",
         "busybox",
@@ -143,13 +143,13 @@ pub(crate) fn restart_policies() {
         "echo try; exit 1",
     ])
     .ok();
-    wait_for("three tries", || field(&d, "f", "{{.State.Status}} {{.RestartCount}}") == "exited 2");
-    assert_eq!(d.berth(&["logs", "f"]).out, "try\ntry\ntry\n");
+    wait_for("three tries", || field(&d, "f1", "{{.State.Status}} {{.RestartCount}}") == "exited 2");
+    assert_eq!(d.berth(&["logs", "f1"]).out, "try\ntry\ntry\n");
     d.berth(&[
         "run",
         "-d",
         "--name",
-        "a",
+        "a1",
         "--restart",
         "always",
         "busybox",
@@ -158,29 +158,34 @@ pub(crate) fn restart_policies() {
         "echo try; sleep 0.1",
     ])
     .ok();
-    wait_for("three lives", || d.berth(&["logs", "a"]).out.lines().count() >= 3);
-    d.berth(&["stop", "-t", "0", "a"]).ok();
-    let lines = d.berth(&["logs", "a"]).out.lines().count();
+    wait_for("three lives", || d.berth(&["logs", "a1"]).out.lines().count() >= 3);
+    d.berth(&["stop", "-t", "0", "a1"]).ok();
+    let lines = d.berth(&["logs", "a1"]).out.lines().count();
     std::thread::sleep(std::time::Duration::from_millis(1500));
-    assert_eq!(d.berth(&["logs", "a"]).out.lines().count(), lines, "a stopped container stays down");
+    assert_eq!(d.berth(&["logs", "a1"]).out.lines().count(), lines, "a stopped container stays down");
     let clash = d.berth(&["run", "-d", "--rm", "--restart", "always", "busybox", "true"]);
     assert_eq!(clash.code, 125, "{}", clash.err);
+}
+
+fn since_epoch() -> u64 {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs()
 }
 
 pub(crate) fn events_in_order() {
     let d = Daemon::start();
     d.busybox();
-    d.berth(&["run", "--name", "e", "busybox", "true"]).ok();
-    d.berth(&["rm", "e"]).ok();
-    d.berth(&["run", "-d", "--name", "s", "busybox", "sleep", "1000"]).ok();
-    d.berth(&["stop", "-t", "0", "s"]).ok();
+    d.berth(&["run", "--name", "e1", "busybox", "true"]).ok();
+    d.berth(&["rm", "e1"]).ok();
+    d.berth(&["run", "-d", "--name", "s1", "busybox", "sleep", "1000"]).ok();
+    d.berth(&["stop", "-t", "0", "s1"]).ok();
+    let until = (since_epoch() + 1).to_string();
     let text = d
         .berth(&[
             "events",
             "--since",
             "1h",
             "--until",
-            "0s",
+            &until,
             "--filter",
             "type=container",
             "--format",
@@ -192,8 +197,8 @@ pub(crate) fn events_in_order() {
             .filter_map(|l| l.strip_prefix(name)?.strip_prefix(':').map(str::to_owned))
             .collect::<Vec<_>>()
     };
-    assert_eq!(of("e"), ["create", "attach", "start", "die", "destroy"], "{text}");
-    let stop = of("s");
+    assert_eq!(of("e1"), ["create", "attach", "start", "die", "destroy"], "{text}");
+    let stop = of("s1");
     assert_eq!(stop[..2], ["create", "start"], "{text}");
     assert!(
         stop.contains(&"kill".to_owned())
@@ -209,7 +214,7 @@ pub(crate) fn inspect_shows_what_was_asked() {
     d.berth(&[
         "create",
         "--name",
-        "i",
+        "i1",
         "--memory",
         "64m",
         "-e",
@@ -223,29 +228,30 @@ pub(crate) fn inspect_shows_what_was_asked() {
         "9",
     ])
     .ok();
-    let document: serde_json::Value = serde_json::from_str(&d.berth(&["inspect", "i"]).ok()).expect("JSON");
+    let document: serde_json::Value = serde_json::from_str(&d.berth(&["inspect", "i1"]).ok()).expect("JSON");
     let c = &document[0];
-    assert_eq!(c["Name"], "/i");
+    assert_eq!(c["Name"], "/i1");
     assert_eq!(c["HostConfig"]["Memory"], 64 << 20);
     assert_eq!(c["HostConfig"]["RestartPolicy"]["Name"], "unless-stopped");
     assert_eq!(c["HostConfig"]["PortBindings"]["80/udp"][0]["HostIp"], "127.0.0.1");
     assert!(c["Config"]["Env"].as_array().unwrap().iter().any(|e| e == "K=v"));
     assert_eq!(c["Path"], "sleep");
     assert_eq!(c["Args"][0], "9");
-    assert_eq!(d.berth(&["inspect", "-f", "{{json .Config.Cmd}}", "i"]).ok(), r#"["sleep","9"]"#);
+    assert_eq!(d.berth(&["inspect", "-f", "{{json .Config.Cmd}}", "i1"]).ok(), r#"["sleep","9"]"#);
     assert_eq!(d.berth(&["inspect", "nothing"]).code, 1);
 }
 
 pub(crate) fn top_and_stats() {
     let d = Daemon::start();
     d.busybox();
-    d.berth(&["run", "-d", "--name", "t", "--memory", "64m", "busybox", "sleep", "1000"]).ok();
-    let stats = d.berth(&["stats", "--no-stream", "--format", "{{.Name}} {{.MemUsage}} {{.PIDs}}", "t"]).ok();
-    assert!(stats.starts_with("t ") && stats.contains("/ 64MiB") && stats.ends_with(" 1"), "{stats}");
+    d.berth(&["run", "-d", "--name", "t1", "--memory", "64m", "busybox", "sleep", "1000"]).ok();
+    let stats =
+        d.berth(&["stats", "--no-stream", "--format", "{{.Name}} {{.MemUsage}} {{.PIDs}}", "t1"]).ok();
+    assert!(stats.starts_with("t1 ") && stats.contains("/ 64MiB") && stats.ends_with(" 1"), "{stats}");
     if std::path::Path::new("/bin/ps").exists()
         && !std::fs::read_link("/bin/ps").is_ok_and(|l| l.ends_with("busybox"))
     {
-        let top = d.berth(&["top", "t"]).ok();
+        let top = d.berth(&["top", "t1"]).ok();
         assert!(top.starts_with("UID") && top.contains("sleep 1000"), "{top}");
     }
 }

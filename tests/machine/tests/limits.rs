@@ -18,9 +18,12 @@ fn limit(d: &Daemon, id: &str, v1: &str, v2: &str) -> String {
 pub(crate) fn memory_kills_and_says_so() {
     let d = Daemon::start();
     d.busybox();
-    let said = d.berth(&["run", "--name", "m", "--memory", "16m", "busybox", "sh", "-c", "tail /dev/zero"]);
+    let said = d.berth(&["run", "--name", "m1", "--memory", "16m", "busybox", "sh", "-c", "tail /dev/zero"]);
     assert_eq!(said.code, 137, "{}", said.err);
-    assert_eq!(d.berth(&["inspect", "-f", "{{.State.OOMKilled}} {{.State.ExitCode}}", "m"]).ok(), "true 137");
+    assert_eq!(
+        d.berth(&["inspect", "-f", "{{.State.OOMKilled}} {{.State.ExitCode}}", "m1"]).ok(),
+        "true 137"
+    );
     assert_eq!(d.berth(&["run", "--name", "ok", "--memory", "16m", "busybox", "true"]).code, 0);
     assert_eq!(d.berth(&["inspect", "-f", "{{.State.OOMKilled}}", "ok"]).ok(), "false");
 }

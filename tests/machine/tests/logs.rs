@@ -8,17 +8,17 @@ pub(crate) fn streams_and_tail() {
     d.berth(&[
         "run",
         "--name",
-        "c",
+        "c1",
         "busybox",
         "sh",
         "-c",
-        "for i in 1 2 3 4 5; do echo $i; done; echo bad >&2",
+        "for i in 1 2 3 4 5; do echo $i; done; sleep 0.2; echo bad >&2",
     ])
     .ok();
-    let said = d.berth(&["logs", "c"]);
+    let said = d.berth(&["logs", "c1"]);
     assert_eq!((said.out.as_str(), said.err.as_str()), ("1\n2\n3\n4\n5\n", "bad\n"));
-    assert_eq!(d.berth(&["logs", "--tail", "3", "c"]).out, "4\n5\n");
-    assert_eq!(d.berth(&["logs", "--tail", "0", "c"]).out, "");
+    assert_eq!(d.berth(&["logs", "--tail", "3", "c1"]).out, "4\n5\n", "the third is on stderr");
+    assert_eq!(d.berth(&["logs", "--tail", "0", "c1"]).out, "");
     let none = d.berth(&["logs", "nothing"]);
     assert_eq!(none.code, 1);
 }
@@ -30,14 +30,14 @@ pub(crate) fn follow_until_the_end() {
         "run",
         "-d",
         "--name",
-        "c",
+        "c1",
         "busybox",
         "sh",
         "-c",
         "for i in $(seq 1 50); do echo $i; sleep 0.01; done",
     ])
     .ok();
-    let text = d.berth(&["logs", "-f", "c"]).ok();
+    let text = d.berth(&["logs", "-f", "c1"]).ok();
     assert_eq!(
         text.lines().map(|l| l.parse::<u32>().unwrap()).collect::<Vec<_>>(),
         (1..=50).collect::<Vec<_>>()
@@ -47,12 +47,12 @@ pub(crate) fn follow_until_the_end() {
 pub(crate) fn timestamps_and_since() {
     let d = Daemon::start();
     d.busybox();
-    d.berth(&["run", "--name", "c", "busybox", "sh", "-c", "echo one; sleep 1.2; echo two"]).ok();
-    let text = d.berth(&["logs", "-t", "c"]).ok();
+    d.berth(&["run", "--name", "c1", "busybox", "sh", "-c", "echo one; sleep 1.2; echo two"]).ok();
+    let text = d.berth(&["logs", "-t", "c1"]).ok();
     let stamps: Vec<&str> = text.lines().filter_map(|l| l.split_once(' ').map(|(t, _)| t)).collect();
     assert!(stamps.iter().all(|t| t.ends_with('Z') && t.contains('T')), "{text}");
-    assert_eq!(d.berth(&["logs", "--since", stamps[1], "c"]).out, "two\n");
-    assert_eq!(d.berth(&["logs", "--until", stamps[0], "c"]).out, "one\n");
+    assert_eq!(d.berth(&["logs", "--since", stamps[1], "c1"]).out, "two\n");
+    assert_eq!(d.berth(&["logs", "--until", stamps[0], "c1"]).out, "one\n");
 }
 
 pub(crate) fn rotation_is_bounded() {
@@ -63,7 +63,7 @@ pub(crate) fn rotation_is_bounded() {
             "run",
             "-d",
             "--name",
-            "c",
+            "c1",
             "--log-opt",
             "max-size=20k",
             "--log-opt",
@@ -74,7 +74,7 @@ pub(crate) fn rotation_is_bounded() {
             "for i in $(seq 1 3000); do echo line $i; done",
         ])
         .ok();
-    d.berth(&["wait", "c"]).ok();
+    d.berth(&["wait", "c1"]).ok();
     let directory = d.data_root().join("containers").join(&id);
     let logs = std::fs::read_dir(directory)
         .unwrap()
@@ -82,7 +82,7 @@ pub(crate) fn rotation_is_bounded() {
         .filter(|e| e.file_name().to_string_lossy().contains("json.log"));
     let sizes: Vec<u64> = logs.map(|e| e.metadata().unwrap().len()).collect();
     assert!(sizes.len() == 3 && sizes.iter().all(|s| *s <= 21_000), "{sizes:?}");
-    let text = d.berth(&["logs", "c"]).ok();
+    let text = d.berth(&["logs", "c1"]).ok();
     let numbers: Vec<u32> = text.lines().map(|l| l.trim_start_matches("line ").parse().unwrap()).collect();
     assert_eq!(numbers.last(), Some(&3000));
     assert!(numbers.windows(2).all(|w| w[1] == w[0] + 1), "no gap and no double within what is kept");
@@ -95,16 +95,16 @@ pub(crate) fn partial_lines() {
         "run",
         "-d",
         "--name",
-        "c",
+        "c1",
         "busybox",
         "sh",
         "-c",
         "printf no-newline; printf '\\377\\n'; head -c 40000 /dev/zero | tr '\\0' x; echo",
     ])
     .ok();
-    d.berth(&["wait", "c"]).ok();
+    d.berth(&["wait", "c1"]).ok();
     wait_for("the log", || {
-        let text = d.berth(&["logs", "c"]).out;
+        let text = d.berth(&["logs", "c1"]).out;
         text.starts_with("no-newline") && text.lines().nth(1).is_some_and(|l| l.len() == 40000)
     });
 }

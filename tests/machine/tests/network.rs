@@ -19,16 +19,16 @@ fn ask(address: &str) -> Option<String> {
 pub(crate) fn address_gateway_and_names() {
     let d = Daemon::start();
     d.busybox();
-    d.berth(&["run", "-d", "--name", "n", "--add-host", "other:10.9.8.7", "busybox", "sleep", "1000"]).ok();
-    let address = d.berth(&["inspect", "-f", "{{.NetworkSettings.Networks.bridge.IPAddress}}", "n"]).ok();
-    let gateway = d.berth(&["inspect", "-f", "{{.NetworkSettings.Networks.bridge.Gateway}}", "n"]).ok();
-    assert!(d.berth(&["exec", "n", "ip", "-o", "-4", "addr", "show", "eth0"]).ok().contains(&address));
-    assert!(d.berth(&["exec", "n", "ip", "route"]).ok().contains(&format!("default via {gateway}")));
-    assert!(d.berth(&["exec", "n", "ip", "link", "show", "lo"]).ok().contains("UP"));
-    assert!(d.berth(&["exec", "n", "cat", "/etc/hosts"]).ok().contains("10.9.8.7\tother"));
-    assert_eq!(d.berth(&["exec", "n", "ping", "-c1", "-W2", &gateway]).code, 0, "the gateway answers");
+    d.berth(&["run", "-d", "--name", "n1", "--add-host", "other:10.9.8.7", "busybox", "sleep", "1000"]).ok();
+    let address = d.berth(&["inspect", "-f", "{{.NetworkSettings.Networks.bridge.IPAddress}}", "n1"]).ok();
+    let gateway = d.berth(&["inspect", "-f", "{{.NetworkSettings.Networks.bridge.Gateway}}", "n1"]).ok();
+    assert!(d.berth(&["exec", "n1", "ip", "-o", "-4", "addr", "show", "eth0"]).ok().contains(&address));
+    assert!(d.berth(&["exec", "n1", "ip", "route"]).ok().contains(&format!("default via {gateway}")));
+    assert!(d.berth(&["exec", "n1", "ip", "link", "show", "lo"]).ok().contains("UP"));
+    assert!(d.berth(&["exec", "n1", "cat", "/etc/hosts"]).ok().contains("10.9.8.7\tother"));
+    assert_eq!(d.berth(&["exec", "n1", "ping", "-c1", "-W2", &gateway]).code, 0, "the gateway answers");
     assert_eq!(
-        d.berth(&["exec", "n", "cat", "/proc/sys/net/ipv6/conf/eth0/disable_ipv6"]).ok(),
+        d.berth(&["exec", "n1", "cat", "/proc/sys/net/ipv6/conf/eth0/disable_ipv6"]).ok(),
         "1",
         "CVE-2024-32473"
     );
@@ -83,13 +83,13 @@ pub(crate) fn published_udp() {
         "run",
         "-d",
         "--name",
-        "u",
+        "u1",
         "-p",
         "18081:9/udp",
         "busybox",
         "sh",
         "-c",
-        "while :; do nc -u -l -p 9 -e echo pong; done",
+        "udpsvd 0 9 echo pong",
     ])
     .ok();
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
@@ -104,15 +104,15 @@ pub(crate) fn published_udp() {
 pub(crate) fn port_taken() {
     let d = Daemon::start();
     d.busybox();
-    d.berth(&["run", "-d", "--name", "a", "-p", "18090:80", "busybox", "sleep", "1000"]).ok();
-    let second = d.berth(&["run", "-d", "--name", "b", "-p", "18090:80", "busybox", "sleep", "1000"]);
+    d.berth(&["run", "-d", "--name", "a1", "-p", "18090:80", "busybox", "sleep", "1000"]).ok();
+    let second = d.berth(&["run", "-d", "--name", "b1", "-p", "18090:80", "busybox", "sleep", "1000"]);
     assert_eq!(second.code, 125);
     assert!(second.err.contains("18090") && second.err.contains("already"), "{}", second.err);
     let listener = std::net::TcpListener::bind("0.0.0.0:18091").unwrap();
-    let third = d.berth(&["run", "-d", "--name", "c", "-p", "18091:80", "busybox", "sleep", "1000"]);
+    let third = d.berth(&["run", "-d", "--name", "c1", "-p", "18091:80", "busybox", "sleep", "1000"]);
     assert_eq!(third.code, 125, "a port that a program of the host has");
     drop(listener);
-    d.berth(&["start", "c"]).ok();
+    d.berth(&["start", "c1"]).ok();
 }
 
 pub(crate) fn none_and_host_and_shared() {

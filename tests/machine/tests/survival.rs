@@ -24,9 +24,9 @@ fn nap(milliseconds: u64) {
 pub(crate) fn daemon_killed_ten_times() {
     let mut d = Daemon::start();
     d.busybox();
-    d.berth(&["run", "-d", "--name", "c", "busybox", "sh", "-c", &counter(3000)]).ok();
+    d.berth(&["run", "-d", "--name", "c1", "busybox", "sh", "-c", &counter(3000)]).ok();
     d.berth(&["run", "-di", "--name", "echo", "busybox", "cat"]).ok();
-    let pid = d.berth(&["inspect", "-f", "{{.State.Pid}}", "c"]).ok();
+    let pid = d.berth(&["inspect", "-f", "{{.State.Pid}}", "c1"]).ok();
     for _ in 0..10 {
         nap(150);
         d.kill();
@@ -34,8 +34,8 @@ pub(crate) fn daemon_killed_ten_times() {
         d.up();
     }
     assert_eq!(d.berth(&["inspect", "-f", "{{.State.Pid}}", "echo"]).code, 0);
-    assert_eq!(d.berth(&["wait", "c"]).ok(), "7", "the true exit code");
-    each_line_once(&d.berth(&["logs", "c"]), 3000);
+    assert_eq!(d.berth(&["wait", "c1"]).ok(), "7", "the true exit code");
+    each_line_once(&d.berth(&["logs", "c1"]), 3000);
     assert_ne!(pid, "0");
     let said = d.feed(&["attach", "--no-stdin=false", "echo"], b"still there\n");
     assert!(said.out.contains("still there"), "attach works again: {} {}", said.out, said.err);
@@ -49,7 +49,7 @@ fn kill(pid: i32) {
 pub(crate) fn supervisor_killed() {
     let d = Daemon::start();
     d.busybox();
-    d.berth(&["run", "-d", "--name", "c", "busybox", "sh", "-c", &counter(3000)]).ok();
+    d.berth(&["run", "-d", "--name", "c1", "busybox", "sh", "-c", &counter(3000)]).ok();
     d.berth(&["run", "-di", "--name", "echo", "busybox", "cat"]).ok();
     for _ in 0..5 {
         nap(200);
@@ -57,8 +57,8 @@ pub(crate) fn supervisor_killed() {
         kill(old);
         wait_for("a new supervisor", || d.supervisor().is_some_and(|new| new != old));
     }
-    let code = d.berth(&["wait", "c"]).ok();
-    each_line_once(&d.berth(&["logs", "c"]), 3000);
+    let code = d.berth(&["wait", "c1"]).ok();
+    each_line_once(&d.berth(&["logs", "c1"]), 3000);
     // PIDFD_GET_INFO tells a non-parent from Linux 6.15 on; before that the code is unknown, which Docker's clients see as 255… never as a wrong one.
     assert!(code == "7" || code == "255", "{code}");
     let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
@@ -75,14 +75,14 @@ pub(crate) fn supervisor_killed() {
 pub(crate) fn terminal_survives_both() {
     let mut d = Daemon::start();
     d.busybox();
-    d.berth(&["run", "-dit", "--name", "t", "busybox", "sh"]).ok();
+    d.berth(&["run", "-dit", "--name", "t1", "busybox", "sh"]).ok();
     kill(d.supervisor().expect("a supervisor"));
     nap(200);
     d.kill();
     d.up();
-    let said = d.feed(&["exec", "-i", "t", "sh", "-c", "echo to-the-terminal > /dev/console"], b"");
+    let said = d.feed(&["exec", "-i", "t1", "sh", "-c", "echo to-the-terminal > /dev/console"], b"");
     assert_eq!(said.code, 0, "{}", said.err);
-    wait_for("the terminal's output", || d.berth(&["logs", "t"]).out.contains("to-the-terminal"));
+    wait_for("the terminal's output", || d.berth(&["logs", "t1"]).out.contains("to-the-terminal"));
 }
 
 pub(crate) fn exits_while_nobody_watched() {
@@ -92,7 +92,7 @@ pub(crate) fn exits_while_nobody_watched() {
         "run",
         "-d",
         "--name",
-        "c",
+        "c1",
         "-p",
         "18200:80",
         "busybox",
@@ -119,9 +119,9 @@ pub(crate) fn exits_while_nobody_watched() {
     nap(3000);
     d.up();
     wait_for("the exit to be told", || {
-        d.berth(&["inspect", "-f", "{{.State.Status}} {{.State.ExitCode}}", "c"]).ok() == "exited 9"
+        d.berth(&["inspect", "-f", "{{.State.Status}} {{.State.ExitCode}}", "c1"]).ok() == "exited 9"
     });
-    assert_eq!(d.berth(&["logs", "c"]).ok(), "last words");
+    assert_eq!(d.berth(&["logs", "c1"]).ok(), "last words");
     wait_for("--rm", || d.berth(&["inspect", "gone"]).code == 1);
     wait_for("the policy without a daemon", || d.berth(&["logs", "again"]).out == "life\nlife\nlife\nlife\n");
     d.berth(&["run", "--rm", "-p", "18200:80", "busybox", "true"]).ok();
@@ -134,7 +134,7 @@ pub(crate) fn published_port_keeps_answering() {
         "run",
         "-d",
         "--name",
-        "s",
+        "s1",
         "-p",
         "18300:80",
         "busybox",

@@ -15,24 +15,25 @@ pub(crate) fn in_place_with_a_terminal() {
         "run",
         "-d",
         "--name",
-        "c",
+        "c1",
         "busybox",
         "sh",
         "-c",
         "i=0; while [ $i -lt 2000 ]; do i=$((i+1)); echo $i; usleep 1000; done; exit 7",
     ])
     .ok();
-    d.berth(&["run", "-dit", "--name", "t", "busybox", "sh", "-c", "read line; echo got:$line; exit 5"]).ok();
+    d.berth(&["run", "-dit", "--name", "t1", "busybox", "sh", "-c", "read line; echo got:$line; exit 5"])
+        .ok();
     for _ in 0..5 {
         upgrade(&d);
     }
-    assert_eq!(d.berth(&["wait", "c"]).ok(), "7");
-    let text = d.berth(&["logs", "c"]).ok();
+    assert_eq!(d.berth(&["wait", "c1"]).ok(), "7");
+    let text = d.berth(&["logs", "c1"]).ok();
     let numbers: Vec<u32> = text.lines().map(|l| l.parse().unwrap_or(0)).collect();
     assert_eq!(numbers, (1..=2000).collect::<Vec<_>>());
-    d.berth(&["exec", "t", "true"]).ok();
-    d.berth(&["kill", "-s", "HUP", "t"]).ok();
-    assert_eq!(d.berth(&["wait", "t"]).ok(), "129", "it is still the parent");
+    d.berth(&["exec", "t1", "true"]).ok();
+    d.berth(&["kill", "-s", "HUP", "t1"]).ok();
+    assert_eq!(d.berth(&["wait", "t1"]).ok(), "129", "it is still the parent");
 }
 
 pub(crate) fn in_place_with_a_hundred() {
