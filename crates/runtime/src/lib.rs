@@ -1,1 +1,47 @@
-//! To be written.
+//! Floor 4: asking the kernel for a container. Replays a [`protocol::Plan`] and decides nothing: what is mounted where, who may
+//! do what and in which order all stands in the plan.
+//!
+//! Knows processes, namespaces, mounts and cgroups of this kernel. Must not know images, networks, names, or why.
+//! Whoever starts containers must have one thread: a child is a clone that goes on running Rust until it executes the program.
+//!
+//! ```no_run
+//! # fn main() -> Result<(), runtime::Error> {
+//! # let (plan, stdin, stdout, stderr) = (protocol::Plan::default(), std::io::stdin(), std::io::stdout(), std::io::stderr());
+//! use std::os::fd::AsFd;
+//! let stdio = runtime::StdioFds::Pipes([stdin.as_fd(), stdout.as_fd(), stderr.as_fd()]);
+//! let started = runtime::spawn(&runtime::Launch { plan: &plan, stdio, fds: &[] })?.finish()?;
+//! println!("runs as {}", started.pid);
+//! # Ok(())
+//! # }
+//! ```
+#![allow(clippy::disallowed_methods, reason = "this crate is where a host is changed")]
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod become_program;
+mod cgroup;
+mod console;
+mod copy_up;
+mod error;
+mod exec;
+pub mod facts;
+mod fault;
+mod join;
+mod kernel;
+mod lookup;
+mod mounts;
+mod prepare;
+mod protect;
+mod report;
+mod root;
+mod seal;
+mod setup;
+mod spawn;
+mod tree;
+mod users;
+
+pub use cgroup::{apply_writes, freeze, kill_all, oom_kills, pids};
+pub use error::Error;
+pub use exec::spawn_exec;
+pub use prepare::clean;
+pub use seal::seal;
+pub use spawn::{Launch, Started, Starting, StdioFds, spawn, spawn_held};

@@ -2,6 +2,7 @@
 //! Knows nothing of containers; callers decide, this does.
 
 pub mod bpf;
+pub mod loopback;
 pub mod mount;
 pub mod netlink;
 pub mod nft;

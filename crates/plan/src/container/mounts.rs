@@ -127,20 +127,18 @@ fn filesystem(
         return Err(Error::invalid(format!("mounts: {target}: tmpcopyup is an option of tmpfs")));
     }
     // The network a sysfs shows must belong to the user namespace that mounts it.
-    let foreign_net = !context.namespaces.new(NamespaceKind::Net);
-    if kind == "sysfs" && context.users && !context.namespaces.joined(NamespaceKind::Net) {
-        if foreign_net {
-            return Ok(step(Act::Bind(Bind {
-                source: "/sys".into(),
-                target,
-                recursive: true,
-                set: mounting.set | bit::RDONLY,
-                set_all: bit::RDONLY,
-                propagation: bit::PRIVATE,
-                propagate_all: true,
-                ..Bind::default()
-            })));
-        }
+    let foreign_net = !context.namespaces.makes(NamespaceKind::Net);
+    if kind == "sysfs" && context.users && foreign_net && !context.namespaces.joined(NamespaceKind::Net) {
+        return Ok(step(Act::Bind(Bind {
+            source: "/sys".into(),
+            target,
+            recursive: true,
+            set: mounting.set | bit::RDONLY,
+            set_all: bit::RDONLY,
+            propagation: bit::PRIVATE,
+            propagate_all: true,
+            ..Bind::default()
+        })));
     }
     Ok(step(Act::Filesystem(Filesystem {
         kind: kind.to_owned(),
@@ -230,7 +228,7 @@ fn cgroup_mount(
     context: &Context<'_>,
 ) -> Step {
     let namespaces = context.namespaces;
-    if namespaces.new(NamespaceKind::Cgroup) {
+    if namespaces.makes(NamespaceKind::Cgroup) {
         return step(Act::Filesystem(Filesystem {
             kind: kind.into(),
             source: "cgroup".into(),

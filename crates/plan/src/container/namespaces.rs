@@ -26,14 +26,14 @@ impl Namespaces {
         }
         list.sort_by_key(|n| n.kind);
         let namespaces = Self { list };
-        if !namespaces.new(NamespaceKind::Mount) {
+        if !namespaces.makes(NamespaceKind::Mount) {
             return Err(Error::invalid("linux.namespaces must have a new mount namespace"));
         }
         Ok(namespaces)
     }
 
     /// A new one is made.
-    pub(super) fn new(&self, kind: NamespaceKind) -> bool {
+    pub(super) fn makes(&self, kind: NamespaceKind) -> bool {
         self.find(kind).is_some_and(|n| n.path.is_empty())
     }
 
@@ -92,7 +92,7 @@ fn check(kind: NamespaceKind, path: &str, facts: &Facts) -> Result<(), Error> {
 /// Id maps of a new user namespace.
 pub(super) fn users(spec: &Spec, namespaces: &Namespaces) -> Result<Option<Users>, Error> {
     let Some(linux) = spec.linux.as_ref() else { return Ok(None) };
-    if !namespaces.new(NamespaceKind::User) {
+    if !namespaces.makes(NamespaceKind::User) {
         let mapped = !linux.uid_mappings.is_empty() || !linux.gid_mappings.is_empty();
         return if mapped {
             Err(Error::invalid("linux.uidMappings and gidMappings need a new user namespace"))

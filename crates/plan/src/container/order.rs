@@ -38,7 +38,7 @@ pub fn plan(
     let (limits, warnings) = cgroup::limits(&resources, &cgroup, facts)?;
     prepare.extend(limits);
 
-    let late_cgroup = namespaces.new(NamespaceKind::Cgroup) && !cgroup.hierarchies.is_empty();
+    let late_cgroup = namespaces.makes(NamespaceKind::Cgroup) && !cgroup.hierarchies.is_empty();
     if late_cgroup {
         namespaces.make_late(NamespaceKind::Cgroup);
     }
@@ -55,7 +55,7 @@ pub fn plan(
     // Names and kernel parameters while /proc is still the host's: the container's could be a fake (CVE-2025-52881).
     setup.extend(names(spec, &namespaces)?);
     setup.extend(sysctls(spec, &namespaces)?);
-    if namespaces.new(NamespaceKind::Net) {
+    if namespaces.makes(NamespaceKind::Net) {
         setup.push(step(Act::Loopback(Nothing {})));
     }
     // Before the first mount: none of ours may travel to the host.
@@ -145,7 +145,7 @@ fn cgroup_path(id: &str, spec: &Spec, options: &Options) -> Result<String, Error
 fn time_offsets(spec: &Spec, namespaces: &mut Namespaces) -> Result<Option<Step>, Error> {
     let offsets = spec.linux.as_ref().map(|l| &l.time_offsets);
     let Some(offsets) = offsets.filter(|o| !o.is_empty()) else { return Ok(None) };
-    if !namespaces.new(NamespaceKind::Time) {
+    if !namespaces.makes(NamespaceKind::Time) {
         return Err(Error::invalid("linux.timeOffsets need a new time namespace"));
     }
     // Offsets can only be written while nobody is inside, so the clone cannot make this one.
@@ -168,7 +168,7 @@ fn names(spec: &Spec, namespaces: &Namespaces) -> Result<Vec<Step>, Error> {
     if !spec.domainname.is_empty() {
         steps.push(step(Act::Domainname(spec.domainname.clone())));
     }
-    if !steps.is_empty() && !namespaces.new(NamespaceKind::Uts) {
+    if !steps.is_empty() && !namespaces.makes(NamespaceKind::Uts) {
         return Err(Error::invalid("hostname and domainname need a new uts namespace"));
     }
     Ok(steps)
@@ -197,7 +197,7 @@ fn sysctls(spec: &Spec, namespaces: &Namespaces) -> Result<Vec<Step>, Error> {
         };
         let plain = path.split('/').all(|part| !matches!(part, "" | "." | ".."));
         match kind {
-            Some(kind) if plain && (namespaces.new(kind) || namespaces.joined(kind)) => {
+            Some(kind) if plain && (namespaces.makes(kind) || namespaces.joined(kind)) => {
                 let field = format!("linux.sysctl {name}");
                 steps.push(step(Act::Sysctl(Sysctl { path, value: value.clone(), field })));
             }

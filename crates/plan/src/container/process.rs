@@ -75,7 +75,7 @@ fn capabilities(document: &Document, facts: &Facts) -> Result<Option<Capabilitie
     let Some(sets) = &document.capabilities else { return Ok(None) };
     let read = |set: &str, names: &[String]| -> Result<u64, Error> {
         names.iter().try_fold(0, |bits, name| {
-            let number = capability_number(name).ok_or_else(|| {
+            let number = crate::capability::number(name).ok_or_else(|| {
                 Error::invalid(format!("process.capabilities.{set}: {name:?} is not a capability"))
             })?;
             // A name newer than the kernel cannot be withheld nor granted: what is not there is not had.
@@ -141,56 +141,6 @@ pub(super) fn filter(document: Option<&LinuxSeccomp>, facts: &Facts) -> Result<O
     if !facts.seccomp {
         return Err(Error::unimplemented("linux.seccomp: this kernel has no system call filters"));
     }
-    let _ = document;
-    Err(Error::unimplemented("linux.seccomp: filters are not compiled yet"))
-}
-
-/// Capabilities in the order of their numbers.
-const CAPABILITIES: [&str; 41] = [
-    "CHOWN",
-    "DAC_OVERRIDE",
-    "DAC_READ_SEARCH",
-    "FOWNER",
-    "FSETID",
-    "KILL",
-    "SETGID",
-    "SETUID",
-    "SETPCAP",
-    "LINUX_IMMUTABLE",
-    "NET_BIND_SERVICE",
-    "NET_BROADCAST",
-    "NET_ADMIN",
-    "NET_RAW",
-    "IPC_LOCK",
-    "IPC_OWNER",
-    "SYS_MODULE",
-    "SYS_RAWIO",
-    "SYS_CHROOT",
-    "SYS_PTRACE",
-    "SYS_PACCT",
-    "SYS_ADMIN",
-    "SYS_BOOT",
-    "SYS_NICE",
-    "SYS_RESOURCE",
-    "SYS_TIME",
-    "SYS_TTY_CONFIG",
-    "MKNOD",
-    "LEASE",
-    "AUDIT_WRITE",
-    "AUDIT_CONTROL",
-    "SETFCAP",
-    "MAC_OVERRIDE",
-    "MAC_ADMIN",
-    "SYSLOG",
-    "WAKE_ALARM",
-    "BLOCK_SUSPEND",
-    "AUDIT_READ",
-    "PERFMON",
-    "BPF",
-    "CHECKPOINT_RESTORE",
-];
-
-fn capability_number(name: &str) -> Option<u32> {
-    let name = name.strip_prefix("CAP_")?;
-    CAPABILITIES.iter().position(|known| *known == name).map(|n| n as u32)
+    let program = crate::seccomp::compile(document, crate::seccomp::Arch::native())?;
+    Ok(Some(Seccomp { filter: program.filter, flags: program.flags }))
 }

@@ -1,0 +1,280 @@
+//! The last stretch: stdio, limits, identity, filter, exec.
+
+use std::convert::Infallible;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+
+use protocol::plan::{Capabilities, Process, Rlimit};
+use rustix::fs::{Gid, Mode, OFlags, Uid, fchown, fstat};
+use rustix::io::{Errno, FdFlags, fcntl_dupfd_cloexec, fcntl_setfd};
+use rustix::thread::{CapabilitySet, CapabilitySets};
+use sys::process::StringList;
+use types::Kind;
+
+use crate::console::Terminal;
+use crate::error::{Error, Tried};
+use crate::report::{self, Report};
+use crate::spawn::StdioFds;
+use crate::{lookup, prepare};
+
+/// Arguments and environment as `execve` takes them.
+#[derive(Debug)]
+pub(crate) struct Program {
+    args: StringList,
+    env: StringList,
+}
+
+impl Program {
+    pub(crate) fn of(process: &Process) -> Result<Self, Error> {
+        let nul = || Error::said(Kind::InvalidInput, "an argument or variable holds a NUL byte");
+        let mut env = process.env.clone();
+        // Programs without HOME misbehave; runc sets it too. The engine knows better when it knows the user's.
+        if !env.iter().any(|e| e.starts_with("HOME=")) {
+            env.push(format!("HOME={}", if process.uid == 0 { "/root" } else { "/" }));
+        }
+        if process.terminal && !env.iter().any(|e| e.starts_with("TERM=")) {
+            env.push("TERM=xterm".into());
+        }
+        Ok(Self {
+            args: StringList::new(&process.args).ok_or_else(nul)?,
+            env: StringList::new(&env).ok_or_else(nul)?,
+        })
+    }
+}
+
+/// What leads from the set-up child to the program.
+pub(crate) struct Way<'a> {
+    pub(crate) socket: BorrowedFd<'a>,
+    pub(crate) stdio: StdioFds<'a>,
+    pub(crate) terminal: Option<Terminal>,
+    pub(crate) hold: Option<BorrowedFd<'a>>,
+    pub(crate) warnings: Vec<String>,
+}
+
+/// Does it all. Returns only on failure.
+pub(crate) fn run(process: &Process, program: Program, mut way: Way<'_>) -> Result<Infallible, Error> {
+    rustix::process::setsid().map(drop).or_else(already_leader).tried(|| "make a session")?;
+    set_stdio(process, &way)?;
+    for limit in &process.rlimits {
+        prepare::forgive(&limit.field, set_limit(limit), &mut way.warnings)?;
+    }
+    let cwd_pending = !enter(&process.cwd)?;
+    become_user(process)?;
+    if cwd_pending {
+        rustix::process::chdir(&*process.cwd)
+            .tried(|| format!("enter the working directory {}", process.cwd))?;
+    }
+    check_cwd(&process.cwd)?;
+    rustix::process::umask(Mode::from_raw_mode(process.umask.unwrap_or(0o022)));
+    let mut kept = true;
+    if process.no_new_privs || process.seccomp.is_none() {
+        set_capabilities(process.capabilities.as_ref())?;
+        kept = false;
+    } else {
+        raise_permitted()?;
+    }
+    if process.no_new_privs {
+        rustix::thread::set_no_new_privs(true).tried(|| "set no_new_privs")?;
+    }
+    let name = process.args.first().map_or("", String::as_str);
+    let path = lookup::find(name, &process.env)?;
+    sys::process::reset_signals().tried(|| "reset signals")?;
+    sys::process::close_on_exec_from(3).tried(|| "close descriptors")?;
+    tell(&mut way)?;
+    if let Some(hold) = way.hold {
+        wait_for_start(hold, way.socket)?;
+    }
+    // The filter last: what comes after it must be allowed by it. Without no_new_privs the kernel wants CAP_SYS_ADMIN
+    // for it, so the capabilities are taken away after it.
+    if let Some(filter) = &process.seccomp {
+        sys::seccomp::install(&filter.filter, filter.flags).tried(|| "install the seccomp filter")?;
+    }
+    if kept {
+        set_capabilities(process.capabilities.as_ref())?;
+    }
+    let errno = sys::process::exec(&path, &program.args, &program.env);
+    Err(lookup::exec_refusal(&path.to_string_lossy(), errno))
+}
+
+fn already_leader(errno: Errno) -> Result<(), Errno> {
+    if errno == Errno::PERM { Ok(()) } else { Err(errno) }
+}
+
+/// Warnings, the terminal, and that only the exec is left.
+fn tell(way: &mut Way<'_>) -> Result<(), Error> {
+    let tried = || "report to the supervisor";
+    for warning in way.warnings.drain(..) {
+        report::send(way.socket, &Report::Warning(warning)).tried(tried)?;
+    }
+    if let Some(terminal) = way.terminal.take() {
+        report::send(way.socket, &Report::Terminal(terminal.master)).tried(tried)?;
+    }
+    report::send(way.socket, &Report::Ready).tried(tried)
+}
+
+/// `create` is over, `start` will write a byte.
+fn wait_for_start(hold: BorrowedFd<'_>, socket: BorrowedFd<'_>) -> Result<(), Error> {
+    // The end of the report is what the creator waits for; nothing can be reported after it.
+    rustix::net::shutdown(socket, rustix::net::Shutdown::Both).tried(|| "report to the creator")?;
+    let mut byte = [0];
+    loop {
+        match rustix::io::read(hold, &mut byte) {
+            Ok(1..) => return Ok(()),
+            Ok(0) => return Err(Error::said(Kind::Unavailable, "the start was called off")),
+            Err(Errno::INTR) => {}
+            Err(errno) => return Err(Error::kernel("wait for the start", errno)),
+        }
+    }
+}
+
+/// In a new user namespace: waits until the ids are mapped, and becomes its root.
+pub(crate) fn wait_for_ids(socket: BorrowedFd<'_>) -> Result<Option<OwnedFd>, Error> {
+    let root = report::wait_go(socket).tried(|| "wait for the id maps")?;
+    become_root().tried(|| "become root of the user namespace")?;
+    Ok(root)
+}
+
+/// Root of this user namespace, with every capability in it.
+pub(crate) fn become_root() -> Result<(), Errno> {
+    rustix::thread::set_thread_res_gid(Gid::ROOT, Gid::ROOT, Gid::ROOT)?;
+    rustix::thread::set_thread_res_uid(Uid::ROOT, Uid::ROOT, Uid::ROOT)
+}
+
+fn set_stdio(process: &Process, way: &Way<'_>) -> Result<(), Error> {
+    let tried = || "set up stdio";
+    match (&way.terminal, way.stdio) {
+        (Some(terminal), _) => {
+            rustix::process::ioctl_tiocsctty(&terminal.slave).tried(|| "take the terminal")?;
+            let slave = terminal.slave.as_fd();
+            place([slave, slave, slave]).tried(tried)?;
+        }
+        (None, StdioFds::Pipes(fds)) => place(fds).tried(tried)?,
+        (None, StdioFds::Terminal { .. }) => {
+            return Err(Error::said(Kind::InvalidInput, "the plan opens no terminal"));
+        }
+    }
+    // The program opens /dev/stdout by its own rights.
+    for fd in [rustix::stdio::stdin(), rustix::stdio::stdout(), rustix::stdio::stderr()] {
+        own(fd, process.uid);
+    }
+    Ok(())
+}
+
+/// Gives a pipe or terminal to the user; what cannot be given (read-only, socket, /dev/null) stays.
+fn own(fd: BorrowedFd<'_>, uid: u32) {
+    const NULL_DEVICE: u64 = 1 << 8 | 3;
+    if fstat(fd).is_ok_and(|stat| stat.st_uid != uid && stat.st_rdev != NULL_DEVICE) {
+        let _ = fchown(fd, Some(Uid::from_raw(uid)), None);
+    }
+}
+
+/// Makes the descriptors 0, 1 and 2.
+fn place(fds: [BorrowedFd<'_>; 3]) -> Result<(), Errno> {
+    // One that lies where another will go is moved away first.
+    let mut moved: [Option<OwnedFd>; 3] = [None, None, None];
+    for (index, fd) in fds.iter().enumerate() {
+        if fd.as_raw_fd() < 3 && fd.as_raw_fd() != index as i32 {
+            moved[index] = Some(fcntl_dupfd_cloexec(fd, 3)?);
+        }
+    }
+    let source = |index: usize| moved[index].as_ref().map_or(fds[index], AsFd::as_fd);
+    rustix::stdio::dup2_stdin(source(0))?;
+    rustix::stdio::dup2_stdout(source(1))?;
+    rustix::stdio::dup2_stderr(source(2))?;
+    for fd in [rustix::stdio::stdin(), rustix::stdio::stdout(), rustix::stdio::stderr()] {
+        fcntl_setfd(fd, FdFlags::empty())?;
+    }
+    Ok(())
+}
+
+fn set_limit(limit: &Rlimit) -> Result<(), Error> {
+    sys::process::set_rlimit(limit.resource, limit.soft, limit.hard).tried(|| {
+        let name = if limit.field.is_empty() { "resource limit" } else { &limit.field };
+        format!("set {name} to {}:{}", limit.soft, limit.hard)
+    })
+}
+
+/// Enters the working directory, made if missing. False: root may not, the user perhaps may.
+fn enter(cwd: &str) -> Result<bool, Error> {
+    let tried = || format!("enter the working directory {cwd}");
+    match rustix::process::chdir(cwd) {
+        Ok(()) => Ok(true),
+        Err(Errno::ACCESS) => Ok(false),
+        Err(Errno::NOENT) => {
+            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+            let root = rustix::fs::open("/", flags, Mode::empty()).tried(tried)?;
+            let made = crate::tree::Tree::new(root).directory(cwd)?;
+            rustix::process::fchdir(made).tried(tried)?;
+            Ok(true)
+        }
+        Err(errno) => Err(Error::kernel(&tried(), errno)),
+    }
+}
+
+/// A working directory outside the root (a leaked handle) has no path in it (CVE-2024-21626).
+fn check_cwd(cwd: &str) -> Result<(), Error> {
+    let place = rustix::process::getcwd(Vec::new()).tried(|| format!("check the working directory {cwd}"))?;
+    if place.as_bytes().first() == Some(&b'/') {
+        return Ok(());
+    }
+    Err(Error::said(Kind::Forbidden, format!("the working directory {cwd} is outside the container's root")))
+}
+
+fn become_user(process: &Process) -> Result<(), Error> {
+    if let Some(capabilities) = &process.capabilities {
+        drop_bounding(capabilities.bounding)?;
+    }
+    let groups: Vec<Gid> = process.groups.iter().map(|g| Gid::from_raw(*g)).collect();
+    rustix::thread::set_thread_groups(&groups).tried(|| format!("set groups {:?}", process.groups))?;
+    let (uid, gid) = (Uid::from_raw(process.uid), Gid::from_raw(process.gid));
+    rustix::thread::set_thread_res_gid(gid, gid, gid).tried(|| format!("become group {}", process.gid))?;
+    // Permitted capabilities stay over the change of user; the sets are set right afterwards.
+    rustix::thread::set_keep_capabilities(true).tried(|| "keep capabilities")?;
+    rustix::thread::set_thread_res_uid(uid, uid, uid).tried(|| format!("become user {}", process.uid))?;
+    rustix::thread::set_keep_capabilities(false).tried(|| "keep capabilities")
+}
+
+fn drop_bounding(keep: u64) -> Result<(), Error> {
+    for number in 0..64 {
+        if keep & 1 << number != 0 {
+            continue;
+        }
+        match rustix::thread::remove_capability_from_bounding_set(CapabilitySet::from_bits_retain(
+            1 << number,
+        )) {
+            Ok(()) => {}
+            // Past the last one the kernel knows.
+            Err(Errno::INVAL) => return Ok(()),
+            Err(errno) => {
+                return Err(Error::kernel(&format!("drop capability {number} from the bounding set"), errno));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// After a change of user nothing is in force; for what is still to do, all that may be.
+fn raise_permitted() -> Result<(), Error> {
+    let tried = || "raise capabilities";
+    let mut sets = rustix::thread::capabilities(None).tried(tried)?;
+    if sets.effective != sets.permitted {
+        sets.effective = sets.permitted;
+        rustix::thread::set_capabilities(None, sets).tried(tried)?;
+    }
+    Ok(())
+}
+
+fn set_capabilities(wanted: Option<&Capabilities>) -> Result<(), Error> {
+    let Some(wanted) = wanted else { return Ok(()) };
+    let sets = CapabilitySets {
+        effective: CapabilitySet::from_bits_retain(wanted.effective),
+        permitted: CapabilitySet::from_bits_retain(wanted.permitted),
+        inheritable: CapabilitySet::from_bits_retain(wanted.inheritable),
+    };
+    rustix::thread::set_capabilities(None, sets).tried(|| "set capabilities")?;
+    for number in (0..64).filter(|n| wanted.ambient & 1 << n != 0) {
+        let one = CapabilitySet::from_bits_retain(1 << number);
+        rustix::thread::configure_capability_in_ambient_set(one, true)
+            .tried(|| format!("raise ambient capability {number}"))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,107 @@
+//! One more process in a running container.
+
+use std::convert::Infallible;
+use std::os::fd::{AsFd, BorrowedFd};
+
+use protocol::plan::{ExecPlan, NamespaceKind};
+use rustix::fs::{Mode, OFlags};
+use sys::process::{Clone, Side};
+use types::Kind;
+
+use crate::become_program::{self, Program};
+use crate::cgroup;
+use crate::console;
+use crate::error::{Error, Tried};
+use crate::join::{Visit, clone_flag};
+use crate::kernel::write_file;
+use crate::report::{self, Report};
+use crate::spawn::{Starting, StdioFds};
+use crate::tree::Tree;
+
+/// Starts a process in the container whose first process is behind `init`. It is a child of the caller.
+///
+/// # Errors
+/// When the container cannot be entered or the clone fails.
+pub fn spawn_exec(
+    exec: &ExecPlan,
+    init: BorrowedFd<'_>,
+    init_pid: i32,
+    stdio: StdioFds<'_>,
+) -> Result<Starting, Error> {
+    let process =
+        exec.process.as_ref().ok_or_else(|| Error::said(Kind::InvalidInput, "the exec has no process"))?;
+    let program = Program::of(process)?;
+    let (ours, theirs) = report::pair().tried(|| "make a socket pair")?;
+    let unified = match exec.cgroup.as_ref().map(|c| c.unified.as_str()) {
+        Some(path) if !path.is_empty() => Some(cgroup::open_directory(path)?),
+        _ => None,
+    };
+    let kinds: Vec<NamespaceKind> =
+        exec.namespaces.iter().filter_map(|kind| NamespaceKind::try_from(*kind).ok()).collect();
+    // The child is born in the container's pid namespace; the others it joins itself.
+    let visit = if kinds.contains(&NamespaceKind::Pid) {
+        Visit::join_pid_of(init).map_err(|e| gone(e, init_pid))?
+    } else {
+        Visit::default()
+    };
+    let what = Clone { namespaces: 0, cgroup: unified.as_ref().map(AsFd::as_fd) };
+    match sys::process::clone(&what).tried(|| "clone a process for the exec")? {
+        Side::Child => {
+            std::mem::forget(visit);
+            drop(ours);
+            let Err(error) = enter(exec, init, &kinds, stdio, program, theirs.as_fd());
+            let _ = report::send(theirs.as_fd(), &Report::Failed(error));
+            sys::process::exit_now(1)
+        }
+        Side::Parent(pid, pidfd) => {
+            drop(visit);
+            Ok(Starting::of_exec(pid, pidfd, ours))
+        }
+    }
+}
+
+fn gone(error: Error, pid: i32) -> Error {
+    if error.kind() == Kind::NotFound {
+        return Error::said(Kind::Conflict, format!("the container's first process ({pid}) has ended"));
+    }
+    error
+}
+
+fn enter(
+    exec: &ExecPlan,
+    init: BorrowedFd<'_>,
+    kinds: &[NamespaceKind],
+    stdio: StdioFds<'_>,
+    program: Program,
+    socket: BorrowedFd<'_>,
+) -> Result<Infallible, Error> {
+    // Before the container can see this process.
+    rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)
+        .tried(|| "hide from the container")?;
+    let process = exec.process.clone().unwrap_or_default();
+    if let Some(score) = process.oom_score_adj {
+        let path = "self/oom_score_adj";
+        let done = crate::kernel::Proc::open()?.write(path, &score.to_string());
+        done.tried(|| format!("process.oomScoreAdj: write {score} to /proc/{path}"))?;
+    }
+    for hierarchy in exec.cgroup.iter().flat_map(|c| &c.hierarchies) {
+        let path = format!("{}/tasks", hierarchy.path);
+        write_file(&path, "0").tried(|| format!("enter cgroup {path}"))?;
+    }
+    let joined = kinds.iter().filter(|kind| **kind != NamespaceKind::Pid);
+    let flags = joined.map(|kind| clone_flag(*kind)).fold(0, |all, flag| all | flag);
+    sys::process::join(init, flags).tried(|| "join the container's namespaces")?;
+    if exec.users {
+        become_program::become_root().tried(|| "become root of the user namespace")?;
+    }
+    let terminal = match stdio {
+        StdioFds::Terminal { width, height } => {
+            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+            let root = rustix::fs::open("/", flags, Mode::empty()).tried(|| "open the container's root")?;
+            Some(console::open(&Tree::new(root), width, height)?)
+        }
+        StdioFds::Pipes(_) => None,
+    };
+    let way = become_program::Way { socket, stdio, terminal, hold: None, warnings: Vec::new() };
+    become_program::run(&process, program, way)
+}

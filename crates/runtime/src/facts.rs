@@ -1,0 +1,158 @@
+//! Seeing what the host is.
+
+use plan::facts::{Cgroups, Facts, V1, V2};
+use rustix::thread::CapabilitySet;
+
+use crate::error::{Error, Tried};
+use crate::kernel::read_file;
+
+/// Looks at the host. The answer changes only when somebody mounts cgroup hierarchies or changes kernel parameters.
+///
+/// # Errors
+/// When `/proc` cannot be read.
+pub fn gather() -> Result<Facts, Error> {
+    let cgroups = cgroups()?;
+    let swap_limit = swap_limit(&cgroups);
+    let sets = rustix::thread::capabilities(None).tried(|| "read own capabilities")?;
+    let last_capability = number("/proc/sys/kernel/cap_last_cap").unwrap_or(40) as u32;
+    let links = ["mnt", "pid", "net", "uts", "ipc", "user", "cgroup", "time"];
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    Ok(Facts {
+        swap_limit,
+        cgroups,
+        kernel: kernel(),
+        seccomp: sys::seccomp::action_available(SECCOMP_RET_ERRNO),
+        namespaces: links
+            .iter()
+            .filter(|l| rustix::fs::lstat(format!("/proc/self/ns/{l}")).is_ok())
+            .map(|l| (*l).to_owned())
+            .collect(),
+        last_capability,
+        effective: sets.effective.bits(),
+        bounding: bounding(last_capability),
+        nofile_hard: limit.maximum.unwrap_or(u64::MAX),
+        max_user_namespaces: number("/proc/sys/user/max_user_namespaces").unwrap_or(0),
+        uid: rustix::process::geteuid().as_raw(),
+    })
+}
+
+const SECCOMP_RET_ERRNO: u32 = 0x0005_0000;
+
+fn number(path: &str) -> Option<u64> {
+    read_file(path).ok()?.trim().parse().ok()
+}
+
+fn kernel() -> (u32, u32) {
+    let name = rustix::system::uname();
+    let release = name.release().to_string_lossy();
+    let mut parts = release.split(['.', '-']).map_while(|p| p.parse().ok());
+    (parts.next().unwrap_or(0), parts.next().unwrap_or(0))
+}
+
+fn bounding(last: u32) -> u64 {
+    let mut bits = 0;
+    for number in 0..=last {
+        let one = CapabilitySet::from_bits_retain(1 << number);
+        if rustix::thread::capability_is_in_bounding_set(one).unwrap_or(false) {
+            bits |= 1 << number;
+        }
+    }
+    bits
+}
+
+/// Hierarchies from the mount table, own places from `/proc/self/cgroup`.
+fn cgroups() -> Result<Cgroups, Error> {
+    let mounts = read_file("/proc/self/mountinfo").tried(|| "read /proc/self/mountinfo")?;
+    let own = read_file("/proc/self/cgroup").tried(|| "read /proc/self/cgroup")?;
+    Ok(read_cgroups(&mounts, &own))
+}
+
+fn read_cgroups(mounts: &str, own: &str) -> Cgroups {
+    let own_place = |wanted: &str| {
+        own.lines()
+            .find_map(|line| {
+                let mut parts = line.splitn(3, ':').skip(1);
+                let names = parts.next()?;
+                let place = parts.next()?;
+                let same = names == wanted || (!wanted.is_empty() && names.split(',').any(|n| n == wanted));
+                same.then(|| place.to_owned())
+            })
+            .unwrap_or_else(|| "/".to_owned())
+    };
+    let mut cgroups = Cgroups::default();
+    for line in mounts.lines() {
+        let Some((left, right)) = line.split_once(" - ") else { continue };
+        let left: Vec<&str> = left.split(' ').collect();
+        let right: Vec<&str> = right.split(' ').collect();
+        let (Some(place), Some(kind), Some(options)) = (left.get(4), right.first(), right.get(2)) else {
+            continue;
+        };
+        let place = (*place).to_owned();
+        match *kind {
+            "cgroup2" if cgroups.v2.is_none() => {
+                let controllers = read_file(&format!("{place}/cgroup.controllers")).unwrap_or_default();
+                let controllers = controllers.split_whitespace().map(str::to_owned).collect();
+                cgroups.v2 = Some(V2 { controllers, mount: place, own: own_place("") });
+            }
+            "cgroup" => {
+                let controllers: Vec<String> =
+                    options.split(',').filter(|o| is_controller(o)).map(str::to_owned).collect();
+                let known = cgroups.v1.iter().any(|h| h.controllers == controllers);
+                if let Some(first) = controllers.first().filter(|_| !known) {
+                    let own = own_place(first);
+                    cgroups.v1.push(V1 { controllers, mount: place, own });
+                }
+            }
+            _ => {}
+        }
+    }
+    cgroups
+}
+
+/// Mount options of a v1 hierarchy that are neither flags nor settings are its controllers.
+fn is_controller(option: &str) -> bool {
+    option.starts_with("name=")
+        || !(option.contains('=')
+            || matches!(
+                option,
+                "rw" | "ro" | "none" | "xattr" | "noprefix" | "clone_children" | "cpuset_v2_mode"
+            )
+            || option.starts_with("no")
+            || option.ends_with("atime"))
+}
+
+fn swap_limit(cgroups: &Cgroups) -> bool {
+    if let Some(memory) = cgroups.v1_of("memory") {
+        return rustix::fs::stat(format!("{}/memory.memsw.limit_in_bytes", memory.mount)).is_ok();
+    }
+    // The root of v2 has no such file; the kernel has it whenever it can swap at all.
+    cgroups.v2_has("memory") && rustix::fs::stat("/proc/swaps").is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_a_hybrid_host() {
+        let mounts = "31 23 0:28 / /sys/fs/cgroup rw - tmpfs tmpfs rw,mode=755\n\
+            32 31 0:29 / /cg/cpu,cpuacct rw,relatime - cgroup cgroup rw,cpu,cpuacct\n\
+            35 31 0:32 / /cg/memory rw,nosuid - cgroup cgroup rw,memory\n\
+            40 31 0:37 / /cg/systemd rw - cgroup cgroup rw,xattr,name=systemd\n\
+            41 31 0:38 / /cg/unified rw - cgroup2 cgroup2 rw,nsdelegate\n\
+            49 31 0:32 / /again/memory rw - cgroup cgroup rw,memory\n";
+        let own = "9:name=systemd:/a\n4:memory:/m/x\n1:cpu,cpuacct:/\n0::/u\n";
+        let cgroups = read_cgroups(mounts, own);
+        let seen: Vec<_> =
+            cgroups.v1.iter().map(|h| (h.controllers.join(","), h.mount.as_str(), h.own.as_str())).collect();
+        assert_eq!(
+            seen,
+            [
+                ("cpu,cpuacct".to_owned(), "/cg/cpu,cpuacct", "/"),
+                ("memory".to_owned(), "/cg/memory", "/m/x"),
+                ("name=systemd".to_owned(), "/cg/systemd", "/a"),
+            ]
+        );
+        assert_eq!(cgroups.v2.map(|v| (v.mount, v.own)), Some(("/cg/unified".into(), "/u".into())));
+    }
+}

@@ -1,0 +1,224 @@
+//! The child between clone and exec: replays the plan's steps. Nothing is decided here.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use protocol::Plan;
+use protocol::plan::{Act, Sysctl};
+use rustix::fs::{CWD, Mode, OFlags};
+use rustix::mount::{MoveMountFlags, UnmountFlags, move_mount, unmount};
+use sys::mount::{Change, PRIVATE, SHARED, SLAVE, set_attributes};
+use types::Kind;
+
+use crate::become_program::{self, Program};
+use crate::console::{self, Terminal};
+use crate::error::{Error, Tried};
+use crate::kernel::Proc;
+use crate::mounts::{self, Early};
+use crate::report::{self, Report};
+use crate::spawn::StdioFds;
+use crate::tree::Tree;
+use crate::{fault, prepare, protect, root};
+
+/// What the child has from its parent.
+pub(crate) struct Child<'a> {
+    pub(crate) plan: &'a Plan,
+    pub(crate) stdio: StdioFds<'a>,
+    pub(crate) socket: BorrowedFd<'a>,
+    pub(crate) early: Early,
+    pub(crate) hold: Option<BorrowedFd<'a>>,
+    pub(crate) program: Program,
+}
+
+/// Becomes the program, or tells why not and ends.
+pub(crate) fn run(child: Child<'_>) -> ! {
+    let socket = child.socket;
+    let Err(error) = become_container(child);
+    let _ = report::send(socket, &Report::Failed(error));
+    sys::process::exit_now(1)
+}
+
+/// State of the replay.
+struct Setup<'a> {
+    plan: &'a Plan,
+    stdio: StdioFds<'a>,
+    tree: Option<Tree>,
+    /// Made by the parent, when there is a user namespace.
+    root: Option<OwnedFd>,
+    early: Early,
+    host_proc: Option<Proc>,
+    terminal: Option<Terminal>,
+    warnings: Vec<String>,
+}
+
+fn become_container(child: Child<'_>) -> Result<std::convert::Infallible, Error> {
+    let plan = child.plan;
+    // Nobody in the container may look into this process while it is still the runtime.
+    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
+    rustix::process::umask(Mode::empty());
+    let root = match &plan.users {
+        Some(_) => become_program::wait_for_ids(child.socket)?,
+        None => None,
+    };
+    let mut setup = Setup {
+        plan,
+        stdio: child.stdio,
+        tree: None,
+        root,
+        early: child.early,
+        host_proc: None,
+        terminal: None,
+        warnings: Vec::new(),
+    };
+    let first = plan.prepare.len() as u32 + 1;
+    setup.score().map_err(|e| e.at_step(first))?;
+    for (index, step) in plan.setup.iter().enumerate() {
+        let number = first + index as u32;
+        fault::point(number)?;
+        if let Some(act) = &step.act {
+            setup.apply(act).map_err(|error| error.at_step(number))?;
+        }
+    }
+    let number = first + plan.setup.len() as u32;
+    fault::point(number)?;
+    let way = become_program::Way {
+        socket: child.socket,
+        stdio: child.stdio,
+        terminal: setup.terminal,
+        hold: child.hold,
+        warnings: setup.warnings,
+    };
+    let process = plan.process.clone().unwrap_or_default();
+    become_program::run(&process, child.program, way).map_err(|error| error.at_step(number))
+}
+
+impl Setup<'_> {
+    fn apply(&mut self, act: &Act) -> Result<(), Error> {
+        match act {
+            Act::EnterCgroup(path) => {
+                crate::kernel::write_file(path, "0").tried(|| format!("enter cgroup {path}"))
+            }
+            Act::UnshareCgroup(_) => {
+                sys::process::unshare(CLONE_NEWCGROUP).tried(|| "make a cgroup namespace")
+            }
+            Act::UnshareTime(offsets) => self.unshare_time(&offsets.lines),
+            Act::Hostname(name) => {
+                sys::process::set_hostname(name).tried(|| format!("set the host name {name:?}"))
+            }
+            Act::Domainname(name) => {
+                sys::process::set_domainname(name).tried(|| format!("set the domain name {name:?}"))
+            }
+            Act::Sysctl(sysctl) => self.sysctl(sysctl),
+            Act::Loopback(_) => sys::loopback::up().tried(|| "bring the loopback interface up"),
+            Act::Propagate(word) => propagate(*word),
+            Act::Root(made) => self.mount_root(made),
+            Act::Filesystem(fs) => mounts::filesystem(tree(&mut self.tree)?, fs, &mut self.early),
+            Act::Bind(bind) => mounts::bind(tree(&mut self.tree)?, bind, &mut self.early),
+            Act::Node(n) => {
+                let device = rustix::fs::makedev(n.major, n.minor);
+                tree(&mut self.tree)?.node(&n.path, n.mode, device, (n.uid, n.gid))
+            }
+            Act::Link(link) => tree(&mut self.tree)?.link(&link.path, &link.text),
+            Act::MakeDir(made) => tree(&mut self.tree)?.directory(&made.path).map(drop),
+            Act::Console(path) => self.console(path),
+            Act::ReadOnly(list) => protect::make_read_only(tree(&mut self.tree)?, &list.paths),
+            Act::Mask(list) => protect::mask(tree(&mut self.tree)?, &list.paths),
+            Act::Attributes(a) => mounts::attributes(tree(&mut self.tree)?, &a.target, a.set),
+            Act::Pivot(_) => pivot(tree(&mut self.tree)?),
+            Act::RootPropagation(word) => {
+                let change = Change { propagation: *word, ..Change::default() };
+                set_attributes(CWD, c"/", &change, false).tried(|| "set the propagation of the root")
+            }
+            Act::Write(_) | Act::MakeCgroup(_) | Act::DeviceProgram(_) => {
+                Err(Error::said(Kind::Internal, "this step belongs to the host's side"))
+            }
+        }
+    }
+
+    fn host_proc(&mut self) -> Result<&Proc, Error> {
+        match &mut self.host_proc {
+            Some(proc) => Ok(proc),
+            none => Ok(none.insert(Proc::open()?)),
+        }
+    }
+
+    /// The parent does this for a child in a user namespace.
+    fn score(&mut self) -> Result<(), Error> {
+        let Some(score) = self.plan.process.as_ref().and_then(|p| p.oom_score_adj) else { return Ok(()) };
+        if self.plan.users.is_some() {
+            return Ok(());
+        }
+        let done = self.host_proc()?.write("self/oom_score_adj", &score.to_string());
+        done.tried(|| format!("process.oomScoreAdj: write {score} to /proc/self/oom_score_adj"))
+    }
+
+    fn sysctl(&mut self, sysctl: &Sysctl) -> Result<(), Error> {
+        let path = format!("sys/{}", sysctl.path);
+        let done = self.host_proc()?.write(&path, &sysctl.value);
+        let done = done.tried(|| format!("{}: write {} to /proc/{path}", sysctl.field, sysctl.value));
+        prepare::forgive(&sysctl.field, done, &mut self.warnings)
+    }
+
+    fn unshare_time(&mut self, lines: &str) -> Result<(), Error> {
+        sys::process::unshare(CLONE_NEWTIME).tried(|| "make a time namespace")?;
+        self.host_proc()?.write("self/timens_offsets", lines).tried(|| "write linux.timeOffsets")?;
+        let path = "/proc/self/ns/time_for_children";
+        let namespace = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+            .tried(|| format!("open {path}"))?;
+        sys::process::join(namespace.as_fd(), CLONE_NEWTIME).tried(|| "enter the time namespace")
+    }
+
+    /// Attaches the root on top of the host's "/": in this namespace only, and without needing any directory for it.
+    fn mount_root(&mut self, made: &protocol::plan::Root) -> Result<(), Error> {
+        let mount = match self.root.take() {
+            Some(mount) => mount,
+            None => root::make(made, None)?,
+        };
+        move_mount(&mount, "", CWD, "/", MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
+            .tried(|| "attach the root")?;
+        self.tree = Some(Tree::new(mount));
+        Ok(())
+    }
+
+    fn console(&mut self, path: &str) -> Result<(), Error> {
+        let (width, height) = match self.stdio {
+            StdioFds::Terminal { width, height } => (width, height),
+            StdioFds::Pipes(_) => return Ok(()),
+        };
+        let tree = tree(&mut self.tree)?;
+        let terminal = console::open(tree, width, height)?;
+        if !path.is_empty() {
+            console::bind(tree, &terminal, path)?;
+        }
+        self.terminal = Some(terminal);
+        Ok(())
+    }
+}
+
+const CLONE_NEWTIME: u32 = 0x0000_0080;
+const CLONE_NEWCGROUP: u32 = 0x0200_0000;
+
+fn tree(tree: &mut Option<Tree>) -> Result<&mut Tree, Error> {
+    tree.as_mut().ok_or_else(|| Error::said(Kind::Internal, "the plan uses the root before it mounts it"))
+}
+
+/// From here on, mounts of this namespace do not travel to the host's.
+fn propagate(word: u64) -> Result<(), Error> {
+    // A shared tree stays shared, but not where the new root is attached.
+    let (word, all) = if word == SHARED { (PRIVATE, false) } else { (word, true) };
+    let change = Change { propagation: word, ..Change::default() };
+    set_attributes(CWD, c"/", &change, all).tried(|| "separate the mounts from the host's")
+}
+
+/// `pivot_root(2)` with both arguments ".": the old root ends up on top of the new one and is detached from there.
+fn pivot(tree: &Tree) -> Result<(), Error> {
+    let tried = || "switch to the container's root";
+    let old = rustix::fs::open("/", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+        .tried(tried)?;
+    rustix::process::fchdir(tree.root()).tried(tried)?;
+    rustix::process::pivot_root(".", ".").tried(tried)?;
+    // The host must not lose what is detached here.
+    rustix::process::fchdir(&old).tried(tried)?;
+    set_attributes(&old, c"", &Change { propagation: SLAVE, ..Change::default() }, true).tried(tried)?;
+    unmount(".", UnmountFlags::DETACH).tried(tried)?;
+    rustix::process::chdir("/").tried(tried)
+}

@@ -1,0 +1,195 @@
+//! Starting a container: the host's steps, one clone, and listening to the child until it has become the program.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use protocol::Plan;
+use protocol::plan::NamespaceKind;
+use rustix::process::{Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
+use sys::process::{Clone, Side};
+use types::Kind;
+
+use crate::error::{Error, Tried};
+use crate::join::{Visit, clone_flag};
+use crate::report::{self, Report};
+use crate::setup::{self, Child};
+use crate::{become_program, cgroup, fault, mounts, prepare, users};
+
+/// What is needed to start a container.
+#[derive(Clone, Copy, Debug)]
+pub struct Launch<'a> {
+    /// What to do.
+    pub plan: &'a Plan,
+    /// The program's stdio.
+    pub stdio: StdioFds<'a>,
+    /// Descriptors that the plan refers to as `fd:<name>`.
+    pub fds: &'a [(String, BorrowedFd<'a>)],
+}
+
+/// Where a program's stdio comes from.
+#[derive(Clone, Copy, Debug)]
+pub enum StdioFds<'a> {
+    /// These, as 0, 1 and 2.
+    Pipes([BorrowedFd<'a>; 3]),
+    /// A new terminal of the container's devpts; its master side is in [`Started::terminal`]. A size of 0 leaves the kernel's.
+    Terminal {
+        /// Columns.
+        width: u16,
+        /// Rows.
+        height: u16,
+    },
+}
+
+/// A child that is on its way to its program. Dropping it kills the child and undoes what was done.
+#[derive(Debug)]
+pub struct Starting {
+    pid: i32,
+    pidfd: Option<OwnedFd>,
+    socket: OwnedFd,
+    warnings: Vec<String>,
+    undo: Option<Plan>,
+}
+
+/// A running program.
+#[derive(Debug)]
+pub struct Started {
+    /// Its pid in the caller's pid namespace.
+    pub pid: i32,
+    /// Readable when it has ended.
+    pub pidfd: OwnedFd,
+    /// Master side of its terminal.
+    pub terminal: Option<OwnedFd>,
+    /// What was refused without being asked for, one sentence each.
+    pub warnings: Vec<String>,
+}
+
+/// Does the plan's host side and clones the child. Returns at once; [`Starting::finish`] has the result.
+///
+/// # Errors
+/// When a step of the host's side or the clone fails; everything done is undone.
+pub fn spawn(launch: &Launch<'_>) -> Result<Starting, Error> {
+    spawn_held(launch, None)
+}
+
+/// As [`spawn`]; with `hold`, the child stops before the exec, after [`Starting::finish`] has returned, until it can read a byte there.
+///
+/// # Errors
+/// As [`spawn`].
+pub fn spawn_held(launch: &Launch<'_>, hold: Option<BorrowedFd<'_>>) -> Result<Starting, Error> {
+    let plan = launch.plan;
+    let mut warnings = Vec::new();
+    prepare::apply(plan, &mut warnings)?;
+    let clone_step = plan.prepare.len() as u32;
+    match start_child(launch, hold, warnings) {
+        Ok(starting) => Ok(starting),
+        Err(error) => {
+            prepare::undo(&plan.prepare);
+            Err(error.at_step(clone_step))
+        }
+    }
+}
+
+fn start_child(
+    launch: &Launch<'_>,
+    hold: Option<BorrowedFd<'_>>,
+    warnings: Vec<String>,
+) -> Result<Starting, Error> {
+    let plan = launch.plan;
+    fault::point(plan.prepare.len() as u32)?;
+    let process =
+        plan.process.as_ref().ok_or_else(|| Error::said(Kind::InvalidInput, "the plan has no process"))?;
+    let program = become_program::Program::of(process)?;
+    let (ours, theirs) = report::pair().tried(|| "make a socket pair")?;
+    let unified = match plan.cgroup.as_ref().map(|c| c.unified.as_str()) {
+        Some(path) if !path.is_empty() => Some(cgroup::open_directory(path)?),
+        _ => None,
+    };
+    let visit = Visit::join(&plan.namespaces, launch.fds)?;
+    let early = mounts::Early::of(plan)?;
+    let what = Clone { namespaces: clone_flags(plan), cgroup: unified.as_ref().map(AsFd::as_fd) };
+    match sys::process::clone(&what).tried(|| "clone the container's first process")? {
+        Side::Child => {
+            // Gone: the way back home belongs to the parent.
+            std::mem::forget(visit);
+            drop(ours);
+            let child = Child { plan, stdio: launch.stdio, socket: theirs.as_fd(), early, hold, program };
+            setup::run(child)
+        }
+        Side::Parent(pid, pidfd) => {
+            drop(visit);
+            let undo = Some(plan.clone());
+            let starting = Starting { pid, pidfd: Some(pidfd), socket: ours, warnings, undo };
+            users::let_go(plan, pid, starting.socket.as_fd())?;
+            Ok(starting)
+        }
+    }
+}
+
+/// Namespaces that the clone makes.
+fn clone_flags(plan: &Plan) -> u64 {
+    let made = plan.namespaces.iter().filter(|n| n.path.is_empty() && !n.late);
+    let kinds = made.filter_map(|n| NamespaceKind::try_from(n.kind).ok());
+    kinds.map(clone_flag).fold(0, |all, flag| all | u64::from(flag))
+}
+
+impl Starting {
+    pub(crate) fn of_exec(pid: i32, pidfd: OwnedFd, socket: OwnedFd) -> Self {
+        Self { pid, pidfd: Some(pidfd), socket, warnings: Vec::new(), undo: None }
+    }
+
+    /// Readable when [`Starting::finish`] will (nearly) not block.
+    #[must_use]
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+
+    /// The child's pid.
+    #[must_use]
+    pub const fn pid(&self) -> i32 {
+        self.pid
+    }
+
+    /// Waits until the child has executed its program (or, held, is about to).
+    ///
+    /// # Errors
+    /// When a step of the child or the exec failed. The child is gone then, and everything on the host is undone.
+    pub fn finish(mut self) -> Result<Started, Error> {
+        let mut terminal = None;
+        let mut ready = false;
+        loop {
+            match report::receive(self.socket.as_fd()).tried(|| "listen to the container's first process")? {
+                Report::Warning(text) => self.warnings.push(text),
+                Report::Terminal(fd) => terminal = Some(fd),
+                Report::Ready => ready = true,
+                Report::Failed(error) => return Err(error),
+                Report::Closed if ready => break,
+                Report::Closed => return Err(self.died()),
+            }
+        }
+        self.undo = None;
+        let Some(pidfd) = self.pidfd.take() else {
+            return Err(Error::said(Kind::Internal, "the start was finished twice"));
+        };
+        Ok(Started { pid: self.pid, pidfd, terminal, warnings: std::mem::take(&mut self.warnings) })
+    }
+
+    /// The child has closed its end without a word.
+    fn died(&self) -> Error {
+        let killed = self.undo.as_ref().and_then(|plan| crate::oom_kills(plan).ok()).is_some_and(|n| n > 0);
+        let why = if killed { "the memory limit is too small for it" } else { "it was killed" };
+        Error::said(
+            Kind::Internal,
+            format!("the container's first process ended before its program ran: {why}"),
+        )
+    }
+}
+
+impl Drop for Starting {
+    fn drop(&mut self) {
+        let Some(pidfd) = self.pidfd.take() else { return };
+        let _ = pidfd_send_signal(&pidfd, Signal::KILL);
+        let _ = waitid(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::EXITED);
+        if let Some(plan) = self.undo.take() {
+            prepare::undo(&plan.prepare);
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! Walking a container's root by its handle. The tree is foreign: a link in it may say anything, and another container may
+//! change it meanwhile, so every path is resolved by the kernel below the handle, and acts go to what was opened.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::fs::{
+    AtFlags, FileType, Gid, Mode, OFlags, ResolveFlags, Uid, mkdirat, mknodat, openat, openat2, symlinkat,
+};
+use rustix::io::Errno;
+
+use crate::error::{Error, Tried};
+use types::Kind;
+
+/// A root, and the last directory in which something was made.
+#[derive(Debug)]
+pub(crate) struct Tree {
+    root: OwnedFd,
+    last: Option<(String, OwnedFd)>,
+}
+
+const WITHIN: ResolveFlags = ResolveFlags::IN_ROOT.union(ResolveFlags::NO_MAGICLINKS);
+const DIRECTORY_MODE: u32 = 0o755;
+
+impl Tree {
+    pub(crate) fn new(root: OwnedFd) -> Self {
+        Self { root, last: None }
+    }
+
+    pub(crate) fn root(&self) -> BorrowedFd<'_> {
+        self.root.as_fd()
+    }
+
+    /// Opens what is at `path`, following links as the container would.
+    pub(crate) fn open(&self, path: &str, flags: OFlags) -> Result<OwnedFd, Errno> {
+        open_below(self.root.as_fd(), path, flags, WITHIN)
+    }
+
+    /// Opens a handle of what is at `path`.
+    pub(crate) fn handle(&self, path: &str) -> Result<OwnedFd, Errno> {
+        self.open(path, OFlags::PATH)
+    }
+
+    /// A handle of an ordinary directory, reached without any link; made if missing.
+    pub(crate) fn strict_directory(&mut self, path: &str) -> Result<OwnedFd, Error> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW;
+        let strict = WITHIN.union(ResolveFlags::NO_SYMLINKS);
+        match open_below(self.root.as_fd(), path, flags, strict) {
+            Err(Errno::NOENT) => self.directory(path),
+            Err(Errno::LOOP | Errno::NOTDIR) => Err(Error::said(
+                Kind::InvalidInput,
+                format!("{path} in the image must be an ordinary directory"),
+            )),
+            other => other.tried(|| format!("open {path}")),
+        }
+    }
+
+    /// A handle of the directory at `path`, made with its parents if missing.
+    pub(crate) fn directory(&mut self, path: &str) -> Result<OwnedFd, Error> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY;
+        match self.open(path, flags) {
+            Err(Errno::NOENT) => self.make_directories(path).tried(|| format!("make directory {path}")),
+            other => other.tried(|| format!("open directory {path}")),
+        }
+    }
+
+    /// Part by part from the root: what exists is followed, what is missing is made in the directory reached.
+    fn make_directories(&mut self, path: &str) -> Result<OwnedFd, Errno> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY;
+        let mut reached = self.open("/", flags)?;
+        let mut prefix = String::new();
+        for part in path.split('/').filter(|p| !p.is_empty()) {
+            prefix.push('/');
+            prefix.push_str(part);
+            reached = match self.open(&prefix, flags) {
+                Err(Errno::NOENT) => {
+                    match mkdirat(&reached, part, Mode::from_raw_mode(DIRECTORY_MODE)) {
+                        Ok(()) | Err(Errno::EXIST) => {}
+                        Err(errno) => return Err(errno),
+                    }
+                    openat(&reached, part, flags | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?
+                }
+                other => other?,
+            };
+        }
+        Ok(reached)
+    }
+
+    /// A handle of the file at `path`, made empty if missing.
+    pub(crate) fn file(&mut self, path: &str) -> Result<OwnedFd, Error> {
+        match self.handle(path) {
+            Err(Errno::NOENT) => {}
+            other => return other.tried(|| format!("open {path}")),
+        }
+        let (parent, name) = self.parent(path)?;
+        let flags = OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::WRONLY | OFlags::CLOEXEC;
+        match openat(parent, name, flags, Mode::from_raw_mode(0o644)) {
+            Ok(_) | Err(Errno::EXIST) => {}
+            Err(errno) => return Err(Error::kernel(&format!("make file {path}"), errno)),
+        }
+        self.handle(path).tried(|| format!("open {path}"))
+    }
+
+    /// Makes a device node or FIFO. One that is there stays (somebody mounted it).
+    pub(crate) fn node(
+        &mut self,
+        path: &str,
+        mode: u32,
+        device: u64,
+        owner: (u32, u32),
+    ) -> Result<(), Error> {
+        let (parent, name) = self.parent(path)?;
+        let tried = || format!("make device node {path}");
+        match mknodat(parent, name, FileType::from_raw_mode(mode), Mode::from_raw_mode(mode), device) {
+            Err(Errno::EXIST) => return Ok(()),
+            other => other.tried(tried)?,
+        }
+        if owner != (0, 0) {
+            let (uid, gid) = (Uid::from_raw(owner.0), Gid::from_raw(owner.1));
+            rustix::fs::chownat(parent, name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)
+                .tried(tried)?;
+        }
+        Ok(())
+    }
+
+    /// Makes a symbolic link, unless something is there.
+    pub(crate) fn link(&mut self, path: &str, text: &str) -> Result<(), Error> {
+        let (parent, name) = self.parent(path)?;
+        match symlinkat(text, parent, name) {
+            Ok(()) | Err(Errno::EXIST) => Ok(()),
+            Err(errno) => Err(Error::kernel(&format!("make link {path}"), errno)),
+        }
+    }
+
+    /// A mount was added: directories opened before may lie under it now.
+    pub(crate) fn forget(&mut self) {
+        self.last = None;
+    }
+
+    /// The directory that holds `path`, made if missing, and the last part.
+    fn parent<'a>(&mut self, path: &'a str) -> Result<(BorrowedFd<'_>, &'a str), Error> {
+        let (directory, name) = path.trim_end_matches('/').rsplit_once('/').unwrap_or(("", path));
+        if matches!(name, "" | "." | "..") {
+            return Err(Error::said(Kind::InvalidInput, format!("{path:?} names no file")));
+        }
+        if self.last.as_ref().is_none_or(|(last, _)| last != directory) {
+            let handle = self.directory(if directory.is_empty() { "/" } else { directory })?;
+            self.last = Some((directory.to_owned(), handle));
+        }
+        match &self.last {
+            Some((_, handle)) => Ok((handle.as_fd(), name)),
+            None => Err(Error::said(Kind::Internal, format!("{directory} was not opened"))),
+        }
+    }
+}
+
+/// `openat2` until no rename disturbs it.
+pub(crate) fn open_below(
+    directory: BorrowedFd<'_>,
+    path: &str,
+    flags: OFlags,
+    resolve: ResolveFlags,
+) -> Result<OwnedFd, Errno> {
+    const TRIES: u32 = 128;
+    for _ in 0..TRIES {
+        match openat2(directory, path, flags | OFlags::CLOEXEC, Mode::empty(), resolve) {
+            Err(Errno::AGAIN | Errno::INTR) => {}
+            other => return other,
+        }
+    }
+    Err(Errno::AGAIN)
+}

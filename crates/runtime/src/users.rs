@@ -1,0 +1,43 @@
+//! A new user namespace: only somebody outside can write its id maps and map mounts through it, so the child waits
+//! for its parent here. Without one, nobody waits.
+
+use std::os::fd::{AsFd, BorrowedFd};
+
+use protocol::Plan;
+use protocol::plan::{Act, IdMap};
+use rustix::fs::{Mode, OFlags, open};
+
+use crate::error::{Error, Tried};
+use crate::kernel::write_file;
+use crate::{report, root};
+
+/// The parent: gives the child its ids and its root, and lets it go on.
+pub(crate) fn let_go(plan: &Plan, pid: i32, socket: BorrowedFd<'_>) -> Result<(), Error> {
+    let Some(users) = &plan.users else { return Ok(()) };
+    for (file, maps) in [("uid_map", &users.uid), ("gid_map", &users.gid)] {
+        let path = format!("/proc/{pid}/{file}");
+        write_file(&path, &lines(maps)).tried(|| format!("write {path}"))?;
+    }
+    if let Some(score) = plan.process.as_ref().and_then(|p| p.oom_score_adj) {
+        let path = format!("/proc/{pid}/oom_score_adj");
+        write_file(&path, &score.to_string()).tried(|| format!("write {path}"))?;
+    }
+    let made = plan.setup.iter().find_map(|step| match &step.act {
+        Some(Act::Root(root)) => Some(root),
+        _ => None,
+    });
+    let root = match made {
+        Some(made) => {
+            let path = format!("/proc/{pid}/ns/user");
+            let namespace = open(&*path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+                .tried(|| format!("open {path}"))?;
+            Some(root::make(made, Some(namespace.as_fd()))?)
+        }
+        None => None,
+    };
+    report::send_go(socket, root.as_ref().map(AsFd::as_fd)).tried(|| "wake the container's first process")
+}
+
+fn lines(maps: &[IdMap]) -> String {
+    maps.iter().map(|m| format!("{} {} {}\n", m.inside, m.outside, m.count)).collect()
+}
