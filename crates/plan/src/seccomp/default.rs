@@ -119,9 +119,7 @@ pub fn default_profile(capabilities: &[impl AsRef<str>], kernel: (u32, u32), arc
     if kernel >= PTRACE_KERNEL {
         syscalls.push(allow("process_vm_readv process_vm_writev ptrace"));
     }
-    syscalls.push(allow_if("socket", Operator::Less, AF_ALG));
-    syscalls.push(allow_if("socket", Operator::Equal, AF_ALG + 1));
-    syscalls.push(allow_if("socket", Operator::Greater, AF_VSOCK));
+    syscalls.extend(sockets());
     for domain in PERSONALITIES {
         syscalls.push(allow_if("personality", Operator::Equal, domain));
     }
@@ -140,6 +138,18 @@ pub fn default_profile(capabilities: &[impl AsRef<str>], kernel: (u32, u32), arc
         syscalls,
         ..LinuxSeccomp::default()
     }
+}
+
+/// Every address family up to 63 except the two, as aligned runs of families. Only the lower 32 bits are looked at, as the kernel
+/// does: Docker compares 64, so 2^32 + `AF_VSOCK` counts there as a family greater than all, passes, and makes a socket
+/// of the family that was to be refused.
+fn sockets() -> impl Iterator<Item = LinuxSyscall> {
+    let runs = [(32, 0), (4, 32), (2, 36), (1, AF_ALG + 1), (1, AF_VSOCK + 1), (2, 42), (4, 44), (16, 48)];
+    runs.into_iter().map(|(count, first)| {
+        let mut rule = allow_if("socket", Operator::MaskedEqual, 0xffff_ffff & !(count - 1));
+        rule.args[0].value_two = first;
+        rule
+    })
 }
 
 /// The architecture and those that its kernels run besides.
