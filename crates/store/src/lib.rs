@@ -1,1 +1,45 @@
-//! To be written.
+//! Floor 4: images, layers, snapshots, volumes and records under one data root. Blobs lie in an OCI image layout that
+//! other tools can read. Knows archives, digests and overlayfs' on-disk form; must not know containers (to it they are
+//! names), HTTP or registries. Everything here blocks: call it from a thread that may.
+//!
+//! ```no_run
+//! let store = store::Store::open(std::path::Path::new("/var/lib/berth")).unwrap();
+//! let mut archive = std::fs::File::open("busybox.tar").unwrap();
+//! for loaded in store.load(&mut archive, &mut |_| ()).unwrap() {
+//!     println!("{}", loaded.image.id);
+//! }
+//! let image = store.resolve("busybox").unwrap();
+//! let root = store.prepare("c0ffee", &image, true).unwrap();
+//! ```
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+#![allow(clippy::disallowed_methods, reason = "this crate is the one that does files")]
+
+mod blobs;
+mod changes;
+mod durable;
+mod error;
+mod hello;
+mod image;
+mod import;
+mod ingest;
+mod layers;
+mod load;
+mod merged;
+mod open;
+mod options;
+mod records;
+mod snapshots;
+mod space;
+mod store;
+mod stream;
+mod tree;
+mod volumes;
+
+pub use error::{Error, Result};
+pub use image::{Image, ImageList, Removed, Usage};
+pub use import::ImportConfig;
+pub use load::{Loaded, Progress};
+pub use options::Options;
+pub use records::{Durability, Record, Records};
+pub use store::Store;
+pub use volumes::{Volume, VolumeOptions, Volumes};

@@ -1,0 +1,68 @@
+//! The embedded image `hello`: one layer with one static program. The same program gives the same image.
+
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+
+use layer::{Entry, EntryKind, Writer};
+use oci::image::{ContainerConfig, History, ImageConfig};
+use types::Reference;
+
+use crate::Store;
+use crate::error::{Error, Result};
+use crate::image::Image;
+
+const EPOCH: &str = "1970-01-01T00:00:00Z";
+
+impl Store {
+    /// The image `hello:latest` with a copy of that static program as `/hello`, made if it is not there yet.
+    ///
+    /// # Errors
+    /// When the program cannot be read or the image not be stored.
+    pub fn embedded_hello(&self, program: &Path) -> Result<Arc<Image>> {
+        let session = self.0.ingest.session()?;
+        let mut tar = Vec::new();
+        write_layer(program, &mut tar)
+            .map_err(|e| Error::call(format!("cannot read {}", program.display()), e))?;
+        let layer = session.spool(&mut tar.as_slice(), &mut self.space())?;
+        let config = ImageConfig {
+            created: Some(EPOCH.into()),
+            os: "linux".into(),
+            architecture: if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" }.into(),
+            config: Some(ContainerConfig {
+                entrypoint: Some(vec!["/hello".into(), "hello".into()]),
+                env: vec!["PATH=/".into()],
+                working_dir: "/".into(),
+                ..ContainerConfig::default()
+            }),
+            ..ImageConfig::default()
+        };
+        let history = History {
+            created: Some(EPOCH.into()),
+            created_by: "embedded in berth".into(),
+            ..History::default()
+        };
+        let name: Reference = "hello:latest".parse().map_err(|e| Error::invalid(format!("hello: {e}")))?;
+        let proposal = self.one_layer(config, history, layer, Some(&name))?;
+        if let Some(known) = self.images().named(&name).filter(|known| known.id == proposal.id()) {
+            return Ok(Arc::clone(known));
+        }
+        let images = self.admit(&session, &[proposal], &mut |_| ())?;
+        images.into_iter().next().ok_or_else(|| Error::corrupt("the embedded image disappeared"))
+    }
+}
+
+fn write_layer(program: &Path, tar: &mut Vec<u8>) -> std::io::Result<()> {
+    let mut file = File::open(program)?;
+    let size = file.metadata()?.len();
+    let mut writer = Writer::new(tar);
+    writer.append(&Entry::directory(""), &mut std::io::empty())?;
+    // Mount points that every container wants: the runtime need not make them in the writable layer.
+    for dir in ["dev", "etc", "proc", "sys"] {
+        writer.append(&Entry::directory(dir), &mut std::io::empty())?;
+    }
+    writer.append(&Entry::new("tmp", EntryKind::Directory, 0o1777), &mut std::io::empty())?;
+    writer.append(&Entry { mode: 0o755, ..Entry::file("hello", size) }, &mut file)?;
+    writer.finish()?;
+    Ok(())
+}

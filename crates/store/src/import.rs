@@ -1,0 +1,94 @@
+//! Importing the tar of a root file system as an image of one layer.
+
+use std::io::Read;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use oci::image::{ContainerConfig, History, ImageConfig, RootFs};
+use types::Reference;
+
+use crate::Store;
+use crate::changes;
+use crate::error::{Error, Result};
+use crate::image::Image;
+use crate::ingest::Spooled;
+use crate::load::compose;
+use crate::stream::{Bound, inflate_and_hash};
+
+/// How the new image is dressed.
+#[derive(Clone, Debug, Default)]
+pub struct ImportConfig {
+    /// Dockerfile instructions for the configuration: `CMD …`, `ENV …`.
+    pub changes: Vec<String>,
+    /// What the history says.
+    pub message: String,
+    /// `os/architecture[/variant]`; this machine's when empty.
+    pub platform: String,
+}
+
+impl Store {
+    /// Makes an image of a root file system's tar (plain, gzip or zstd).
+    ///
+    /// # Errors
+    /// `InvalidInput` when the archive or a change is malformed; `Exhausted` when the disk is full or a cap was hit.
+    pub fn import(
+        &self,
+        input: &mut dyn Read,
+        name: Option<&Reference>,
+        config: &ImportConfig,
+    ) -> Result<Arc<Image>> {
+        if name.is_some_and(|name| name.digest().is_some()) {
+            return Err(Error::invalid("cannot import digest reference"));
+        }
+        let mut defaults = ContainerConfig::default();
+        changes::apply(&mut defaults, &config.changes)?;
+        let mut image = ImageConfig {
+            created: Some(Timestamp::now().to_string()),
+            config: Some(defaults),
+            ..ImageConfig::default()
+        };
+        set_platform(&mut image, &config.platform)?;
+        let history =
+            History { created: image.created.clone(), comment: config.message.clone(), ..History::default() };
+        let session = self.0.ingest.session()?;
+        let layer = session.spool(input, &mut self.space())?;
+        if layer.size == 0 {
+            return Err(Error::invalid("cannot import: the archive is empty"));
+        }
+        let proposal = self.one_layer(image, history, layer, name)?;
+        let images = self.admit(&session, &[proposal], &mut |_| ())?;
+        images.into_iter().next().ok_or_else(|| Error::corrupt("the imported image disappeared"))
+    }
+
+    /// Proposes an image of one layer.
+    pub(crate) fn one_layer(
+        &self,
+        mut config: ImageConfig,
+        history: History,
+        layer: Spooled,
+        name: Option<&Reference>,
+    ) -> Result<crate::load::Proposal> {
+        let file =
+            std::fs::File::open(&layer.path).map_err(|e| Error::call("cannot read back the archive", e))?;
+        let diff_id = inflate_and_hash(file, Bound::layer(&self.0.options))?;
+        config.rootfs = RootFs { kind: "layers".into(), diff_ids: vec![diff_id.to_string()] };
+        config.history = vec![history];
+        let json =
+            serde_json::to_vec(&config).map_err(|e| Error::json("cannot write the configuration", e))?;
+        compose(json, vec![layer], name.cloned().into_iter().collect())
+    }
+}
+
+fn set_platform(config: &mut ImageConfig, platform: &str) -> Result<()> {
+    let here = if cfg!(target_arch = "aarch64") { "linux/arm64" } else { "linux/amd64" };
+    let mut parts = if platform.is_empty() { here } else { platform }.split('/');
+    let (os, architecture) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    let variant = parts.next().unwrap_or_default();
+    if os != "linux" || architecture.is_empty() || parts.next().is_some() {
+        return Err(Error::invalid(format!("{platform:?} is not a platform such as linux/amd64")));
+    }
+    config.os = os.into();
+    config.architecture = architecture.into();
+    config.variant = variant.into();
+    Ok(())
+}

@@ -1,0 +1,242 @@
+//! Proving proposed images and taking them in: every layer is unpacked and its diffID compared; then all is committed at once.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::sync::Arc;
+
+use types::{Digest, Kind};
+
+use super::{Progress, Proposal, Source};
+use crate::Store;
+use crate::error::{Error, Result};
+use crate::image::{Image, ImageList, Naming, parse_config};
+use crate::ingest::{Session, Spooled};
+use crate::layers::Fresh;
+use crate::stream::{Bound, digest_of, inflate_and_hash, with_inflated};
+use crate::tree;
+
+/// What is proven so far.
+struct Proof {
+    fresh: BTreeMap<Digest, Fresh>,
+    /// Blobs and the diffIDs of what is in them.
+    pairs: BTreeSet<(Digest, Digest)>,
+}
+
+impl Store {
+    /// Takes all proposed images in, or none.
+    pub(crate) fn admit(
+        &self,
+        session: &Session,
+        proposals: &[Proposal],
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Vec<Arc<Image>>> {
+        let _pinned = self.pin(wanted(proposals)?);
+        let mut proof = Proof { fresh: BTreeMap::new(), pairs: self.known_pairs() };
+        for proposal in proposals {
+            let what = format!("image {}", shown(proposal));
+            self.prove(session, proposal, &mut proof, progress).map_err(|e| e.within(what))?;
+        }
+        if !proof.fresh.is_empty() {
+            let dir = File::open(session.dir()).map_err(|e| Error::call("cannot sync the layers", e))?;
+            rustix::fs::syncfs(&dir).map_err(|e| Error::call("cannot sync the layers", e))?;
+        }
+        let fresh: Vec<Fresh> = proof.fresh.into_values().collect();
+        let committed = self.commit(session, proposals, &fresh);
+        if committed.is_err() {
+            // What was moved already has no owner.
+            let _ = self.sweep(&self.change());
+        }
+        committed
+    }
+
+    /// Unpacks again what an image needs and the disk lost.
+    pub(crate) fn restore_layers(&self) -> Result<()> {
+        let list = self.images();
+        let lost = |image: &&Arc<Image>| image.layers.iter().any(|layer| !self.0.layers.has(layer));
+        let broken: Vec<_> = list.iter().filter(lost).cloned().collect();
+        if broken.is_empty() {
+            return Ok(());
+        }
+        let session = self.0.ingest.session()?;
+        let mut gone = Vec::new();
+        let mut proof = Proof { fresh: BTreeMap::new(), pairs: BTreeSet::new() };
+        for image in &broken {
+            for (blob, diff_id) in image.blobs.iter().zip(&image.layers) {
+                let source = Source { digest: *blob, spooled: None };
+                let done = self.prove_layer(&session, &source, diff_id, &mut proof, &mut |_| ());
+                if done.is_err() {
+                    gone.push(image.id);
+                    break;
+                }
+            }
+        }
+        let fresh: Vec<Fresh> = proof.fresh.into_values().collect();
+        self.0.layers.commit(&fresh)?;
+        let change = self.change();
+        let mut images = Vec::new();
+        for image in list.iter().filter(|image| !gone.contains(&image.id)) {
+            let naming = Naming {
+                media_type: image.manifest_type.clone(),
+                references: image.references.clone(),
+                foreign: image.foreign_manifest,
+            };
+            images.push(Arc::new(self.read_image(&image.manifest, &naming)?));
+        }
+        self.publish(&change, ImageList::new(images))
+    }
+
+    fn known_pairs(&self) -> BTreeSet<(Digest, Digest)> {
+        let list = self.images();
+        let pairs = |image: &Arc<Image>| -> Vec<_> {
+            image.blobs.iter().copied().zip(image.layers.iter().copied()).collect()
+        };
+        list.iter().flat_map(pairs).collect()
+    }
+
+    fn prove(
+        &self,
+        session: &Session,
+        proposal: &Proposal,
+        proof: &mut Proof,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<()> {
+        let (_, diff_ids) = parse_config(&proposal.config, "its configuration")?;
+        if diff_ids.len() > self.0.options.image_layers {
+            let most = self.0.options.image_layers;
+            return Err(Error::invalid(format!(
+                "it has {} layers; at most {most} can be stacked",
+                diff_ids.len()
+            )));
+        }
+        for (index, (source, diff_id)) in proposal.layers.iter().zip(&diff_ids).enumerate() {
+            self.prove_layer(session, source, diff_id, proof, progress)
+                .map_err(|e| e.within(format!("layer {} of {}", index + 1, diff_ids.len())))?;
+        }
+        Ok(())
+    }
+
+    fn prove_layer(
+        &self,
+        session: &Session,
+        source: &Source,
+        diff_id: &Digest,
+        proof: &mut Proof,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<()> {
+        let there = proof.fresh.contains_key(diff_id) || self.0.layers.has(diff_id);
+        let file = self.open_source(source)?;
+        if there {
+            if !proof.pairs.contains(&(source.digest, *diff_id)) {
+                compare(diff_id, &inflate_and_hash(file, Bound::layer(&self.0.options))?)?;
+            }
+            progress(Progress::Present { layer: *diff_id });
+        } else {
+            let fresh = self.unpack_layer(session, file, diff_id, progress)?;
+            proof.fresh.insert(*diff_id, fresh);
+            progress(Progress::Unpacked { layer: *diff_id });
+        }
+        proof.pairs.insert((source.digest, *diff_id));
+        Ok(())
+    }
+
+    fn open_source(&self, source: &Source) -> Result<File> {
+        match &source.spooled {
+            Some(spooled) => {
+                File::open(&spooled.path).map_err(|e| Error::call("cannot read back a layer", e))
+            }
+            None => self.0.blobs.open_blob(&source.digest).map_err(|e| match e.kind() {
+                Kind::NotFound => Error::invalid(format!("its blob {} is not in the archive", source.digest)),
+                _ => e,
+            }),
+        }
+    }
+
+    fn unpack_layer(
+        &self,
+        session: &Session,
+        file: File,
+        diff_id: &Digest,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Fresh> {
+        let (path, tree) = self.0.layers.begin(session)?;
+        let mut bytes = 0;
+        let mut advance = |count| {
+            bytes += count;
+            progress(Progress::Unpacking { layer: *diff_id, bytes });
+        };
+        let options = &self.0.options;
+        let work =
+            |input: &mut dyn std::io::Read| tree::unpack(input, tree, options, self.space(), &mut advance);
+        let (done, found) = with_inflated(file, Bound::layer(options), work)?;
+        compare(diff_id, &found)?;
+        self.0.layers.finish(session, path, *diff_id, done)
+    }
+
+    fn commit(&self, session: &Session, proposals: &[Proposal], fresh: &[Fresh]) -> Result<Vec<Arc<Image>>> {
+        let change = self.change();
+        self.0.layers.commit(fresh)?;
+        let mut list = (*self.images()).clone();
+        let mut images = Vec::new();
+        for proposal in proposals {
+            let image = match list.get(&proposal.id()) {
+                Some(known) => Arc::clone(known),
+                None => Arc::new(self.commit_image(session, proposal)?),
+            };
+            list = ImageList::new(list.iter().cloned().chain([Arc::clone(&image)]));
+            for name in &proposal.references {
+                list = crate::image::with_name(&list, image.id, name);
+            }
+            images.push(image.id);
+        }
+        self.0.blobs.sync()?;
+        self.publish(&change, list)?;
+        let list = self.images();
+        Ok(images.iter().filter_map(|id| list.get(id).cloned()).collect())
+    }
+
+    fn commit_image(&self, session: &Session, proposal: &Proposal) -> Result<Image> {
+        for spooled in proposal.layers.iter().filter_map(|source| source.spooled.as_ref()) {
+            self.0.blobs.commit(spooled)?;
+        }
+        for document in [&proposal.config, &proposal.manifest] {
+            let path = session.path();
+            std::fs::write(&path, document).map_err(|e| Error::call("cannot store a document", e))?;
+            let spooled = Spooled { path, digest: digest_of(document), size: document.len() as u64 };
+            self.0.blobs.commit(&spooled)?;
+        }
+        let naming = Naming {
+            media_type: proposal.manifest_type.clone(),
+            references: Vec::new(),
+            foreign: proposal.foreign,
+        };
+        self.read_image(&digest_of(&proposal.manifest), &naming)
+    }
+}
+
+/// Everything that the proposals name.
+fn wanted(proposals: &[Proposal]) -> Result<Vec<Digest>> {
+    let mut digests = Vec::new();
+    for proposal in proposals {
+        let (_, diff_ids) = parse_config(&proposal.config, "a configuration")?;
+        digests.extend(diff_ids);
+        digests.extend(proposal.layers.iter().map(|source| source.digest));
+        digests.extend([proposal.id(), digest_of(&proposal.manifest)]);
+    }
+    Ok(digests)
+}
+
+fn shown(proposal: &Proposal) -> String {
+    match proposal.references.first() {
+        Some(name) => name.familiar(),
+        None => proposal.id().to_string(),
+    }
+}
+
+fn compare(want: &Digest, found: &Digest) -> Result<()> {
+    if want == found {
+        return Ok(());
+    }
+    Err(Error::invalid(format!(
+        "its content has the digest {found}, but the configuration says diffID {want}: the archive is damaged"
+    )))
+}

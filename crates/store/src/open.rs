@@ -1,0 +1,208 @@
+//! Opening the data root: the directories, the lock, and the images that its OCI layout names. Damage is put aside and told,
+//! never a reason not to start.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::sync::{Arc, Mutex, RwLock};
+
+use rustix::fs::{FlockOperation, Mode, OFlags, flock, open};
+use types::{Digest, Kind};
+
+use crate::Store;
+use crate::blobs::Blobs;
+use crate::durable;
+use crate::error::{Error, Result};
+use crate::image::{Image, ImageList, Naming, check_manifest, parse_config, read_index, read_layout};
+use crate::ingest::Ingest;
+use crate::layers::Layers;
+use crate::options::Options;
+use crate::records::Records;
+use crate::snapshots::Snapshots;
+use crate::store::Inner;
+use crate::volumes::Volumes;
+
+impl Store {
+    /// Opens the data root, making what is missing.
+    ///
+    /// # Errors
+    /// `Conflict` when another daemon has it open; else when a directory cannot be made or read.
+    pub fn open(root: &Path) -> Result<Self> {
+        Self::open_with(root, Options::default())
+    }
+
+    /// Opens the data root with other caps than the default ones.
+    ///
+    /// # Errors
+    /// As `open`.
+    pub fn open_with(root: &Path, options: Options) -> Result<Self> {
+        durable::make_dir(root, 0o710)?;
+        let root = fs::canonicalize(root).map_err(|e| Error::call("cannot resolve the data root", e))?;
+        let lock = lock(&root)?;
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let root_fd =
+            open(&root, flags, Mode::empty()).map_err(|e| Error::call("cannot open the data root", e))?;
+        let overlay = root.join("overlay");
+        durable::make_dir(&overlay, 0o710)?;
+        read_layout(&root)?;
+        let records = Records::open(&root.join("berth.db"))?;
+        let quarantine = records.quarantine().map(|path| {
+            format!(
+                "the database was damaged: it was moved to {} and a new one was made of what could be read",
+                path.display()
+            )
+        });
+        let inner = Inner {
+            ingest: Ingest::open(root.join("ingest"))?,
+            blobs: Blobs::open(root.join("blobs/sha256"))?,
+            layers: Layers::open(&overlay)?,
+            snapshots: Snapshots::open(overlay.join("snapshots"))?,
+            volumes: Volumes::open(root.join("volumes"))?,
+            records,
+            images: RwLock::default(),
+            change: Mutex::default(),
+            warnings: quarantine.into_iter().collect(),
+            root_fd: Arc::new(root_fd),
+            root,
+            options,
+            _lock: lock,
+        };
+        with_images(inner)
+    }
+
+    /// Reads an image back from its blobs.
+    pub(crate) fn read_image(&self, manifest: &Digest, naming: &Naming) -> Result<Image> {
+        read_image(&self.0.blobs, &self.0.layers, &self.0.options, manifest, naming)
+    }
+}
+
+fn lock(root: &Path) -> Result<OwnedFd> {
+    let path = root.join("lock");
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC;
+    let file = open(&path, flags, Mode::RUSR | Mode::WUSR)
+        .map_err(|e| Error::call(format!("cannot open {}", path.display()), e))?;
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(file),
+        Err(rustix::io::Errno::WOULDBLOCK) => {
+            let what = format!(
+                "another daemon uses the data root {}; give this one another --data-root",
+                root.display()
+            );
+            Err(Error::new(Kind::Conflict, what))
+        }
+        Err(e) => Err(Error::call(format!("cannot lock {}", path.display()), e)),
+    }
+}
+
+/// Reads every image of the index; those that cannot be read are left out and told.
+fn with_images(mut inner: Inner) -> Result<Store> {
+    let path = inner.root.join("index.json");
+    let (namings, whole) = match read_index(&path) {
+        Ok(namings) => (namings.unwrap_or_default(), true),
+        Err(e) => (rescue_index(&mut inner, &path, &e)?, false),
+    };
+    let mut images = Vec::new();
+    let mut lost = false;
+    for (manifest, naming) in &namings {
+        match read_image(&inner.blobs, &inner.layers, &inner.options, manifest, naming) {
+            Ok(image) => images.push(Arc::new(image)),
+            Err(e) => {
+                lost = true;
+                let names: Vec<_> = naming.references.iter().map(|r| r.familiar()).collect();
+                inner.warnings.push(format!("image {manifest} {names:?} cannot be used: {e}"));
+            }
+        }
+    }
+    let store = Store(Arc::new(inner));
+    let change = store.change();
+    *store.0.images.write().unwrap_or_else(std::sync::PoisonError::into_inner) =
+        Arc::new(ImageList::new(images));
+    if whole && !lost {
+        // What a killed load committed before its last step. Where anything is amiss, nothing is thrown away.
+        store.sweep(&change)?;
+    }
+    drop(change);
+    if let Err(e) = store.restore_layers() {
+        return Err(e.within("cannot restore missing layers"));
+    }
+    Ok(store)
+}
+
+/// index.json cannot be read: it is moved aside; names come from the copy in the records, manifests from the blobs.
+fn rescue_index(inner: &mut Inner, path: &Path, why: &Error) -> Result<BTreeMap<Digest, Naming>> {
+    let aside = path.with_extension("json.damaged");
+    fs::rename(path, &aside).map_err(|e| Error::call("cannot move the damaged index.json aside", e))?;
+    inner
+        .warnings
+        .push(format!("index.json was damaged ({why}); it was moved to {} and rebuilt", aside.display()));
+    let copy = inner.records.get("store", "index").ok().flatten();
+    if let Some(json) = copy {
+        let scratch = path.with_extension("json.copy");
+        fs::write(&scratch, json).map_err(|e| Error::call("cannot read the copy of index.json", e))?;
+        let namings = read_index(&scratch);
+        let _ = fs::remove_file(&scratch);
+        if let Ok(Some(namings)) = namings {
+            return Ok(namings);
+        }
+    }
+    let most = inner.options.document_bytes;
+    let small =
+        inner.blobs.list()?.into_iter().filter(|d| inner.blobs.size(d).is_some_and(|size| size <= most));
+    let manifests = small.filter(|digest| {
+        let bytes = inner.blobs.document(digest, most);
+        bytes.is_ok_and(|bytes| check_manifest(&bytes, "", "a blob").is_ok())
+    });
+    Ok(manifests.map(|digest| (digest, Naming::default())).collect())
+}
+
+fn read_image(
+    blobs: &Blobs,
+    layers: &Layers,
+    options: &Options,
+    digest: &Digest,
+    naming: &Naming,
+) -> Result<Image> {
+    let bytes = blobs.document(digest, options.document_bytes)?;
+    let manifest = check_manifest(&bytes, &naming.media_type, "its manifest")?;
+    let id: Digest = manifest.config.digest.parse().map_err(|e| Error::corrupt(format!("{e}")))?;
+    let raw_config = blobs.document(&id, options.document_bytes)?;
+    let (config, diff_ids) = parse_config(&raw_config, "its configuration")?;
+    let blob_ids = manifest.layers.iter().map(|l| l.digest.parse()).collect::<Result<Vec<Digest>, _>>();
+    let blob_ids = blob_ids.map_err(|e| Error::corrupt(format!("{e}")))?;
+    if blob_ids.len() != diff_ids.len() {
+        return Err(Error::corrupt("its manifest and configuration differ in the number of layers"));
+    }
+    let mut sizes = Vec::with_capacity(diff_ids.len());
+    for (diff_id, blob) in diff_ids.iter().zip(&blob_ids) {
+        match (layers.has(diff_id), blobs.size(blob)) {
+            (true, _) => sizes.push(layers.note(diff_id)?.bytes),
+            // It will be unpacked again.
+            (false, Some(_)) => sizes.push(0),
+            (false, None) => return Err(Error::corrupt(format!("its layer {diff_id} is gone"))),
+        }
+    }
+    let created = config.created.as_deref().and_then(|text| text.parse::<jiff::Timestamp>().ok());
+    let image = Image {
+        id,
+        manifest: *digest,
+        config,
+        raw_config,
+        references: Vec::new(),
+        repo_digests: Vec::new(),
+        size: sizes.iter().sum(),
+        created: created.map_or(0, jiff::Timestamp::as_second),
+        layers: diff_ids,
+        layer_sizes: sizes,
+        blobs: blob_ids,
+        manifest_type: naming_type(naming, &manifest.media_type),
+        manifest_size: bytes.len() as u64,
+        foreign_manifest: naming.foreign,
+    };
+    Ok(image.renamed(naming.references.clone()))
+}
+
+fn naming_type(naming: &Naming, own: &str) -> String {
+    let known = [naming.media_type.as_str(), own].into_iter().find(|text| !text.is_empty());
+    known.unwrap_or(oci::image::media::MANIFEST).to_owned()
+}

@@ -1,0 +1,201 @@
+//! The store itself: who may change what when. Reads take the present list; changes are one at a time and publish a new
+//! one; what a running load needs is pinned, so that a removal beside it does not sweep it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use types::{Digest, Rootfs};
+
+use crate::blobs::Blobs;
+use crate::error::Result;
+use crate::image::{Image, ImageList, write_index};
+use crate::ingest::Ingest;
+use crate::layers::Layers;
+use crate::options::Options;
+use crate::records::{Durability, Records};
+use crate::snapshots::Snapshots;
+use crate::space::Space;
+use crate::volumes::Volumes;
+
+/// The data root. Cheap to clone; clones are the same store.
+#[derive(Clone)]
+pub struct Store(pub(crate) Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub(crate) root: PathBuf,
+    pub(crate) root_fd: Arc<OwnedFd>,
+    pub(crate) options: Options,
+    pub(crate) ingest: Ingest,
+    pub(crate) blobs: Blobs,
+    pub(crate) layers: Layers,
+    pub(crate) snapshots: Snapshots,
+    pub(crate) volumes: Volumes,
+    pub(crate) records: Records,
+    pub(crate) images: RwLock<Arc<ImageList>>,
+    pub(crate) warnings: Vec<String>,
+    pub(crate) change: Mutex<Pins>,
+    /// Held as long as the store is open: one daemon per data root.
+    pub(crate) _lock: OwnedFd,
+}
+
+/// Digests (of blobs and layers) that loads in progress count on, and how many loads do.
+pub(crate) type Pins = BTreeMap<Digest, usize>;
+
+/// The right to change images, one at a time.
+pub(crate) struct Change<'a>(MutexGuard<'a, Pins>);
+
+/// Keeps what it names from being swept while it lives.
+pub(crate) struct Pinned {
+    store: Store,
+    digests: Vec<Digest>,
+}
+
+impl Store {
+    /// The data root's path.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.0.root
+    }
+
+    /// What was found damaged at open and how it was dealt with, one sentence each.
+    #[must_use]
+    pub fn warnings(&self) -> &[String] {
+        &self.0.warnings
+    }
+
+    /// The images at this moment.
+    #[must_use]
+    pub fn images(&self) -> Arc<ImageList> {
+        Arc::clone(&self.0.images.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Finds an image by what people type (`ImageList::resolve`).
+    ///
+    /// # Errors
+    /// `NotFound` with Docker's sentence; `InvalidInput` when the text is no reference or means several images.
+    pub fn resolve(&self, text: &str) -> Result<Arc<Image>> {
+        self.images().resolve(text)
+    }
+
+    /// The volumes.
+    #[must_use]
+    pub fn volumes(&self) -> &Volumes {
+        &self.0.volumes
+    }
+
+    /// The records.
+    #[must_use]
+    pub fn records(&self) -> &Records {
+        &self.0.records
+    }
+
+    /// Makes the writable root of a container on an image's layers. `volatile`: it will be mounted once only, so
+    /// overlayfs need not sync.
+    ///
+    /// # Errors
+    /// When the container has one already, a layer is gone, or the file system refuses.
+    pub fn prepare(&self, container: &str, image: &Image, volatile: bool) -> Result<Rootfs> {
+        self.0.snapshots.prepare(container, &image.layers, &self.0.layers, volatile)
+    }
+
+    /// The root that `prepare` made earlier.
+    ///
+    /// # Errors
+    /// `NotFound` when there is none, or one of its layers is gone.
+    pub fn snapshot(&self, container: &str, volatile: bool) -> Result<Rootfs> {
+        self.0.snapshots.get(container, &self.0.layers, volatile)
+    }
+
+    /// Removes a container's writable root, and layers that only it kept. Not being there is fine.
+    ///
+    /// # Errors
+    /// When something in it cannot be removed.
+    pub fn discard(&self, container: &str) -> Result<()> {
+        let layers = self.0.snapshots.discard(container)?;
+        let images = self.images();
+        let owned = |layer: &Digest| images.iter().any(|image| image.layers.contains(layer));
+        if layers.iter().all(owned) {
+            return Ok(());
+        }
+        self.sweep(&self.change()).map(|_| ())
+    }
+
+    /// Bytes of files that the container wrote.
+    ///
+    /// # Errors
+    /// `NotFound` when it has no snapshot.
+    pub fn snapshot_bytes(&self, container: &str) -> Result<u64> {
+        self.0.snapshots.bytes(container)
+    }
+
+    /// The containers that have a snapshot: what is in no record can be discarded.
+    #[must_use]
+    pub fn snapshots(&self) -> Vec<String> {
+        self.0.snapshots.names()
+    }
+
+    pub(crate) fn space(&self) -> Space {
+        Space::new(Arc::clone(&self.0.root_fd), self.0.options.reserve_bytes)
+    }
+
+    pub(crate) fn change(&self) -> Change<'_> {
+        Change(self.0.change.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Pins digests before looking whether they are there.
+    pub(crate) fn pin(&self, digests: Vec<Digest>) -> Pinned {
+        let mut change = self.change();
+        for digest in &digests {
+            *change.0.entry(*digest).or_default() += 1;
+        }
+        Pinned { store: self.clone(), digests }
+    }
+
+    /// Makes the list durable, then the one that everybody sees.
+    pub(crate) fn publish(&self, _change: &Change<'_>, list: ImageList) -> Result<()> {
+        let path = self.0.root.join("index.json");
+        write_index(&path, list.iter().map(AsRef::as_ref))?;
+        // A copy for the day on which index.json cannot be read. It is only that, so its loss is no failure.
+        if let Ok(json) = std::fs::read_to_string(&path) {
+            let _ = self.0.records.put("store", "index", &json, Durability::Relaxed);
+        }
+        *self.0.images.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(list);
+        Ok(())
+    }
+
+    /// Removes blobs and layers that no image, snapshot or load needs. Answers which layers went.
+    pub(crate) fn sweep(&self, change: &Change<'_>) -> Result<Vec<Digest>> {
+        let list = self.images();
+        let mut wanted: BTreeSet<Digest> = change.0.keys().copied().collect();
+        for image in list.iter() {
+            wanted.extend([image.id, image.manifest]);
+            wanted.extend(&image.blobs);
+            wanted.extend(&image.layers);
+        }
+        for blob in self.0.blobs.list()? {
+            if !wanted.contains(&blob) {
+                self.0.blobs.remove(&blob)?;
+            }
+        }
+        let session = self.0.ingest.session()?;
+        let held = self.0.snapshots.hold();
+        wanted.extend(held.layers());
+        self.0.layers.sweep(&session, &|layer| wanted.contains(layer))
+    }
+}
+
+impl Drop for Pinned {
+    fn drop(&mut self) {
+        let mut change = self.store.change();
+        for digest in &self.digests {
+            if let Some(count) = change.0.get_mut(digest) {
+                *count -= 1;
+                if *count == 0 {
+                    change.0.remove(digest);
+                }
+            }
+        }
+    }
+}

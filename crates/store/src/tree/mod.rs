@@ -1,0 +1,14 @@
+//! Trees on disk, always walked from a handle: unpacking, removing, measuring, copying.
+
+mod handle;
+mod measure;
+mod remove;
+mod unpack;
+
+pub(crate) use handle::Tree;
+pub(crate) use measure::content_bytes;
+pub(crate) use remove::{remove, remove_at};
+pub(crate) use unpack::{Unpacked, unpack};
+
+/// The mark that makes overlayfs show nothing from the layers below a directory.
+pub(crate) const OPAQUE_XATTR: &str = "trusted.overlay.opaque";

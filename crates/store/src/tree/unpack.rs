@@ -1,0 +1,377 @@
+//! Unpacks one layer into a directory of its own, in the form that overlayfs stacks.
+
+use std::io::Read;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use layer::{Change, Entry, EntryKind, Reader, Time, TreePath};
+use rustix::fs::{
+    AtFlags, FileType, Gid, Mode, OFlags, Timespec, Timestamps, UTIME_OMIT, Uid, XattrFlags, chmod, chownat,
+    fchmod, fchown, fsetxattr, ftruncate, futimens, linkat, makedev, mkdirat, mknodat, openat, setxattr,
+    symlinkat, utimensat,
+};
+use rustix::io::{Errno, pwrite};
+
+use super::handle::{Tree, file_type, is_whiteout, os, proc_path, stat_name};
+use super::{OPAQUE_XATTR, remove_at};
+use crate::error::{Error, Result};
+use crate::options::Options;
+use crate::space::Space;
+
+const BUFFER: usize = 256 << 10;
+
+/// What a layer came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Unpacked {
+    /// Bytes of file content.
+    pub(crate) bytes: u64,
+    /// Files, directories, links and marks.
+    pub(crate) entries: u64,
+    /// It hides all layers below it.
+    pub(crate) opaque: bool,
+}
+
+/// Unpacks the tar stream into an empty tree. `advance` is told of bytes written.
+pub(crate) fn unpack(
+    input: &mut dyn Read,
+    tree: Tree,
+    options: &Options,
+    space: Space,
+    advance: &mut dyn FnMut(u64),
+) -> Result<Unpacked> {
+    let limits = options.tar.clone();
+    let mut unpacker = Unpacker {
+        tree,
+        reader: Reader::new(input, limits.clone()),
+        parent: None,
+        dates: Vec::new(),
+        buffer: vec![0; BUFFER],
+        space,
+        done: Unpacked { bytes: 0, entries: 0, opaque: false },
+        advance,
+    };
+    while let Some(entry) = unpacker.reader.next_entry().map_err(|e| Error::archive("cannot unpack", e))? {
+        let change = layer::classify(entry, &limits).map_err(|e| Error::archive("cannot unpack", e))?;
+        let Some(change) = change else { continue };
+        unpacker.apply(&change)?;
+        unpacker.done.entries += 1;
+    }
+    unpacker.date_directories();
+    Ok(unpacker.done)
+}
+
+struct Unpacker<'a> {
+    tree: Tree,
+    reader: Reader<&'a mut dyn Read>,
+    /// The directory of the entry before: neighbours come together.
+    parent: Option<(TreePath, OwnedFd)>,
+    /// Directories get their dates last: making things in them changes them.
+    dates: Vec<(TreePath, Time)>,
+    buffer: Vec<u8>,
+    space: Space,
+    done: Unpacked,
+    advance: &'a mut dyn FnMut(u64),
+}
+
+/// A step's failure: the kernel's, or one with a sentence of its own.
+enum Failure {
+    Call(Errno),
+    Own(Error),
+}
+
+impl From<Errno> for Failure {
+    fn from(errno: Errno) -> Self {
+        Self::Call(errno)
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Own(error)
+    }
+}
+
+impl Unpacker<'_> {
+    fn apply(&mut self, change: &Change) -> Result<()> {
+        let (path, done) = match change {
+            Change::Make(entry) if entry.path.is_root() => (&entry.path, self.dress_root(entry)),
+            Change::Make(entry) => (&entry.path, self.make(entry)),
+            Change::Link { path, target } => (path, self.link(path, target)),
+            Change::Whiteout(path) => (path, self.hide(path)),
+            Change::Opaque(path) => (path, self.clear(path)),
+        };
+        done.map_err(|failure| match failure {
+            Failure::Own(error) => error.within(format!("cannot unpack {:?}", path.to_string())),
+            Failure::Call(errno) => explain(path, change, errno),
+        })
+    }
+
+    fn make(&mut self, entry: &Entry) -> Result<(), Failure> {
+        let parent = self.parent_of(&entry.path)?;
+        let name = entry.path.name();
+        match entry.kind {
+            EntryKind::File => self.file(&parent, name, entry),
+            EntryKind::Directory => self.directory(&parent, name, entry),
+            EntryKind::Symlink => {
+                self.anew(&parent, name, || symlinkat(os(&entry.link), &parent, os(name)))?;
+                let link = openat(&parent, os(name), node_flags(), Mode::empty())?;
+                own(&link, entry)?;
+                Ok(utimensat(&link, "", &timestamps(entry.mtime), AtFlags::EMPTY_PATH)?)
+            }
+            _ => self.node(&parent, name, entry),
+        }?;
+        self.parent = Some((entry.path.parent(), parent));
+        Ok(())
+    }
+
+    fn file(&mut self, parent: &OwnedFd, name: &[u8], entry: &Entry) -> Result<(), Failure> {
+        self.space.require(entry.stored_bytes())?;
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = self.anew(parent, name, || openat(parent, os(name), flags, Mode::RUSR | Mode::WUSR))?;
+        for segment in &entry.segments {
+            self.fill(&file, segment.offset, segment.length)?;
+        }
+        if entry.stored_bytes() < entry.size {
+            ftruncate(&file, entry.size)?;
+        }
+        // In this order: a new owner clears setuid bits and capabilities, and all of it changes the date.
+        fchown(&file, uid(entry), gid(entry))?;
+        fchmod(&file, Mode::from_raw_mode(entry.mode))?;
+        for (name, value) in &entry.xattrs {
+            tolerate(name, fsetxattr(&file, os(name), value, XattrFlags::empty()))?;
+        }
+        futimens(&file, &timestamps(entry.mtime))?;
+        self.done.bytes += entry.size;
+        Ok(())
+    }
+
+    fn fill(&mut self, file: &OwnedFd, mut offset: u64, length: u64) -> Result<(), Failure> {
+        let end = offset + length;
+        while offset < end {
+            let most = self.buffer.len().min(usize::try_from(end - offset).unwrap_or(usize::MAX));
+            let count = self
+                .reader
+                .read_data(&mut self.buffer[..most])
+                .map_err(|e| Error::archive("cannot read its content", e))?;
+            let mut written = 0;
+            while written < count {
+                written += pwrite(file, &self.buffer[written..count], offset + written as u64)?;
+            }
+            offset += count as u64;
+            self.space.wrote(count as u64)?;
+            (self.advance)(count as u64);
+        }
+        Ok(())
+    }
+
+    fn directory(&mut self, parent: &OwnedFd, name: &[u8], entry: &Entry) -> Result<(), Failure> {
+        self.enter(parent, name)?;
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let dir = openat(parent, os(name), flags, Mode::empty())?;
+        self.dress(&dir, entry)
+    }
+
+    fn dress_root(&mut self, entry: &Entry) -> Result<(), Failure> {
+        let root = self.tree.open_at(&entry.path, OFlags::RDONLY | OFlags::DIRECTORY)?;
+        self.dress(&root, entry)
+    }
+
+    fn dress(&mut self, dir: &OwnedFd, entry: &Entry) -> Result<(), Failure> {
+        fchown(dir, uid(entry), gid(entry))?;
+        fchmod(dir, Mode::from_raw_mode(entry.mode))?;
+        for (name, value) in &entry.xattrs {
+            tolerate(name, fsetxattr(dir, os(name), value, XattrFlags::empty()))?;
+        }
+        self.dates.push((entry.path.clone(), entry.mtime));
+        Ok(())
+    }
+
+    fn node(&mut self, parent: &OwnedFd, name: &[u8], entry: &Entry) -> Result<(), Failure> {
+        let kind = match entry.kind {
+            EntryKind::CharDevice => FileType::CharacterDevice,
+            EntryKind::BlockDevice => FileType::BlockDevice,
+            _ => FileType::Fifo,
+        };
+        let device = makedev(entry.device.major, entry.device.minor);
+        self.anew(parent, name, || mknodat(parent, os(name), kind, Mode::RUSR | Mode::WUSR, device))?;
+        let node = openat(parent, os(name), node_flags(), Mode::empty())?;
+        own(&node, entry)?;
+        chmod(proc_path(&node), Mode::from_raw_mode(entry.mode))?;
+        for (name, value) in &entry.xattrs {
+            tolerate(name, setxattr(proc_path(&node), os(name), value, XattrFlags::empty()))?;
+        }
+        Ok(utimensat(&node, "", &timestamps(entry.mtime), AtFlags::EMPTY_PATH)?)
+    }
+
+    fn link(&mut self, path: &TreePath, target: &TreePath) -> Result<(), Failure> {
+        let parent = self.parent_of(path)?;
+        let from = self.tree.directory(&target.parent())?;
+        let Some(stat) = stat_name(&from, target.name())? else {
+            return Err(Error::invalid("the target of the hard link is not in the layer").into());
+        };
+        if file_type(&stat) == FileType::Directory || is_whiteout(&stat) {
+            return Err(Error::invalid("the target of the hard link is not a file").into());
+        }
+        let present = stat_name(&parent, path.name())?;
+        if present.is_some_and(|p| (p.st_dev, p.st_ino) == (stat.st_dev, stat.st_ino)) {
+            return Ok(());
+        }
+        let join = || linkat(&from, os(target.name()), &parent, os(path.name()), AtFlags::empty());
+        Ok(self.anew(&parent, path.name(), join)?)
+    }
+
+    /// A whiteout speaks of the layers below: what this layer has there stays, and a directory starts empty.
+    fn hide(&mut self, path: &TreePath) -> Result<(), Failure> {
+        let parent = self.parent_of(path)?;
+        match stat_name(&parent, path.name())? {
+            None => Ok(whiteout(parent.as_fd(), path.name())?),
+            Some(stat) if file_type(&stat) == FileType::Directory => self.clear(path),
+            Some(_) => Ok(()),
+        }
+    }
+
+    fn clear(&mut self, path: &TreePath) -> Result<(), Failure> {
+        if path.is_root() {
+            // Overlayfs does not look at the mark of a root: whoever stacks the layer must know.
+            self.done.opaque = true;
+            return Ok(());
+        }
+        let parent = self.parent_of(path)?;
+        self.enter(&parent, path.name())?;
+        let dir = self.tree.open_at(path, OFlags::RDONLY | OFlags::DIRECTORY)?;
+        Ok(fsetxattr(&dir, OPAQUE_XATTR, b"y", XattrFlags::empty())?)
+    }
+
+    /// Makes sure that the name is a directory. One that takes the place of a whiteout starts empty.
+    fn enter(&mut self, parent: &OwnedFd, name: &[u8]) -> Result<(), Failure> {
+        let present = stat_name(parent, name)?;
+        match present {
+            Some(stat) if file_type(&stat) == FileType::Directory => return Ok(()),
+            Some(_) => self.discard(parent, name)?,
+            None => {}
+        }
+        mkdirat(parent, os(name), Mode::RWXU)?;
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let dir = openat(parent, os(name), flags, Mode::empty())?;
+        fchmod(&dir, Mode::from_raw_mode(0o755))?;
+        if present.is_some_and(|stat| is_whiteout(&stat)) {
+            fsetxattr(&dir, OPAQUE_XATTR, b"y", XattrFlags::empty())?;
+        }
+        Ok(())
+    }
+
+    /// Makes something new under the name; what the layer made there before goes.
+    fn anew<T>(
+        &mut self,
+        parent: &OwnedFd,
+        name: &[u8],
+        make: impl Fn() -> rustix::io::Result<T>,
+    ) -> rustix::io::Result<T> {
+        match make() {
+            Err(Errno::EXIST) => {
+                self.discard(parent, name)?;
+                make()
+            }
+            other => other,
+        }
+    }
+
+    fn discard(&mut self, parent: &OwnedFd, name: &[u8]) -> rustix::io::Result<()> {
+        self.parent = None;
+        remove_at(parent, name)
+    }
+
+    /// The directory that holds the path, made when the layer did not name it.
+    fn parent_of(&mut self, path: &TreePath) -> Result<OwnedFd, Failure> {
+        let parent = path.parent();
+        if let Some((known, dir)) = self.parent.take()
+            && known == parent
+        {
+            return Ok(dir);
+        }
+        match self.tree.directory(&parent) {
+            Ok(dir) => return Ok(dir),
+            Err(Errno::NOENT | Errno::NOTDIR) => {}
+            Err(e) => return Err(e.into()),
+        }
+        let mut at = TreePath::default();
+        for name in parent.components() {
+            let above = self.tree.directory(&at)?;
+            at = at.join(name);
+            self.step_into(&above, name, &at)?;
+        }
+        Ok(self.tree.directory(&parent)?)
+    }
+
+    fn step_into(&mut self, above: &OwnedFd, name: &[u8], at: &TreePath) -> Result<(), Failure> {
+        match stat_name(above, name)? {
+            None => self.enter(above, name),
+            Some(stat) if is_whiteout(&stat) => self.enter(above, name),
+            Some(_) => match self.tree.directory(at) {
+                Ok(_) => Ok(()),
+                Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => {
+                    Err(Error::invalid(format!("{:?} above it is not a directory", at.to_string())).into())
+                }
+                Err(e) => Err(e.into()),
+            },
+        }
+    }
+
+    fn date_directories(&mut self) {
+        for (path, time) in self.dates.iter().rev() {
+            // One that was replaced later has no date to keep.
+            if let Ok(dir) = self.tree.open_at(path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW) {
+                let _ = futimens(&dir, &timestamps(*time));
+            }
+        }
+    }
+}
+
+fn explain(path: &TreePath, change: &Change, errno: Errno) -> Error {
+    let what = format!("cannot unpack {:?}", path.to_string());
+    match errno {
+        Errno::PERM if matches!(change, Change::Make(e) if matches!(e.kind, EntryKind::CharDevice | EntryKind::BlockDevice)) => {
+            Error::call(format!("{what}: making device files needs root"), errno)
+        }
+        Errno::LOOP => Error::invalid(format!("{what}: too many links on the way")),
+        Errno::NOTDIR | Errno::NOENT => Error::invalid(format!("{what}: a directory on the way is missing")),
+        Errno::NAMETOOLONG => Error::invalid(format!("{what}: the name is too long")),
+        _ => Error::call(what, errno),
+    }
+}
+
+fn whiteout(parent: BorrowedFd<'_>, name: &[u8]) -> rustix::io::Result<()> {
+    mknodat(parent, os(name), FileType::CharacterDevice, Mode::empty(), 0)
+}
+
+/// A handle of the name itself: a device must not be opened, a link not followed.
+fn node_flags() -> OFlags {
+    OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC
+}
+
+fn own(node: &OwnedFd, entry: &Entry) -> rustix::io::Result<()> {
+    chownat(node, "", uid(entry), gid(entry), AtFlags::EMPTY_PATH)
+}
+
+fn uid(entry: &Entry) -> Option<Uid> {
+    Some(Uid::from_raw(entry.uid))
+}
+
+fn gid(entry: &Entry) -> Option<Gid> {
+    Some(Gid::from_raw(entry.gid))
+}
+
+/// The access time stays as it is: "now".
+fn timestamps(time: Time) -> Timestamps {
+    let modified = Timespec { tv_sec: time.seconds, tv_nsec: time.nanos.into() };
+    Timestamps { last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT }, last_modification: modified }
+}
+
+/// A file system without some kind of attribute does not make the image unusable, as with Docker; but a
+/// capability that is lost would.
+fn tolerate(name: &[u8], result: rustix::io::Result<()>) -> rustix::io::Result<()> {
+    match result {
+        Err(Errno::OPNOTSUPP) if name != b"security.capability" => Ok(()),
+        Err(Errno::PERM) if name.starts_with(b"user.") => Ok(()),
+        other => other,
+    }
+}
