@@ -84,8 +84,9 @@ impl TryFrom<String> for Mac {
     }
 }
 
-/// The host's end of the endpoint with this address. Unique on the host, because subnets do not overlap.
-fn link_name(ip: Ipv4Addr) -> String {
+/// The name of the host's end of the endpoint with this address. Unique on the host, because subnets do not overlap.
+#[must_use]
+pub fn link_name(ip: Ipv4Addr) -> String {
     format!("{LINK_PREFIX}{:08x}", u32::from(ip))
 }
 

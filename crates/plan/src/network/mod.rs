@@ -19,7 +19,7 @@ mod subnet;
 
 pub use addresses::Addresses;
 pub use element::{Element, Map};
-pub use endpoint::{EndpointRecord, LINK_PREFIX, Mac, link_address};
+pub use endpoint::{EndpointRecord, LINK_PREFIX, Mac, link_address, link_name};
 pub use ports::{EPHEMERAL, PortRequest, PortTable, Protocol, Published};
 pub use ruleset::{Action, Chain, ChainKind, Hook, Point, Rule, Ruleset, Test};
 pub use subnet::choose;

@@ -172,7 +172,8 @@ pub fn add_veth(batch: &mut Batch, pair: &VethPair<'_>) {
 /// own published port), no IPv6 address of its own; then sets it up. Two messages.
 pub fn enable_port(batch: &mut Batch, name: &str) {
     let port = PortLink::Name(name);
-    batch.message(format!("set port of bridge, {port}"), RTM_SETLINK, 0, &port.header(false), |w| {
+    // Only RTM_NEWLINK reads IFLA_LINKINFO; without NLM_F_CREATE it changes the link that is there.
+    batch.message(format!("set port of bridge, {port}"), RTM_NEWLINK, 0, &port.header(false), |w| {
         port.put(w);
         w.nest(IFLA_LINKINFO, |w| {
             w.put_text(IFLA_INFO_SLAVE_KIND, "bridge");

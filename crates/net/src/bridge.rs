@@ -1,0 +1,82 @@
+//! The bridge: made once, found again by later daemons.
+
+use std::net::Ipv4Addr;
+
+use ipnet::Ipv4Net;
+use plan::network::{Addresses, Mac, choose};
+use rustix::io::Errno;
+use sys::netlink::{Address, Batch, Link, LinkKind, PortLink, Socket};
+use types::Kind;
+
+use crate::{BridgeConfig, Error, Result};
+
+/// The bridge as it is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bridge {
+    pub(crate) index: u32,
+    pub(crate) subnet: Ipv4Net,
+    pub(crate) gateway: Ipv4Addr,
+}
+
+/// Finds or makes the bridge, gives it its address and sets it up.
+pub(crate) fn open(socket: &mut Socket, config: &BridgeConfig) -> Result<Bridge> {
+    let name = &config.bridge;
+    let present = find(socket, name)?;
+    let addresses =
+        sys::netlink::addresses(socket).map_err(|e| Error::netlink("list addresses", "IPv4", e))?;
+    let own = present.as_ref().and_then(|link| addresses.iter().find(|a| a.link == link.index));
+    let own_net = own.and_then(|a| Ipv4Net::new(a.address, a.prefix).ok());
+    let subnet = match (own_net, config.subnet) {
+        (Some(own), None) => own.trunc(),
+        (Some(own), Some(wanted)) if own.trunc() == wanted.trunc() => own.trunc(),
+        (Some(own), Some(wanted)) => {
+            let message =
+                format!("bridge {name} already has {own}, which is not in the subnet asked for, {wanted}");
+            return Err(Error::new(Kind::Conflict, message));
+        }
+        (None, wanted) => choose(wanted, &networks(socket, &addresses)?)?,
+    };
+    let gateway = own_net.map_or_else(|| Addresses::new(subnet).gateway(), |own| own.addr());
+    let index = match present {
+        Some(link) => link.index,
+        None => create(socket, config, gateway)?,
+    };
+    let mut batch = Batch::new();
+    sys::netlink::configure_bridge(&mut batch, index);
+    if own.is_none() {
+        sys::netlink::add_address(
+            &mut batch,
+            Address { link: index, address: gateway, prefix: subnet.prefix_len() },
+        );
+    }
+    socket.apply(batch).map_err(|e| Error::netlink(format!("set bridge {name} up"), "IPv4", e))?;
+    Ok(Bridge { index, subnet, gateway })
+}
+
+/// The link of this name, which must be a bridge.
+pub(crate) fn find(socket: &mut Socket, name: &str) -> Result<Option<Link>> {
+    match sys::netlink::link(socket, PortLink::Name(name)) {
+        Ok(link) if link.kind == LinkKind::Bridge => Ok(Some(link)),
+        Ok(_) => Err(Error::new(Kind::Conflict, format!("link {name} exists and is not a bridge"))),
+        Err(error) if error.is(Errno::NODEV) => Ok(None),
+        Err(error) => Err(Error::netlink(format!("look up bridge {name}"), "rtnetlink", error)),
+    }
+}
+
+fn create(socket: &mut Socket, config: &BridgeConfig, gateway: Ipv4Addr) -> Result<u32> {
+    let mut batch = Batch::new();
+    // With a fixed MAC the bridge does not change its own when ports come and go.
+    sys::netlink::add_bridge(&mut batch, &config.bridge, Mac::of(gateway).0, config.mtu);
+    let what = format!("create bridge {}", config.bridge);
+    socket.apply(batch).map_err(|e| Error::netlink(what, "bridges (CONFIG_BRIDGE)", e))?;
+    let link = find(socket, &config.bridge)?;
+    link.map(|link| link.index).ok_or_else(|| Error::new(Kind::Internal, "the new bridge vanished"))
+}
+
+/// Every network that the host has an address in or a route to.
+fn networks(socket: &mut Socket, addresses: &[Address]) -> Result<Vec<Ipv4Net>> {
+    let routes = sys::netlink::routes(socket).map_err(|e| Error::netlink("list routes", "IPv4", e))?;
+    let routes = routes.iter().map(|route| (route.destination, route.prefix));
+    let all = addresses.iter().map(|a| (a.address, a.prefix)).chain(routes);
+    Ok(all.filter_map(|(ip, prefix)| Ipv4Net::new(ip, prefix).ok()).collect())
+}

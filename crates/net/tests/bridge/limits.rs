@@ -1,0 +1,121 @@
+//! Sizes: a thousand publishes, a full bridge, and how long things take.
+
+use std::net::Ipv4Addr;
+use std::time::{Duration, Instant};
+
+use net::Protocol::Tcp;
+use types::Kind;
+
+use crate::host::{fill, on_fresh_host, open, port, run};
+
+#[test]
+fn publishing_costs_the_same_with_a_thousand_neighbours() {
+    on_fresh_host(|| {
+        let network = open(0);
+        let mut times = Vec::new();
+        let mut all = Vec::new();
+        for n in 0..1_000_u16 {
+            let ip = Ipv4Addr::new(172, 30, 1 + (n >> 8) as u8, n as u8);
+            let since = Instant::now();
+            let published = network.publish("x", ip, &[port(Tcp, Ipv4Addr::UNSPECIFIED, 10_000 + n, 80)]);
+            times.push(since.elapsed());
+            all.push((ip, published.expect("free")));
+        }
+        let median = |part: &[Duration]| {
+            let mut part = part.to_vec();
+            part.sort();
+            part[part.len() / 2]
+        };
+        let (first, last) = (median(&times[..100]), median(&times[900..]));
+        println!("publish, median of the first 100: {first:?}, of the last 100 of 1000: {last:?}");
+        assert!(last < first * 3 + Duration::from_micros(300), "{first:?} then {last:?}");
+        let count = run("nft list map ip berth published-anywhere | tr ',' '\\n' | grep -c 172.30");
+        assert_eq!(count.trim(), "1000");
+        let since = Instant::now();
+        for (ip, published) in &all {
+            let record = plan::network::EndpointRecord::new(*ip, 16, network.info().gateway);
+            network.release(&record, published).expect("release");
+        }
+        println!("release: {:?} each", since.elapsed() / 1_000);
+        assert_eq!(network.info().published, 0);
+        network.teardown().expect("teardown");
+    });
+}
+
+#[test]
+fn a_full_bridge_says_so() {
+    on_fresh_host(|| {
+        let network = open(0);
+        // 512 pairs, of which all ends but one are ports.
+        let pair = r#"echo "link add d$n master berth0 type veth peer name e$n""#;
+        let other = r#"test $n = 512 || echo "link set e$n master berth0""#;
+        run(&format!("for n in $(seq 512); do {pair}; {other}; done | ip -batch -"));
+        let error = network.claim("a", None).expect_err("the bridge is full");
+        assert_eq!(
+            (error.kind(), error.to_string().contains("1023 ports")),
+            (Kind::Exhausted, true),
+            "{error}"
+        );
+        run("ip link del d7");
+        assert!(network.settle(Duration::from_secs(5)));
+        assert!(network.claim("a", None).is_ok());
+        network.teardown().expect("teardown");
+    });
+}
+
+#[test]
+fn how_long_a_start_waits_for_its_network() {
+    on_fresh_host(|| {
+        let network = open(16);
+        fill(&network, 16);
+        let (mut pooled, mut publish, mut release, mut records) = (vec![], vec![], vec![], vec![]);
+        for n in 0..16 {
+            fill(&network, 4);
+            let since = Instant::now();
+            let endpoint = network.claim("x", None).expect("an endpoint");
+            pooled.push(since.elapsed());
+            let since = Instant::now();
+            let requests = [port(Tcp, Ipv4Addr::UNSPECIFIED, 20_000 + n, 80)];
+            let published = network.publish("x", endpoint.record.ip, &requests).expect("free");
+            publish.push(since.elapsed());
+            records.push((endpoint, published));
+        }
+        for (endpoint, published) in records {
+            let since = Instant::now();
+            network.release(&endpoint.record, &published).expect("release");
+            release.push(since.elapsed());
+        }
+        let since = Instant::now();
+        assert!(network.settle(Duration::from_secs(10)));
+        let gone = since.elapsed();
+        let cold = open_cold(20);
+        for (what, mut times) in
+            [("claim", pooled), ("publish", publish), ("release", release), ("claim, no pool", cold)]
+        {
+            times.sort();
+            println!("{what}: median {:?}, worst {:?}", times[times.len() / 2], times[times.len() - 1]);
+        }
+        println!("16 released endpoints gone after {gone:?}");
+        network.teardown().expect("teardown");
+    });
+}
+
+/// Claims without a pool, on a bridge of their own.
+fn open_cold(count: usize) -> Vec<Duration> {
+    let config = net::BridgeConfig {
+        bridge: "berth1".into(),
+        table: "berth1".into(),
+        pool_size: 0,
+        ..net::BridgeConfig::default()
+    };
+    let network = net::Network::open(config).expect("a second bridge");
+    let mut kept = Vec::new();
+    let times = (0..count).map(|_| {
+        let since = Instant::now();
+        kept.push(network.claim("x", None).expect("an endpoint"));
+        since.elapsed()
+    });
+    let times = times.collect();
+    network.teardown().expect("teardown");
+    times
+}
