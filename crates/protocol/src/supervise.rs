@@ -107,7 +107,7 @@ pub struct Target {
 }
 
 /// How a process's stdio is made.
-#[derive(Clone, PartialEq, ProstMessage)]
+#[derive(Clone, Copy, PartialEq, ProstMessage)]
 pub struct Stdio {
     /// A pseudo-terminal instead of three pipes.
     #[prost(bool, tag = "1")]
@@ -449,7 +449,7 @@ pub struct Container {
 }
 
 /// How a process ended.
-#[derive(Clone, PartialEq, ProstMessage)]
+#[derive(Clone, Copy, PartialEq, ProstMessage)]
 pub struct Exit {
     /// The exit code, 128 + n after signal n. Absent when nobody could tell (killed supervisor on a kernel before 6.15).
     #[prost(int32, optional, tag = "1")]

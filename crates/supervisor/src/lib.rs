@@ -1,5 +1,34 @@
-//! Floor 5: the supervisor.
+//! Floor 5: the supervisor, the parent of every container on its kernel.
+//!
+//! One thread, one loop: it starts what a daemon asks for, keeps stdio and logs, collects exit codes, runs restart policies, and goes on
+//! when the daemon is gone. It must not know images, networks or HTTP. If it is killed itself, a daemon that holds duplicates
+//! of its descriptors hands them to the next one (`adopt`), and no byte of a log is lost or doubled (`log::batch`); it becomes a newer
+//! version of itself by executing that (`upgrade`).
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::disallowed_methods, clippy::disallowed_types))]
+
+mod adopt;
+mod attach;
+mod client;
 mod clock;
+mod connections;
+mod entry;
+mod error;
+mod events;
+mod exit;
+mod held;
 mod ledger;
 mod log;
+mod output;
+mod poll;
 mod record;
+mod root;
+mod run;
+mod serve;
+mod start;
+mod stdio;
+mod supervisor;
+mod upgrade;
+
+pub use error::Error;
+pub use run::run;

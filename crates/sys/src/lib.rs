@@ -3,6 +3,7 @@
 
 pub mod bpf;
 pub mod loopback;
+pub mod inherit;
 pub mod mount;
 pub mod netlink;
 pub mod nft;

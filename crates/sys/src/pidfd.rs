@@ -48,3 +48,14 @@ pub fn exit_status(pidfd: BorrowedFd<'_>) -> Result<Option<i32>> {
         other => Err(other),
     }
 }
+
+/// Sends any signal, real-time ones included: `pidfd_send_signal(2)`.
+///
+/// # Errors
+/// The kernel's: no such signal, or the process has ended.
+pub fn send_signal(pidfd: BorrowedFd<'_>, signal: i32) -> Result<()> {
+    let none = ptr::null::<libc::siginfo_t>();
+    // SAFETY: without a siginfo nothing is read or written.
+    let done = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), signal, none, 0) };
+    if done == 0 { Ok(()) } else { Err(last_errno()) }
+}

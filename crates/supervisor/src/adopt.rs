@@ -1,0 +1,161 @@
+//! After a death: the records in the ledger, and the descriptors a daemon held, become running containers again.
+
+use std::collections::HashMap;
+use std::os::fd::{AsFd, OwnedFd};
+
+use protocol::{Adopt, Held};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+
+use crate::clock;
+use crate::entry::{Entry, Ours, Process};
+use crate::error::Error;
+use crate::exit::birth_ticks;
+use crate::record::{Phase, Record};
+use crate::supervisor::{Supervisor, key};
+
+/// The timers' slot for giving up on a daemon.
+pub(crate) const ADOPTION_TIMER: usize = usize::MAX;
+/// How long a daemon has to hand over what it holds; then processes are taken over without their stdio.
+const PATIENCE_NS: i64 = 20_000_000_000;
+
+/// Named descriptors of each target.
+type Named = HashMap<(String, String), Vec<(String, OwnedFd)>>;
+
+/// What waits for its descriptors.
+#[derive(Debug, Default)]
+pub(crate) struct Adoption {
+    records: Vec<(usize, Record)>,
+    held: Named,
+}
+
+impl Supervisor {
+    /// Reads the ledger. Records in it belonged to a supervisor that died: they wait for [`Supervisor::adopt`].
+    pub(crate) fn load(&mut self) -> Result<(), Error> {
+        let records =
+            self.ledger.load().map_err(|errno| Error::call("read the supervisor's ledger", errno))?;
+        let log_of = |slot: usize| {
+            let found = records.iter().find(|(other, _)| *other == slot);
+            found.and_then(|(_, record)| record.log.clone())
+        };
+        if let Err(errno) = crate::log::recover(&mut self.ledger, log_of) {
+            eprintln!("supervisor: finish the interrupted log: {errno}");
+        }
+        if !records.is_empty() {
+            self.adoption = Some(Adoption { records, held: Named::new() });
+            self.timers.insert((clock::boot_ns() + PATIENCE_NS, ADOPTION_TIMER));
+        }
+        Ok(())
+    }
+
+    /// Takes the descriptors a daemon held, and after the last of them the containers.
+    pub(crate) fn adopt(&mut self, client: u64, adopt: Adopt) -> Result<(), Error> {
+        for Held { target, fds: names, .. } in adopt.held {
+            let fds = self.clients.get_mut(&client).and_then(|client| client.take_fds(names.len()));
+            let fds = fds.ok_or_else(|| Error::invalid("held descriptors did not come along"))?;
+            if let (Some(adoption), Some(target)) = (&mut self.adoption, target) {
+                adoption.held.insert(key(&target), names.into_iter().zip(fds).collect());
+            }
+        }
+        if !adopt.more {
+            self.adopt_now();
+        }
+        Ok(())
+    }
+
+    /// Takes over every record, with the descriptors that came.
+    pub(crate) fn adopt_now(&mut self) {
+        let Some(Adoption { records, mut held }) = self.adoption.take() else { return };
+        self.timers.retain(|(_, slot)| *slot != ADOPTION_TIMER);
+        for (slot, record) in records {
+            let named = record.target.as_ref().and_then(|target| held.remove(&key(target)));
+            self.revive(slot, record, named.unwrap_or_default());
+        }
+    }
+
+    /// Puts one record back to life.
+    pub(crate) fn revive(&mut self, slot: usize, record: Record, named: Vec<(String, OwnedFd)>) {
+        for event in &record.events {
+            self.unacknowledged.insert(event.number, slot);
+        }
+        let phase = record.phase();
+        let again_at_ns = record.again_at_ns;
+        let mut entry = Entry::new(slot, record);
+        entry.clients = self.early.remove(&key(&entry.target())).unwrap_or_default();
+        self.insert(entry);
+        let pidfd = self.install(slot, named);
+        match phase {
+            Phase::Starting => self.abort_start(slot),
+            Phase::Running => self.take_over(slot, pidfd),
+            Phase::Waiting => {
+                let left = (again_at_ns - clock::wall_ns()).clamp(0, 60_000_000_000);
+                self.set_due(slot, Some(clock::boot_ns() + left));
+                self.clean_later(slot);
+            }
+            Phase::Exited => self.clean_later(slot),
+        }
+    }
+
+    /// Sorts descriptors into the entry: its process's stdio, and what came with its start. Answers the pidfd.
+    fn install(&mut self, slot: usize, named: Vec<(String, OwnedFd)>) -> Option<(OwnedFd, Ours)> {
+        let entry = self.entry(slot)?;
+        let mut stdio = Ours::default();
+        let mut pidfd = None;
+        for (name, fd) in named {
+            if name == "pidfd" {
+                pidfd = Some(fd);
+            } else if entry.record.fds.contains(&name) {
+                entry.fds.push((name, fd));
+            } else {
+                stdio.put(&name, fd);
+            }
+        }
+        let pid = entry.record.pid;
+        let ticks = entry.record.ticks;
+        let pidfd = pidfd.or_else(|| find_process(pid, ticks))?;
+        Some((pidfd, stdio))
+    }
+
+    fn take_over(&mut self, slot: usize, process: Option<(OwnedFd, Ours)>) {
+        let Some(entry) = self.entry(slot) else { return };
+        match process {
+            Some((pidfd, stdio)) => {
+                entry.process = Some(Process { pidfd, stdio });
+                if let Err(error) = self.open_log(slot) {
+                    eprintln!("supervisor: {}", crate::error::chain(&error));
+                }
+                self.tell_held(slot);
+                self.watch_process(slot);
+                self.wake_clients(slot);
+            }
+            None => self.ended(slot, None),
+        }
+    }
+
+    /// A start that was under way was never answered: it is undone.
+    fn abort_start(&mut self, slot: usize) {
+        self.clean_later(slot);
+        let Some(entry) = self.entry(slot) else { return };
+        if entry.record.events.is_empty() {
+            self.clean_ended();
+            self.forget(slot);
+        } else {
+            entry.record.set_phase(Phase::Exited);
+            self.save(slot);
+        }
+    }
+
+    fn clean_later(&mut self, slot: usize) {
+        let Some(entry) = self.entry(slot).filter(|entry| entry.record.unclean) else { return };
+        let container = entry.container().to_owned();
+        if let Ok(plan) = self.root.plan(&container) {
+            self.to_clean.push((slot, plan));
+        }
+    }
+}
+
+/// The process with this pid, if it is still the one that began then.
+fn find_process(pid: i32, ticks: u64) -> Option<OwnedFd> {
+    let pidfd = pidfd_open(Pid::from_raw(pid)?, PidfdFlags::empty()).ok()?;
+    let same = ticks != 0 && birth_ticks(pid) == ticks;
+    same.then(|| pidfd.as_fd().try_clone_to_owned().ok()).flatten()
+}

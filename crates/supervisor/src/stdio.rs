@@ -1,0 +1,51 @@
+//! Makes the pipes of a process: both sides at once, ours non-blocking.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use protocol::Stdio;
+use rustix::fs::OFlags;
+use rustix::io::Result;
+use rustix::pipe::{PipeFlags, pipe_with};
+
+use crate::entry::Ours;
+
+/// The process's side. `None` is /dev/null.
+#[derive(Debug)]
+pub(crate) struct Theirs {
+    ends: [Option<OwnedFd>; 3],
+}
+
+impl Theirs {
+    /// The descriptors that become 0, 1 and 2.
+    pub(crate) fn fds<'a>(&'a self, null: BorrowedFd<'a>) -> [BorrowedFd<'a>; 3] {
+        self.ends.each_ref().map(|end| end.as_ref().map_or(null, AsFd::as_fd))
+    }
+}
+
+/// Pipes as asked for; a terminal is made by the runtime inside the container instead.
+pub(crate) fn make(stdio: Stdio) -> Result<(Ours, Theirs)> {
+    let mut ours = Ours::default();
+    let mut ends = [None, None, None];
+    if stdio.terminal {
+        return Ok((ours, Theirs { ends }));
+    }
+    if stdio.stdin {
+        let (read, write) = pipe_with(PipeFlags::CLOEXEC)?;
+        nonblocking(&write)?;
+        ours.stdin = Some(write);
+        ends[0] = Some(read);
+    }
+    for stream in 0..2 {
+        let (read, write) = pipe_with(PipeFlags::CLOEXEC)?;
+        nonblocking(&read)?;
+        ours.output[stream] = Some(read);
+        ends[stream + 1] = Some(write);
+    }
+    Ok((ours, Theirs { ends }))
+}
+
+/// Reads and writes never wait. Only this side: the flag belongs to this end of the pipe.
+pub(crate) fn nonblocking(fd: impl AsFd) -> Result<()> {
+    let flags = rustix::fs::fcntl_getfl(&fd)?;
+    rustix::fs::fcntl_setfl(&fd, flags | OFlags::NONBLOCK)
+}
