@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use ipnet::Ipv4Net;
 use plan::network::{Addresses, Mac, choose};
 use rustix::io::Errno;
-use sys::netlink::{Address, Batch, Link, LinkKind, PortLink, Socket};
+use sys::netlink::{Address, Batch, Link, LinkKind, PortLink, Route, Socket};
 use types::Kind;
 
 use crate::{BridgeConfig, Error, Result};
@@ -16,7 +16,11 @@ pub(crate) struct Bridge {
     pub(crate) index: u32,
     pub(crate) subnet: Ipv4Net,
     pub(crate) gateway: Ipv4Addr,
+    pub(crate) mtu: u32,
 }
+
+/// Ethernet's usual size, where there is no default route to learn from.
+const USUAL_MTU: u32 = 1500;
 
 /// Finds or makes the bridge, gives it its address and sets it up.
 pub(crate) fn open(socket: &mut Socket, config: &BridgeConfig) -> Result<Bridge> {
@@ -24,6 +28,8 @@ pub(crate) fn open(socket: &mut Socket, config: &BridgeConfig) -> Result<Bridge>
     let present = find(socket, name)?;
     let addresses =
         sys::netlink::addresses(socket).map_err(|e| Error::netlink("list addresses", "IPv4", e))?;
+    let routes = sys::netlink::routes(socket).map_err(|e| Error::netlink("list routes", "IPv4", e))?;
+    let mtu = config.mtu.or_else(|| uplink_mtu(socket, &routes)).unwrap_or(USUAL_MTU);
     let own = present.as_ref().and_then(|link| addresses.iter().find(|a| a.link == link.index));
     let own_net = own.and_then(|a| Ipv4Net::new(a.address, a.prefix).ok());
     let subnet = match (own_net, config.subnet) {
@@ -34,12 +40,12 @@ pub(crate) fn open(socket: &mut Socket, config: &BridgeConfig) -> Result<Bridge>
                 format!("bridge {name} already has {own}, which is not in the subnet asked for, {wanted}");
             return Err(Error::new(Kind::Conflict, message));
         }
-        (None, wanted) => choose(wanted, &networks(socket, &addresses)?)?,
+        (None, wanted) => choose(wanted, &networks(&addresses, &routes))?,
     };
     let gateway = own_net.map_or_else(|| Addresses::new(subnet).gateway(), |own| own.addr());
     let index = match present {
         Some(link) => link.index,
-        None => create(socket, config, gateway)?,
+        None => create(socket, config, gateway, mtu)?,
     };
     let mut batch = Batch::new();
     sys::netlink::configure_bridge(&mut batch, index);
@@ -50,7 +56,7 @@ pub(crate) fn open(socket: &mut Socket, config: &BridgeConfig) -> Result<Bridge>
         );
     }
     socket.apply(batch).map_err(|e| Error::netlink(format!("set bridge {name} up"), "IPv4", e))?;
-    Ok(Bridge { index, subnet, gateway })
+    Ok(Bridge { index, subnet, gateway, mtu })
 }
 
 /// The link of this name, which must be a bridge.
@@ -63,10 +69,10 @@ pub(crate) fn find(socket: &mut Socket, name: &str) -> Result<Option<Link>> {
     }
 }
 
-fn create(socket: &mut Socket, config: &BridgeConfig, gateway: Ipv4Addr) -> Result<u32> {
+fn create(socket: &mut Socket, config: &BridgeConfig, gateway: Ipv4Addr, mtu: u32) -> Result<u32> {
     let mut batch = Batch::new();
     // With a fixed MAC the bridge does not change its own when ports come and go.
-    sys::netlink::add_bridge(&mut batch, &config.bridge, Mac::of(gateway).0, config.mtu);
+    sys::netlink::add_bridge(&mut batch, &config.bridge, Mac::of(gateway).0, mtu);
     let what = format!("create bridge {}", config.bridge);
     socket.apply(batch).map_err(|e| Error::netlink(what, "bridges (CONFIG_BRIDGE)", e))?;
     let link = find(socket, &config.bridge)?;
@@ -74,9 +80,16 @@ fn create(socket: &mut Socket, config: &BridgeConfig, gateway: Ipv4Addr) -> Resu
 }
 
 /// Every network that the host has an address in or a route to.
-fn networks(socket: &mut Socket, addresses: &[Address]) -> Result<Vec<Ipv4Net>> {
-    let routes = sys::netlink::routes(socket).map_err(|e| Error::netlink("list routes", "IPv4", e))?;
+fn networks(addresses: &[Address], routes: &[Route]) -> Vec<Ipv4Net> {
     let routes = routes.iter().map(|route| (route.destination, route.prefix));
     let all = addresses.iter().map(|a| (a.address, a.prefix)).chain(routes);
-    Ok(all.filter_map(|(ip, prefix)| Ipv4Net::new(ip, prefix).ok()).collect())
+    all.filter_map(|(ip, prefix)| Ipv4Net::new(ip, prefix).ok()).collect()
+}
+
+/// The largest packet of the link that the default route goes by: larger ones from containers would be lost where
+/// somebody filters ICMP.
+fn uplink_mtu(socket: &mut Socket, routes: &[Route]) -> Option<u32> {
+    let link = routes.iter().find(|route| route.prefix == 0)?.link?;
+    let mtu = sys::netlink::link(socket, PortLink::Index(link)).ok()?.mtu;
+    (mtu >= 576).then_some(mtu.min(USUAL_MTU))
 }

@@ -13,8 +13,11 @@ pub struct BridgeConfig {
     pub table: String,
     /// How many endpoints are kept ready. Each costs three network devices and one descriptor.
     pub pool_size: usize,
-    /// The largest packet, in bytes.
-    pub mtu: u32,
+    /// The largest packet, in bytes; nothing means that of the link the default route goes by.
+    pub mtu: Option<u32>,
+    /// Let the kernel keep others from changing the table, where it can (Linux 6.9). Without that, the table is put back
+    /// when others remove it.
+    pub sole_owner: bool,
 }
 
 impl Default for BridgeConfig {
@@ -24,7 +27,8 @@ impl Default for BridgeConfig {
             subnet: None,
             table: "berth".to_owned(),
             pool_size: 16,
-            mtu: 1500,
+            mtu: None,
+            sole_owner: true,
         }
     }
 }

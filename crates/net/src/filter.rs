@@ -19,11 +19,13 @@ pub(crate) struct Filter {
     socket: Socket,
     ruleset: Ruleset,
     elements: BTreeSet<Element>,
+    ownership: Ownership,
+    number: u32,
 }
 
 impl Filter {
     /// Puts the table in place, in one transaction that keeps the elements an earlier daemon left.
-    pub(crate) fn open(ruleset: Ruleset) -> Result<Self> {
+    pub(crate) fn open(ruleset: Ruleset, ownership: Ownership) -> Result<Self> {
         let fail = |e| Error::netlink("open nf_tables socket", FEATURE, e);
         let mut socket = Socket::open(Family::Netfilter).map_err(fail)?;
         socket.enlarge();
@@ -31,7 +33,8 @@ impl Filter {
         for map in Map::ALL {
             elements.extend(read(&mut socket, &ruleset.table, map)?);
         }
-        let mut filter = Self { socket, ruleset, elements };
+        let number = socket.number().map_err(fail)?;
+        let mut filter = Self { socket, ruleset, elements, ownership, number };
         filter.install()?;
         Ok(filter)
     }
@@ -41,14 +44,12 @@ impl Filter {
         let what = format!("install nft table {}", self.ruleset.table);
         let present = sys::nft::table_exists(&mut self.socket, &self.ruleset.table)
             .map_err(|e| Error::netlink(what.clone(), FEATURE, e))?;
-        let owned = self.rebuild(present, Ownership::Owned).commit(&mut self.socket);
-        let done = match owned {
-            // Owned tables that persist came with Linux 6.9.
-            Err(error) if error.is(Errno::OPNOTSUPP) || error.is(Errno::INVAL) => {
-                self.rebuild(present, Ownership::Shared).commit(&mut self.socket)
-            }
-            other => other,
-        };
+        let mut done = self.rebuild(present).commit(&mut self.socket);
+        let refused = done.as_ref().is_err_and(|e| e.is(Errno::OPNOTSUPP) || e.is(Errno::INVAL));
+        if refused && self.ownership == Ownership::Owned {
+            self.ownership = Ownership::Shared;
+            done = self.rebuild(present).commit(&mut self.socket);
+        }
         done.map_err(|error| {
             if error.is(Errno::PERM) {
                 let message = format!("nft table {} belongs to a running process", self.ruleset.table);
@@ -66,7 +67,7 @@ impl Filter {
             Ok(()) => self.elements.extend(elements),
             Err(error) if error.is(Errno::NOENT) => {
                 self.elements.extend(elements);
-                self.install()?;
+                self.install().inspect_err(|_| self.elements.retain(|e| !elements.contains(e)))?;
             }
             Err(error) => return Err(Error::netlink("publish ports", FEATURE, error)),
         }
@@ -75,9 +76,9 @@ impl Filter {
 
     /// Removes elements in one transaction; those that are gone already do not matter.
     pub(crate) fn remove(&mut self, elements: &[Element]) -> Result<()> {
-        elements.iter().for_each(|element| {
+        for element in elements {
             self.elements.remove(element);
-        });
+        }
         let all = self.commit_removal(elements);
         if !all.as_ref().is_err_and(|e| e.is(Errno::NOENT)) {
             return all.map_err(|e| Error::netlink("withdraw ports", FEATURE, e));
@@ -125,6 +126,21 @@ impl Filter {
             .collect()
     }
 
+    /// Whether others may change the table.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.ownership == Ownership::Shared
+    }
+
+    /// The table's name.
+    pub(crate) fn table(&self) -> &str {
+        &self.ruleset.table
+    }
+
+    /// The number of the socket that makes the changes.
+    pub(crate) const fn number(&self) -> u32 {
+        self.number
+    }
+
     /// Removes the table.
     pub(crate) fn close(&mut self) -> Result<()> {
         let mut transaction = Transaction::new();
@@ -157,14 +173,14 @@ impl Filter {
     }
 
     /// The whole table, in place of the one that is there.
-    fn rebuild(&self, present: bool, ownership: Ownership) -> Transaction {
+    fn rebuild(&self, present: bool) -> Transaction {
         let Ruleset { table, chains } = &self.ruleset;
         let comment = format!("berth {:016x}", self.ruleset.fingerprint());
         let mut t = Transaction::new();
         if present {
             t.delete_table(table);
         }
-        t.add_table(table, ownership, &comment);
+        t.add_table(table, self.ownership, &comment);
         for (map, id) in Map::ALL.into_iter().zip(1..) {
             t.add_map(table, &map_spec(map, id));
         }

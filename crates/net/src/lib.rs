@@ -31,6 +31,7 @@ mod pool;
 mod probe;
 mod reaper;
 mod sysctl;
+mod watch;
 
 pub use config::BridgeConfig;
 pub use error::Error;

@@ -22,16 +22,15 @@ pub(crate) struct Maker {
     route: Socket,
     bridge: Bridge,
     bridge_name: String,
-    mtu: u32,
 }
 
 impl Maker {
     /// For the calling thread, which is in the host's namespace.
-    pub(crate) fn new(bridge: Bridge, bridge_name: &str, mtu: u32) -> Result<Self> {
+    pub(crate) fn new(bridge: Bridge, bridge_name: &str) -> Result<Self> {
         let home = sys::netlink::current().map_err(|e| Error::call("open network namespace", "/proc", e))?;
         let route =
             Socket::open(Family::Route).map_err(|e| Error::netlink("open netlink socket", "rtnetlink", e))?;
-        Ok(Self { home, route, bridge, bridge_name: bridge_name.to_owned(), mtu })
+        Ok(Self { home, route, bridge, bridge_name: bridge_name.to_owned() })
     }
 
     /// Makes the endpoint with this address. When it fails, what was made vanishes with its namespace.
@@ -77,7 +76,7 @@ impl Maker {
             peer_name: INNER,
             peer_mac: record.mac.0,
             peer_namespace: netns.as_fd(),
-            mtu: self.mtu,
+            mtu: self.bridge.mtu,
         };
         sys::netlink::add_veth(&mut batch, &pair);
         sys::netlink::enable_port(&mut batch, &record.host_link);

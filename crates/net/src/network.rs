@@ -11,17 +11,18 @@ use ipnet::Ipv4Net;
 use plan::network::{
     Addresses, Element, EndpointRecord, PortRequest, PortTable, Protocol, Published, Ruleset, link_address,
 };
+use rustix::event::EventfdFlags;
 use rustix::io::Errno;
 use rustix::net::netdevice::name_to_index;
 use sys::netlink::{Batch, Counters, Family, PortLink, Socket};
-use sys::nft::Flow;
+use sys::nft::{Flow, Monitor, Ownership};
 use types::Kind;
 
 use crate::bridge::{self, Bridge};
 use crate::filter::Filter;
 use crate::maker::Maker;
 use crate::pool::{self, Shared};
-use crate::{BridgeConfig, Error, Result, probe, reaper, sysctl};
+use crate::{BridgeConfig, Error, Result, probe, reaper, sysctl, watch};
 
 /// A container's place on the network: a namespace that is ready to be joined, and what to remember of it.
 #[derive(Debug)]
@@ -60,8 +61,10 @@ pub struct Network {
     bridge: Bridge,
     forwarding_switched_on: bool,
     shared: Arc<Shared>,
-    filter: Mutex<Filter>,
+    filter: Arc<Mutex<Filter>>,
     route: Mutex<Socket>,
+    /// Ends the watcher, where there is one.
+    stop: Option<OwnedFd>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -75,7 +78,8 @@ impl Network {
     pub fn open(config: BridgeConfig) -> Result<Self> {
         let mut route = open_socket(Family::Route)?;
         let bridge = bridge::open(&mut route, &config)?;
-        let mut filter = Filter::open(Ruleset::new(&config.table, &config.bridge, bridge.subnet))?;
+        let ownership = if config.sole_owner { Ownership::Owned } else { Ownership::Shared };
+        let mut filter = Filter::open(Ruleset::new(&config.table, &config.bridge, bridge.subnet), ownership)?;
         let forwarding_switched_on = sysctl::enable_forwarding()
             .map_err(|e| Error::call("set net.ipv4.ip_forward", "/proc/sys", e))?;
         let (mut addresses, mut ports) = (Addresses::new(bridge.subnet), PortTable::default());
@@ -86,14 +90,17 @@ impl Network {
         }
         ports.adopt(&filter.elements()?.iter().map(published).collect::<Vec<_>>());
         let shared = Arc::new(Shared::new(addresses, ports, inherited, config.pool_size));
-        let maker = Maker::new(bridge, &config.bridge, config.mtu)?;
+        let maker = Maker::new(bridge, &config.bridge)?;
         let (links, flows) = (open_socket(Family::Route)?, open_socket(Family::Netfilter)?);
-        let threads = vec![
-            spawn("net-pool", &shared, move |shared| pool::run(shared, maker))?,
-            spawn("net-reaper", &shared, move |shared| reaper::run(shared, links, flows))?,
+        let filter = Arc::new(Mutex::new(filter));
+        let (pool_shared, reaper_shared) = (Arc::clone(&shared), Arc::clone(&shared));
+        let mut threads = vec![
+            spawn("net-pool", move || pool::run(&pool_shared, maker))?,
+            spawn("net-reaper", move || reaper::run(&reaper_shared, links, flows))?,
         ];
-        let (filter, route) = (Mutex::new(filter), Mutex::new(route));
-        Ok(Self { config, bridge, forwarding_switched_on, shared, filter, route, threads })
+        let stop = watch(&filter, &mut threads)?;
+        let route = Mutex::new(route);
+        Ok(Self { config, bridge, forwarding_switched_on, shared, filter, route, stop, threads })
     }
 
     /// An endpoint for a container: from the pool, or made on the spot when that is empty or `hint` asks for an address
@@ -112,7 +119,7 @@ impl Network {
         }
         let ip = self.reserve(id, hint)?;
         let made = std::thread::scope(|scope| {
-            let make = || Maker::new(self.bridge, &self.config.bridge, self.config.mtu)?.make(ip);
+            let make = || Maker::new(self.bridge, &self.config.bridge)?.make(ip);
             // A thread of its own, because making one changes the thread's namespace.
             let thread = std::thread::Builder::new().name("net-claim".to_owned()).spawn_scoped(scope, make);
             let thread = thread.map_err(|e| Error::new(Kind::Exhausted, format!("start a thread: {e}")))?;
@@ -297,6 +304,10 @@ impl Network {
     /// Ends the threads; endpoints in the pool vanish with their namespaces.
     fn stop(&mut self) {
         self.shared.close();
+        if let Some(stop) = &self.stop {
+            // An event counter takes eight bytes.
+            let _ = rustix::io::write(stop, &1_u64.to_ne_bytes());
+        }
         self.threads.drain(..).for_each(|thread| drop(thread.join()));
         self.shared.lock().ready.clear();
     }
@@ -316,13 +327,22 @@ fn open_socket(family: Family) -> Result<Socket> {
     Socket::open(family).map_err(|e| Error::netlink("open netlink socket", "rtnetlink or nfnetlink", e))
 }
 
-fn spawn(
-    name: &str,
-    shared: &Arc<Shared>,
-    run: impl FnOnce(&Shared) + Send + 'static,
-) -> Result<JoinHandle<()>> {
-    let shared = Arc::clone(shared);
-    let thread = std::thread::Builder::new().name(name.to_owned()).spawn(move || run(&shared));
+/// Starts the watcher where the kernel does not guard the table, and returns what ends it.
+fn watch(filter: &Arc<Mutex<Filter>>, threads: &mut Vec<JoinHandle<()>>) -> Result<Option<OwnedFd>> {
+    if !lock(filter).is_shared() {
+        return Ok(None);
+    }
+    let fail = |e| Error::call("make an event counter", "eventfd", e);
+    let stop = rustix::event::eventfd(0, EventfdFlags::CLOEXEC).map_err(fail)?;
+    let end = rustix::io::fcntl_dupfd_cloexec(&stop, 0).map_err(fail)?;
+    let monitor = Monitor::open().map_err(|e| Error::netlink("watch nf_tables", "nf_tables", e))?;
+    let filter = Arc::clone(filter);
+    threads.push(spawn("net-watch", move || watch::run(&filter, monitor, &end))?);
+    Ok(Some(stop))
+}
+
+fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
+    let thread = std::thread::Builder::new().name(name.to_owned()).spawn(run);
     thread.map_err(|e| Error::new(Kind::Exhausted, format!("start thread {name}: {e}")))
 }
 

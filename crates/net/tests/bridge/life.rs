@@ -1,7 +1,7 @@
 //! Daemons come and go; endpoints and published ports stay.
 
 use std::net::Ipv4Addr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use net::Protocol::Tcp;
 use net::{BridgeConfig, Network};
@@ -90,6 +90,37 @@ fn a_foreign_flush_passes_our_table_by() {
         assert_eq!(error.kind(), Kind::Conflict, "{}", chain(&error));
         network.release(&a.record, &ports).expect("release");
         network.teardown().expect("teardown");
+    });
+}
+
+#[test]
+fn a_table_that_others_may_flush_is_put_back() {
+    on_fresh_host(|| {
+        let config = BridgeConfig { sole_owner: false, pool_size: 0, ..BridgeConfig::default() };
+        let network = Network::open(config).expect("a network");
+        let a = network.claim("a", None).expect("an endpoint");
+        serve(&a, 80, "a");
+        network.publish("a", a.record.ip, &both(ANY, 8080, 80)).expect("free");
+        let intact = run("nft list table ip berth");
+        for harm in [
+            "flush ruleset",
+            "flush table ip berth",
+            "delete table ip berth",
+            "flush map ip berth published-anywhere",
+        ] {
+            let since = Instant::now();
+            run(&format!("nft {harm}"));
+            while run("nft list table ip berth 2>&1 || true") != intact {
+                assert!(
+                    since.elapsed() < Duration::from_secs(1),
+                    "after {harm}: {}",
+                    run("nft list ruleset")
+                );
+            }
+            assert!(ask(Tcp, LOOPBACK, 8080).is_some());
+        }
+        network.teardown().expect("teardown");
+        assert_eq!(run("nft list tables"), "");
     });
 }
 

@@ -20,6 +20,8 @@ pub struct Message<'a> {
     pub flags: u16,
     /// The sequence number of the request it answers.
     pub sequence: u32,
+    /// The number of the socket it goes to, or of the one that caused it; 0 is the kernel.
+    pub port: u32,
     /// The family's fixed header and the attributes.
     pub payload: &'a [u8],
 }
@@ -45,7 +47,8 @@ pub fn messages(mut bytes: &[u8]) -> impl Iterator<Item = Result<Message<'_>, Ma
         let (head, payload) = bytes[..length].split_at(HEADER);
         bytes = &bytes[length.next_multiple_of(4).min(left)..];
         let sequence = u32_of(&head[8..12]).unwrap_or(0);
-        Some(Ok(Message { kind: u16_of(&head[4..6]), flags: u16_of(&head[6..8]), sequence, payload }))
+        let port = u32_of(&head[12..16]).unwrap_or(0);
+        Some(Ok(Message { kind: u16_of(&head[4..6]), flags: u16_of(&head[6..8]), sequence, port, payload }))
     })
 }
 

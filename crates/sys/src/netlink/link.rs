@@ -62,6 +62,8 @@ pub struct Link {
     pub master: Option<u32>,
     /// Whether it is set up.
     pub is_up: bool,
+    /// The largest packet, in bytes.
+    pub mtu: u32,
     /// Its traffic.
     pub counters: Counters,
 }
@@ -189,6 +191,15 @@ pub fn enable_port(batch: &mut Batch, name: &str) {
     set_up(batch, port);
 }
 
+/// Makes a link a port of a bridge.
+pub fn attach(batch: &mut Batch, link: PortLink<'_>, master: u32) {
+    let label = format!("attach {link} to bridge {master}");
+    batch.message(label, RTM_SETLINK, 0, &link.header(false), |w| {
+        link.put(w);
+        w.put_u32(IFLA_MASTER, master);
+    });
+}
+
 /// Sets a link up.
 pub fn set_up(batch: &mut Batch, link: PortLink<'_>) {
     batch.message(format!("set {link} up"), RTM_SETLINK, 0, &link.header(true), |w| link.put(w));
@@ -245,6 +256,7 @@ fn parse(message: &Message<'_>) -> Option<Link> {
         },
         master: find(rest, IFLA_MASTER).and_then(u32_of),
         is_up: u32_of(&head[8..12])? & IFF_UP != 0,
+        mtu: find(rest, IFLA_MTU).and_then(u32_of).unwrap_or(0),
         counters: find(rest, IFLA_STATS64).map(counters).unwrap_or_default(),
     })
 }

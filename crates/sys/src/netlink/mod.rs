@@ -16,8 +16,8 @@ pub use decode::{Attribute, Malformed, Message, attributes, be16, be32, messages
 pub use encode::{Batch, TooLong, Writer};
 pub use error::{Error, Failure};
 pub use link::{
-    Counters, Link, LinkKind, PortLink, VethPair, add_bridge, add_veth, configure_bridge, enable_port, link,
-    links, remove_link, set_up,
+    Counters, Link, LinkKind, PortLink, VethPair, add_bridge, add_veth, attach, configure_bridge,
+    enable_port, link, links, remove_link, set_up,
 };
 pub use namespace::{current, enter, enter_new};
 pub use socket::{Family, Socket};

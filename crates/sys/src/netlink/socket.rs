@@ -52,6 +52,15 @@ impl Socket {
     /// # Errors
     /// When the family is missing in this kernel, or descriptors are used up.
     pub fn open(family: Family) -> Result<Self, Error> {
+        Self::bound(family, 0)
+    }
+
+    /// Opens a netfilter socket that hears of these groups, given as bits.
+    pub(crate) fn subscribe(groups: u32) -> Result<Self, Error> {
+        Self::bound(Family::Netfilter, groups)
+    }
+
+    fn bound(family: Family, groups: u32) -> Result<Self, Error> {
         let protocol = match family {
             // NETLINK_ROUTE is number 0.
             Family::Route => None,
@@ -60,7 +69,7 @@ impl Socket {
         let flags = SocketFlags::CLOEXEC;
         let fd = rustix::net::socket_with(AddressFamily::NETLINK, SocketType::RAW, flags, protocol)
             .map_err(|e| Error::Call("open netlink socket", e))?;
-        rustix::net::bind(&fd, &SocketAddrNetlink::new(0, 0))
+        rustix::net::bind(&fd, &SocketAddrNetlink::new(0, groups))
             .map_err(|e| Error::Call("bind netlink socket", e))?;
         // Older kernels lack these; everything works without them, with shorter error texts.
         for option in [libc::NETLINK_EXT_ACK, libc::NETLINK_CAP_ACK, libc::NETLINK_GET_STRICT_CHK] {
@@ -73,6 +82,29 @@ impl Socket {
     pub fn enlarge(&self) {
         for option in [libc::SO_SNDBUFFORCE, libc::SO_RCVBUFFORCE] {
             let _ = set_option(self.fd.as_fd(), libc::SOL_SOCKET, option, SOCKET_BYTES);
+        }
+    }
+
+    /// The socket's number, which the kernel puts into messages about what it caused.
+    ///
+    /// # Errors
+    /// Never on a netlink socket.
+    pub fn number(&self) -> Result<u32, Error> {
+        let fail = |e| Error::Call("read netlink address", e);
+        let address = rustix::net::getsockname(&self.fd).map_err(fail)?;
+        SocketAddrNetlink::try_from(address).map(|a| a.pid()).map_err(fail)
+    }
+
+    /// Hands over what was heard, without waiting. Whether something was lost.
+    pub(crate) fn listen(&mut self, mut each: impl FnMut(&Message<'_>)) -> Result<bool, Error> {
+        let mut lost = false;
+        loop {
+            match self.read(RecvFlags::DONTWAIT) {
+                Ok(Some(read)) => messages(&self.buffer[..read]).map_while(Result::ok).for_each(|m| each(&m)),
+                Ok(None) => return Ok(lost),
+                Err(error) if error.is(Errno::NOBUFS) || error.is(Errno::MSGSIZE) => lost = true,
+                Err(error) => return Err(error),
+            }
         }
     }
 

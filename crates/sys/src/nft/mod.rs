@@ -3,12 +3,14 @@
 
 mod conntrack;
 mod expression;
+mod monitor;
 mod read;
 mod transaction;
 mod uapi;
 
 pub use conntrack::{Flow, forget_flows};
 pub use expression::{Compare, Expression, Verdict};
+pub use monitor::Monitor;
 pub use read::{BaseChain, Elements, base_chains, elements, table_exists};
 pub use transaction::{ChainType, HookSpec, MapSpec, Ownership, Transaction};
 
