@@ -1,1 +1,42 @@
-fn main() {}
+//! The small program: an OCI runtime, the supervisor of a daemon's containers, and what runs inside as `init` and `hello`.
+#![allow(clippy::disallowed_methods, reason = "a program is a door: environment and clock are read here")]
+
+use std::process::ExitCode;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args_os().map(|a| a.to_string_lossy().into_owned()).collect();
+    let name = arguments.first().and_then(|a| a.rsplit('/').next()).unwrap_or_default();
+    let rest = arguments.get(1..).unwrap_or_default();
+    match (name, rest.first().map(String::as_str)) {
+        ("docker-init", _) => code(runtime::init::main(rest)),
+        (_, Some("init")) => code(runtime::init::main(&rest[1..])),
+        ("hello", _) | (_, Some("hello")) => hello(),
+        (_, Some("supervisor")) => sealed(&arguments, || supervisor::run(&rest[1..])),
+        _ => sealed(&arguments, || code(runtime::command::main(&arguments))),
+    }
+}
+
+fn code(code: i32) -> ExitCode {
+    ExitCode::from(code as u8)
+}
+
+/// From a sealed copy of this program, so that no container can change the file of a process that enters it.
+fn sealed(arguments: &[String], run: impl FnOnce() -> ExitCode) -> ExitCode {
+    let environment: Vec<String> = std::env::vars_os()
+        .map(|(name, value)| format!("{}={}", name.to_string_lossy(), value.to_string_lossy()))
+        .collect();
+    match runtime::seal(arguments, &environment) {
+        Ok(()) => run(),
+        Err(error) => {
+            eprintln!("berth-runtime: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn hello() -> ExitCode {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_nanos());
+    print!("{}", runtime::hello::table(&|name| std::env::var(name).ok(), now));
+    ExitCode::SUCCESS
+}

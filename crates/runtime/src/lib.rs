@@ -19,12 +19,15 @@
 
 mod become_program;
 mod cgroup;
+pub mod command;
 mod console;
 mod copy_up;
 mod error;
 mod exec;
 pub mod facts;
 mod fault;
+pub mod hello;
+pub mod init;
 mod join;
 mod kernel;
 mod lookup;

@@ -1,0 +1,165 @@
+//! `exec`.
+
+use std::os::fd::AsFd;
+
+use oci::runtime::{ContainerState, LinuxCapabilities, Process, User};
+use plan::container::{ExecOptions, plan_exec};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+
+use super::arguments::Arguments;
+use super::output::Complaint;
+use super::records::{Record, Root};
+use super::{create, foreground};
+use crate::StdioFds;
+
+const VALUES: [&str; 14] = [
+    "process",
+    "p",
+    "cwd",
+    "env",
+    "e",
+    "user",
+    "u",
+    "additional-gids",
+    "g",
+    "pid-file",
+    "console-socket",
+    "cap",
+    "c",
+    "preserve-fds",
+];
+const KNOWN: [&str; 21] = [
+    "process",
+    "p",
+    "cwd",
+    "env",
+    "e",
+    "user",
+    "u",
+    "additional-gids",
+    "g",
+    "pid-file",
+    "console-socket",
+    "cap",
+    "c",
+    "preserve-fds",
+    "tty",
+    "t",
+    "detach",
+    "d",
+    "no-new-privs",
+    "ignore-paused",
+    "privileged",
+];
+
+pub(super) fn exec(root: &Root, rest: &[String]) -> Result<i32, Complaint> {
+    let (arguments, words) = Arguments::leading(rest, &VALUES)?;
+    arguments.only(&KNOWN)?;
+    let (id, command) = words.split_first().ok_or_else(|| Complaint::new("the container's id is missing"))?;
+    let record = root.load(id)?;
+    match record.status() {
+        ContainerState::Stopped => return Err(Complaint::new("cannot exec in a stopped container")),
+        ContainerState::Paused if !arguments.has("ignore-paused") => {
+            return Err(Complaint::new(
+                "cannot exec in a paused container (use --ignore-paused to override)",
+            ));
+        }
+        _ => {}
+    }
+    let document = match arguments.value(&["process", "p"]) {
+        Some(path) => {
+            let text = std::fs::read(path).map_err(|e| Complaint::io(&format!("read {path}"), &e))?;
+            serde_json::from_slice(&text)
+                .map_err(|e| Complaint::new(format!("{path} is not a process document: {e}")))?
+        }
+        None => process_of(&arguments, &record, command)?,
+    };
+    run(&record, &document, &arguments)
+}
+
+fn run(record: &Record, document: &Process, arguments: &Arguments) -> Result<i32, Complaint> {
+    let options = ExecOptions { privileged: arguments.has("privileged"), facts: crate::facts::gather()? };
+    let exec = plan_exec(&record.plan, document, &options)?;
+    let init = Pid::from_raw(record.pid).ok_or_else(|| Complaint::new("the container has no process"))?;
+    let pidfd = pidfd_open(init, PidfdFlags::empty())?;
+    let detach = arguments.has("detach") || arguments.has("d");
+    let console = arguments.value(&["console-socket"]);
+    if document.terminal && detach && console.is_none() {
+        return Err(Complaint::new(
+            "a terminal needs --console-socket when the process runs in the background",
+        ));
+    }
+    let size = document.console_size.unwrap_or_default();
+    let (stdin, stdout, stderr) = (std::io::stdin(), std::io::stdout(), std::io::stderr());
+    let stdio = if document.terminal {
+        StdioFds::Terminal { width: size.width as u16, height: size.height as u16 }
+    } else {
+        StdioFds::Pipes([stdin.as_fd(), stdout.as_fd(), stderr.as_fd()])
+    };
+    let watch = if detach { None } else { Some(foreground::Watch::begin()?) };
+    let started = crate::spawn_exec(&exec, pidfd.as_fd(), record.pid, stdio)?.finish()?;
+    if let (Some(path), Some(terminal)) = (console, &started.terminal) {
+        foreground::send_terminal(path, terminal.as_fd())?;
+    }
+    if let Some(path) = arguments.value(&["pid-file"]) {
+        create::write_pid(path, started.pid)?;
+    }
+    match watch {
+        Some(watch) => watch.until_exit(&started),
+        None => Ok(0),
+    }
+}
+
+/// The container's own program, with the differences the options name.
+fn process_of(arguments: &Arguments, record: &Record, command: &[String]) -> Result<Process, Complaint> {
+    let first = record.plan.process.clone().unwrap_or_default();
+    if command.is_empty() {
+        return Err(Complaint::new("the command is missing"));
+    }
+    let mut user = User { uid: first.uid, gid: first.gid, additional_gids: first.groups, ..User::default() };
+    if let Some(text) = arguments.value(&["user", "u"]) {
+        (user.uid, user.gid) = read_user(text)?;
+        user.additional_gids = Vec::new();
+    }
+    for text in arguments.every(&["additional-gids", "g"]) {
+        user.additional_gids.push(read_id(text)?);
+    }
+    let mut env = first.env;
+    env.extend(arguments.every(&["env", "e"]).map(str::to_owned));
+    let extra: Vec<String> = arguments.every(&["cap", "c"]).map(str::to_owned).collect();
+    let capabilities = first.capabilities.filter(|_| !extra.is_empty()).map(|sets| {
+        let with =
+            |bits: u64| plan::capability::names(bits).into_iter().chain(extra.iter().cloned()).collect();
+        LinuxCapabilities {
+            bounding: with(sets.bounding),
+            effective: with(sets.effective),
+            inheritable: Vec::new(),
+            permitted: with(sets.permitted),
+            ambient: Vec::new(),
+        }
+    });
+    Ok(Process {
+        terminal: arguments.has("tty") || arguments.has("t"),
+        user,
+        args: command.to_vec(),
+        env,
+        cwd: arguments.value(&["cwd"]).unwrap_or(&first.cwd).to_owned(),
+        capabilities,
+        no_new_privileges: arguments.has("no-new-privs"),
+        ..Process::default()
+    })
+}
+
+/// `uid` or `uid:gid`, numbers only: names are for the caller to look up (CVE-2026-30892).
+fn read_user(text: &str) -> Result<(u32, u32), Complaint> {
+    match text.split_once(':') {
+        Some((uid, gid)) => Ok((read_id(uid)?, read_id(gid)?)),
+        None => Ok((read_id(text)?, 0)),
+    }
+}
+
+fn read_id(text: &str) -> Result<u32, Complaint> {
+    let plain = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let id = text.parse::<u32>().ok().filter(|id| plain && *id < u32::MAX);
+    id.ok_or_else(|| Complaint::new(format!("{text:?} is not a user or group id")))
+}

@@ -1,0 +1,121 @@
+//! `state`, `kill`, `delete`, `pause`, `resume`.
+
+use oci::runtime::ContainerState;
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::arguments::Arguments;
+use super::hooks::{self, Moment};
+use super::output::Complaint;
+use super::records::{Record, Root, name_of};
+
+pub(super) fn state(root: &Root, rest: &[String]) -> Result<i32, Complaint> {
+    let arguments = Arguments::of(rest, &[])?;
+    arguments.only(&[])?;
+    let record = root.load(arguments.id()?)?;
+    let document = record.document(record.status());
+    println!("{}", serde_json::to_string_pretty(&document).unwrap_or_default());
+    Ok(0)
+}
+
+pub(super) fn kill(root: &Root, rest: &[String]) -> Result<i32, Complaint> {
+    let arguments = Arguments::of(rest, &[])?;
+    arguments.only(&["all", "a"])?;
+    let (id, signal) = match arguments.words.as_slice() {
+        [id] => (id, "TERM"),
+        [id, signal] => (id, signal.as_str()),
+        _ => return Err(Complaint::new("usage: kill [--all] ID [SIGNAL]")),
+    };
+    let record = root.load(id)?;
+    let number = signal_number(signal)?;
+    if arguments.has("all") || arguments.has("a") {
+        crate::kill_all(&record.plan, number)?;
+        return Ok(0);
+    }
+    if !record.alive() {
+        return Err(Complaint::new("container not running"));
+    }
+    let raw =
+        Signal::from_named_raw(number).ok_or_else(|| Complaint::new(format!("unknown signal {signal:?}")))?;
+    if let Some(pid) = Pid::from_raw(record.pid) {
+        kill_process(pid, raw)?;
+    }
+    Ok(0)
+}
+
+fn signal_number(text: &str) -> Result<i32, Complaint> {
+    const NAMES: [&str; 31] = [
+        "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2", "PIPE",
+        "ALRM", "TERM", "STKFLT", "CHLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG", "XCPU", "XFSZ",
+        "VTALRM", "PROF", "WINCH", "IO", "PWR", "SYS",
+    ];
+    if let Ok(number) = text.parse::<i32>() {
+        return Ok(number);
+    }
+    let upper = text.to_ascii_uppercase();
+    let name = upper.strip_prefix("SIG").unwrap_or(&upper);
+    let at = NAMES.iter().position(|known| *known == name);
+    at.map(|at| at as i32 + 1).ok_or_else(|| Complaint::new(format!("unknown signal {text:?}")))
+}
+
+pub(super) fn delete(root: &Root, rest: &[String]) -> Result<i32, Complaint> {
+    let arguments = Arguments::of(rest, &[])?;
+    arguments.only(&["force", "f"])?;
+    let force = arguments.has("force") || arguments.has("f");
+    let record = match root.load(arguments.id()?) {
+        // Forced removal of what is not there has nothing to do.
+        Err(_) if force => return Ok(0),
+        other => other?,
+    };
+    match record.status() {
+        ContainerState::Stopped => {}
+        // A created container has run nothing of the user's yet.
+        ContainerState::Created => end(&record),
+        _ if force => end(&record),
+        status => {
+            return Err(Complaint::new(format!(
+                "cannot delete container {} that is not stopped: {}",
+                record.id,
+                name_of(status)
+            )));
+        }
+    }
+    remove(&record)?;
+    Ok(0)
+}
+
+/// Kills the first process and waits until it is gone (somebody else reaps it).
+fn end(record: &Record) {
+    let _ = crate::freeze(&record.plan, false);
+    if let Some(pid) = Pid::from_raw(record.pid) {
+        let _ = kill_process(pid, Signal::KILL);
+    }
+    for _ in 0..2000 {
+        if !record.alive() {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+}
+
+/// Removes what is left of a container.
+pub(super) fn remove(record: &Record) -> Result<(), Complaint> {
+    if let Some(error) = crate::clean(&record.plan).into_iter().next() {
+        return Err(error.into());
+    }
+    record.forget()?;
+    hooks::run(&record.hooks, Moment::Poststop, &record.document(ContainerState::Stopped))
+}
+
+pub(super) fn freeze(root: &Root, rest: &[String], frozen: bool) -> Result<i32, Complaint> {
+    let arguments = Arguments::of(rest, &[])?;
+    arguments.only(&[])?;
+    let record = root.load(arguments.id()?)?;
+    match (record.status(), frozen) {
+        (ContainerState::Running | ContainerState::Created, true) | (ContainerState::Paused, false) => {
+            crate::freeze(&record.plan, frozen)?;
+            Ok(0)
+        }
+        (_, true) => Err(Complaint::new("container not running")),
+        (_, false) => Err(Complaint::new("container not paused")),
+    }
+}

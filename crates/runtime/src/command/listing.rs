@@ -1,0 +1,52 @@
+//! `list`, `ps`.
+
+use serde_json::json;
+
+use super::arguments::Arguments;
+use super::output::Complaint;
+use super::records::{Root, name_of};
+use crate::kernel::read_file;
+
+pub(super) fn list(root: &Root, rest: &[String]) -> Result<i32, Complaint> {
+    let arguments = Arguments::of(rest, &["format", "f"])?;
+    arguments.only(&["format", "f", "quiet", "q"])?;
+    let records: Vec<_> = root.ids().iter().filter_map(|id| root.load(id).ok()).collect();
+    if arguments.has("quiet") || arguments.has("q") {
+        records.iter().for_each(|r| println!("{}", r.id));
+        return Ok(0);
+    }
+    if arguments.value(&["format", "f"]) == Some("json") {
+        let documents: Vec<_> = records.iter().map(|r| r.document(r.status())).collect();
+        println!("{}", json!(documents));
+        return Ok(0);
+    }
+    println!("{:<24}{:<12}{:<12}{:<32}CREATED", "ID", "PID", "STATUS", "BUNDLE");
+    for record in records {
+        let status = record.status();
+        let pid = if record.alive() { record.pid } else { 0 };
+        println!("{:<24}{pid:<12}{:<12}{:<32}{}", record.id, name_of(status), record.bundle, record.created);
+    }
+    Ok(0)
+}
+
+pub(super) fn ps(root: &Root, rest: &[String]) -> Result<i32, Complaint> {
+    let arguments = Arguments::of(rest, &["format", "f"])?;
+    arguments.only(&["format", "f"])?;
+    let id = arguments.words.first().ok_or_else(|| Complaint::new("the container's id is missing"))?;
+    let pids = crate::pids(&root.load(id)?.plan)?;
+    if arguments.value(&["format", "f"]) == Some("json") {
+        println!("{}", json!(pids));
+        return Ok(0);
+    }
+    println!("{:<8}{:<10}{:<10}CMD", "UID", "PID", "PPID");
+    for pid in pids {
+        let status = read_file(&format!("/proc/{pid}/status")).unwrap_or_default();
+        let field = |name: &str| {
+            let line = status.lines().find_map(|l| l.strip_prefix(name));
+            line.and_then(|l| l.split_whitespace().next()).unwrap_or("?").to_owned()
+        };
+        let command = read_file(&format!("/proc/{pid}/cmdline")).unwrap_or_default().replace('\0', " ");
+        println!("{:<8}{pid:<10}{:<10}{}", field("Uid:"), field("PPid:"), command.trim_end());
+    }
+    Ok(0)
+}

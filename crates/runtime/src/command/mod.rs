@@ -1,0 +1,71 @@
+//! The OCI runtime command line: runc's commands, options and words, on this crate.
+//!
+//! Each invocation is one process that does one thing; what must outlast it lies in the state directory.
+
+mod arguments;
+mod create;
+mod events;
+mod exec;
+mod foreground;
+mod hooks;
+mod lifecycle;
+mod listing;
+mod output;
+mod records;
+mod specification;
+mod update;
+
+use arguments::Arguments;
+pub(crate) use foreground::next_signal;
+use output::Complaint;
+
+/// Options before the command that take a value.
+const GLOBAL_VALUES: [&str; 4] = ["root", "log", "log-format", "criu"];
+
+/// Runs one command; `arguments` begin with the program's name. The answer is the exit code.
+pub fn main(arguments: &[String]) -> i32 {
+    let rest = arguments.get(1..).unwrap_or_default();
+    let (global, rest) = match Arguments::leading(rest, &GLOBAL_VALUES) {
+        Ok(split) => split,
+        Err(complaint) => return complaint.report(&Arguments::default()),
+    };
+    match run(&global, rest) {
+        Ok(code) => code,
+        Err(complaint) => complaint.report(&global),
+    }
+}
+
+fn run(global: &Arguments, rest: &[String]) -> Result<i32, Complaint> {
+    let Some((command, rest)) = rest.split_first() else {
+        if global.has("version") || global.has("v") {
+            specification::print_version();
+            return Ok(0);
+        }
+        print!("{}", output::HELP);
+        return Ok(0);
+    };
+    let root = records::Root::of(global)?;
+    match command.as_str() {
+        "create" => create::create(&root, rest),
+        "run" => create::run(&root, rest),
+        "start" => create::start(&root, rest),
+        "state" => lifecycle::state(&root, rest),
+        "kill" => lifecycle::kill(&root, rest),
+        "delete" => lifecycle::delete(&root, rest),
+        "pause" => lifecycle::freeze(&root, rest, true),
+        "resume" => lifecycle::freeze(&root, rest, false),
+        "exec" => exec::exec(&root, rest),
+        "list" => listing::list(&root, rest),
+        "ps" => listing::ps(&root, rest),
+        "events" => events::events(&root, rest),
+        "update" => update::update(&root, rest),
+        "spec" => specification::spec(rest),
+        "features" => specification::features(),
+        "help" => {
+            print!("{}", output::HELP);
+            Ok(0)
+        }
+        "checkpoint" | "restore" => Err(Complaint::new(format!("{command} is not supported yet"))),
+        other => Err(Complaint::new(format!("{other:?} is not a command; see `berth-runtime help`"))),
+    }
+}

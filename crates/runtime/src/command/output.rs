@@ -1,0 +1,120 @@
+//! What the command line says to people, and to the programs that call it.
+
+use std::io::Write;
+
+use super::arguments::Arguments;
+use crate::Error;
+
+pub(crate) const HELP: &str = "\
+Usage: berth-runtime [--root DIR] [--log FILE] [--log-format text|json] COMMAND …
+
+An OCI runtime: containers from bundles.
+
+  create ID        make a container from a bundle; `start` runs its program
+  start ID         run the program of a created container
+  run ID           create and start, and wait (or --detach)
+  state ID         print the container's state as JSON
+  kill ID [SIGNAL] send a signal, TERM by default (--all: to every process)
+  delete ID        remove a stopped container (--force: kill it first)
+  exec ID CMD …    run one more process in a container
+  pause, resume    freeze a container, let it go on
+  update ID        change limits
+  list, ps, events see containers, their processes, their use of resources
+  spec, features   print a document to begin with, and what is supported
+  supervisor       the resident parent of a daemon's containers
+";
+
+/// Why a command failed.
+#[derive(Debug)]
+pub(crate) struct Complaint {
+    message: String,
+    code: i32,
+}
+
+impl Complaint {
+    pub(crate) fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), code: 1 }
+    }
+
+    pub(crate) fn io(tried: &str, error: &std::io::Error) -> Self {
+        let text = error.to_string();
+        Self::new(format!("{tried}: {}", text.split(" (os error").next().unwrap_or_default().to_lowercase()))
+    }
+
+    /// Says it on stderr and, when a log was asked for, there in the form that callers read. Returns the exit code.
+    pub(crate) fn report(&self, global: &Arguments) -> i32 {
+        eprintln!("berth-runtime: {}", self.message);
+        if let Some(path) = global.value(&["log"]) {
+            let line = if global.value(&["log-format"]) == Some("json") {
+                let now = humantime(std::time::SystemTime::now());
+                serde_json::json!({"level": "error", "msg": self.message, "time": now}).to_string()
+            } else {
+                format!("level=error msg={:?}", self.message)
+            };
+            let file = std::fs::OpenOptions::new().append(true).create(true).open(path);
+            let _ = file.and_then(|mut file| writeln!(file, "{line}"));
+        }
+        self.code
+    }
+}
+
+impl From<Error> for Complaint {
+    fn from(error: Error) -> Self {
+        let code = match error.exit_code() {
+            125 => 1,
+            code => code,
+        };
+        Self { message: error.to_string(), code }
+    }
+}
+
+impl From<plan::Error> for Complaint {
+    fn from(error: plan::Error) -> Self {
+        Self::new(error.to_string())
+    }
+}
+
+impl From<rustix::io::Errno> for Complaint {
+    fn from(errno: rustix::io::Errno) -> Self {
+        Self::new(crate::error::text_of(errno))
+    }
+}
+
+/// RFC 3339 in UTC with nanoseconds.
+pub(crate) fn humantime(time: std::time::SystemTime) -> String {
+    let since = time.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    let (days, seconds) = (since.as_secs() / 86_400, since.as_secs() % 86_400);
+    let (year, month, day) = civil(days as i64);
+    let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{:09}Z", since.subsec_nanos())
+}
+
+/// Year, month and day of a day counted from 1970 (proleptic Gregorian calendar, years beginning in March).
+fn civil(days: i64) -> (i64, i64, i64) {
+    let days = days + 719_468;
+    let era = days.div_euclid(146_097);
+    let of_era = days.rem_euclid(146_097);
+    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * month + 2) / 5 + 1;
+    let month = if month < 10 { month + 3 } else { month - 9 };
+    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::humantime;
+    use std::time::{Duration, UNIX_EPOCH};
+
+    #[test]
+    fn dates() {
+        for (seconds, text) in [
+            (0, "1970-01-01T00:00:00.000000000Z"),
+            (951_782_400, "2000-02-29T00:00:00.000000000Z"),
+            (1_795_222_861, "2026-11-21T01:01:01.000000000Z"),
+        ] {
+            assert_eq!(humantime(UNIX_EPOCH + Duration::from_secs(seconds)), text);
+        }
+    }
+}

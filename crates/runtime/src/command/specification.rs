@@ -1,0 +1,96 @@
+//! `spec`, `features`, `--version`.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::arguments::Arguments;
+use super::output::Complaint;
+use super::records::write_new;
+
+pub(super) fn print_version() {
+    println!("berth-runtime version {}", env!("CARGO_PKG_VERSION"));
+    println!("spec: {}", oci::runtime::VERSION);
+}
+
+/// Writes a document to begin with.
+pub(super) fn spec(rest: &[String]) -> Result<i32, Complaint> {
+    let arguments = Arguments::of(rest, &["bundle", "b"])?;
+    arguments.only(&["bundle", "b"])?;
+    let path = Path::new(arguments.value(&["bundle", "b"]).unwrap_or(".")).join("config.json");
+    if path.exists() {
+        return Err(Complaint::new(format!("{} exists; remove it first", path.display())));
+    }
+    let text = serde_json::to_string_pretty(&document()).unwrap_or_default();
+    write_new(&path, text.as_bytes()).map_err(|e| Complaint::io(&format!("write {}", path.display()), &e))?;
+    Ok(0)
+}
+
+fn document() -> Value {
+    let capabilities = json!(["CAP_AUDIT_WRITE", "CAP_KILL", "CAP_NET_BIND_SERVICE"]);
+    let mount = |destination: &str, kind: &str, source: &str, options: &[&str]| json!({"destination": destination, "type": kind, "source": source, "options": options});
+    json!({
+        "ociVersion": oci::runtime::VERSION,
+        "process": {
+            "terminal": true,
+            "user": {"uid": 0, "gid": 0},
+            "args": ["sh"],
+            "env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "TERM=xterm"],
+            "cwd": "/",
+            "capabilities": {"bounding": capabilities, "effective": capabilities, "permitted": capabilities},
+            "rlimits": [{"type": "RLIMIT_NOFILE", "hard": 1024, "soft": 1024}],
+            "noNewPrivileges": true,
+        },
+        "root": {"path": "rootfs", "readonly": true},
+        "hostname": "berth",
+        "mounts": [
+            mount("/proc", "proc", "proc", &[]),
+            mount("/dev", "tmpfs", "tmpfs", &["nosuid", "strictatime", "mode=755", "size=65536k"]),
+            mount("/dev/pts", "devpts", "devpts", &["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"]),
+            mount("/dev/shm", "tmpfs", "shm", &["nosuid", "noexec", "nodev", "mode=1777", "size=65536k"]),
+            mount("/dev/mqueue", "mqueue", "mqueue", &["nosuid", "noexec", "nodev"]),
+            mount("/sys", "sysfs", "sysfs", &["nosuid", "noexec", "nodev", "ro"]),
+            mount("/sys/fs/cgroup", "cgroup", "cgroup", &["nosuid", "noexec", "nodev", "relatime", "ro"]),
+        ],
+        "linux": {
+            "resources": {"devices": [{"allow": false, "access": "rwm"}]},
+            "namespaces": [{"type": "pid"}, {"type": "network"}, {"type": "ipc"}, {"type": "uts"}, {"type": "mount"}, {"type": "cgroup"}],
+            "maskedPaths": [
+                "/proc/acpi", "/proc/asound", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/timer_list",
+                "/proc/timer_stats", "/proc/sched_debug", "/sys/firmware", "/proc/scsi",
+            ],
+            "readonlyPaths": ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"],
+        },
+    })
+}
+
+/// What is supported (runtime-spec, features.md).
+pub(super) fn features() -> Result<i32, Complaint> {
+    let document = json!({
+        "ociVersionMin": "1.0.0",
+        "ociVersionMax": oci::runtime::VERSION,
+        "hooks": ["prestart", "createRuntime", "poststart", "poststop"],
+        "mountOptions": [
+            "async", "atime", "bind", "copy-symlink", "defaults", "dev", "diratime", "exec", "idmap", "noatime", "nodev", "nodiratime",
+            "noexec", "nosuid", "nosymfollow", "private", "ratime", "rbind", "rdev", "relatime", "rexec", "rnoatime", "rnodev",
+            "rnoexec", "rnosuid", "rnosymfollow", "ro", "rprivate", "rro", "rrw", "rshared", "rslave", "rsuid", "runbindable", "rw",
+            "shared", "slave", "strictatime", "suid", "symfollow", "tmpcopyup", "unbindable",
+        ],
+        "linux": {
+            "namespaces": ["cgroup", "ipc", "mount", "network", "pid", "time", "user", "uts"],
+            "capabilities": plan::capability::names(u64::MAX),
+            "cgroup": {"v1": true, "v2": true, "systemd": false, "systemdUser": false, "rdma": true},
+            "seccomp": {
+                "enabled": true,
+                "archs": ["SCMP_ARCH_X86", "SCMP_ARCH_X86_64", "SCMP_ARCH_X32", "SCMP_ARCH_AARCH64", "SCMP_ARCH_ARM"],
+            },
+            "apparmor": {"enabled": false},
+            "selinux": {"enabled": false},
+            "intelRdt": {"enabled": false},
+            "mountExtensions": {"idmap": {"enabled": true}},
+            "netDevices": {"enabled": false},
+        },
+    });
+    println!("{}", serde_json::to_string_pretty(&document).unwrap_or_default());
+    Ok(0)
+}

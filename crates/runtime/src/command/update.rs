@@ -1,0 +1,90 @@
+//! `update`: limits of a running container.
+
+use oci::runtime::{LinuxBlockIo, LinuxCpu, LinuxMemory, LinuxPids, LinuxResources};
+
+use super::arguments::Arguments;
+use super::output::Complaint;
+use super::records::Root;
+
+const VALUES: [&str; 15] = [
+    "resources",
+    "r",
+    "memory",
+    "memory-reservation",
+    "memory-swap",
+    "cpu-period",
+    "cpu-quota",
+    "cpu-share",
+    "cpu-burst",
+    "cpuset-cpus",
+    "cpuset-mems",
+    "pids-limit",
+    "blkio-weight",
+    "cpu-idle",
+    "kernel-memory",
+];
+
+pub(super) fn update(root: &Root, rest: &[String]) -> Result<i32, Complaint> {
+    let arguments = Arguments::of(rest, &VALUES)?;
+    arguments.only(&VALUES)?;
+    let record = root.load(arguments.id()?)?;
+    if !record.alive() {
+        return Err(Complaint::new(format!("container {} is not running", record.id)));
+    }
+    let resources = match arguments.value(&["resources", "r"]) {
+        Some(path) => read_document(path)?,
+        None => read_options(&arguments)?,
+    };
+    let writes = plan::cgroup::update(&resources, &record.plan, &crate::facts::gather()?)?;
+    crate::apply_writes(&writes)?;
+    Ok(0)
+}
+
+fn read_document(path: &str) -> Result<LinuxResources, Complaint> {
+    let text =
+        if path == "-" { std::io::read_to_string(std::io::stdin()) } else { std::fs::read_to_string(path) };
+    let text = text.map_err(|e| Complaint::io(&format!("read {path}"), &e))?;
+    serde_json::from_str(&text)
+        .map_err(|e| Complaint::new(format!("{path} is not a resources document: {e}")))
+}
+
+fn read_options(arguments: &Arguments) -> Result<LinuxResources, Complaint> {
+    let number = |name: &str| -> Result<Option<i64>, Complaint> {
+        let Some(text) = arguments.value(&[name]) else { return Ok(None) };
+        let read = if name.starts_with("memory") && text != "-1" {
+            types::parse_bytes(text).ok().and_then(|n| i64::try_from(n).ok())
+        } else {
+            text.parse().ok()
+        };
+        read.map(Some).ok_or_else(|| Complaint::new(format!("--{name} {text:?} is not a number")))
+    };
+    let positive = |name: &str| -> Result<Option<u64>, Complaint> {
+        number(name)?
+            .map(|n| u64::try_from(n).map_err(|_| Complaint::new(format!("--{name} must not be negative"))))
+            .transpose()
+    };
+    Ok(LinuxResources {
+        memory: Some(LinuxMemory {
+            limit: number("memory")?,
+            reservation: number("memory-reservation")?,
+            swap: number("memory-swap")?,
+            ..LinuxMemory::default()
+        }),
+        cpu: Some(LinuxCpu {
+            shares: positive("cpu-share")?,
+            quota: number("cpu-quota")?,
+            period: positive("cpu-period")?,
+            burst: positive("cpu-burst")?,
+            idle: number("cpu-idle")?,
+            cpus: arguments.value(&["cpuset-cpus"]).unwrap_or_default().to_owned(),
+            mems: arguments.value(&["cpuset-mems"]).unwrap_or_default().to_owned(),
+            ..LinuxCpu::default()
+        }),
+        pids: Some(LinuxPids { limit: number("pids-limit")? }),
+        block_io: Some(LinuxBlockIo {
+            weight: number("blkio-weight")?.map(|w| w.clamp(0, 1000) as u16),
+            ..LinuxBlockIo::default()
+        }),
+        ..LinuxResources::default()
+    })
+}
