@@ -8,7 +8,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use protocol::{FrameReader, Message, Tell};
 use rustix::io::{Errno, Result};
 use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags,
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
+    SendFlags,
 };
 
 /// `SCM_MAX_FD`.
@@ -114,7 +115,8 @@ impl Client {
     /// Sends a message, at once as far as the socket takes it. False: the client is gone or hopelessly behind.
     pub(crate) fn tell(&mut self, seq: u64, tell: Tell, fds: &[BorrowedFd<'_>]) -> bool {
         let bytes = protocol::encode(&Message { seq, tell: Some(tell) });
-        let Ok(fds) = fds.iter().map(|fd| fd.try_clone_to_owned()).collect::<std::io::Result<Vec<_>>>() else {
+        let Ok(fds) = fds.iter().map(|fd| fd.try_clone_to_owned()).collect::<std::io::Result<Vec<_>>>()
+        else {
             return false;
         };
         self.waiting_bytes += bytes.len();

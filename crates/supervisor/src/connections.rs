@@ -87,7 +87,11 @@ impl Supervisor {
     /// Does one request. False: this is no peer of ours.
     fn request(&mut self, number: u64, request: Request) -> bool {
         let Request { seq, ask: Some(ask) } = request else {
-            self.refuse(number, request.seq, &Error::invalid("the request asks for nothing this build knows"));
+            self.refuse(
+                number,
+                request.seq,
+                &Error::invalid("the request asks for nothing this build knows"),
+            );
             return true;
         };
         let is_new = self.clients.get(&number).is_some_and(|client| client.role == Role::New);

@@ -28,7 +28,11 @@ impl Supervisor {
     /// Connections that get events.
     pub(crate) fn subscribers(&self) -> Vec<u64> {
         let subscribed = |role: &Role| *role == Role::Control { subscribed: true };
-        self.clients.iter().filter(|(_, client)| subscribed(&client.role)).map(|(number, _)| *number).collect()
+        self.clients
+            .iter()
+            .filter(|(_, client)| subscribed(&client.role))
+            .map(|(number, _)| *number)
+            .collect()
     }
 
     /// Sends a client everything that was not acknowledged, in order.
@@ -49,7 +53,8 @@ impl Supervisor {
     /// Forgets events up to this number; with them execs that have ended.
     pub(crate) fn acknowledge(&mut self, number: u64) {
         let later = self.unacknowledged.split_off(&number.saturating_add(1));
-        let mut slots: Vec<usize> = std::mem::replace(&mut self.unacknowledged, later).into_values().collect();
+        let mut slots: Vec<usize> =
+            std::mem::replace(&mut self.unacknowledged, later).into_values().collect();
         slots.sort_unstable();
         slots.dedup();
         for slot in slots {

@@ -94,8 +94,9 @@ impl Root {
             Ok(bytes)
         };
         let bytes = read().map_err(|errno| Error::call(format!("read the plan of {container}"), errno))?;
-        Plan::decode(&bytes[..])
-            .map_err(|error| Error::new(Kind::Corrupt, format!("the plan of {container} is damaged: {error}")))
+        Plan::decode(&bytes[..]).map_err(|error| {
+            Error::new(Kind::Corrupt, format!("the plan of {container} is damaged: {error}"))
+        })
     }
 
     /// Forgets a plan.

@@ -236,7 +236,8 @@ impl Supervisor {
     /// The descriptors that came with a request, with their names.
     fn named_fds(&mut self, client: u64, names: &[String]) -> Result<Vec<(String, OwnedFd)>> {
         let fds = self.clients.get_mut(&client).and_then(|client| client.take_fds(names.len()));
-        let fds = fds.ok_or_else(|| Error::invalid("the request names descriptors that did not come along"))?;
+        let fds =
+            fds.ok_or_else(|| Error::invalid("the request names descriptors that did not come along"))?;
         Ok(names.iter().cloned().zip(fds).collect())
     }
 }

@@ -177,9 +177,7 @@ impl Supervisor {
         }
         let records =
             self.ledger.load().map_err(|errno| Error::call("read the supervisor's ledger", errno))?;
-        self.ledger
-            .recover_journal()
-            .map_err(|errno| Error::call("read the supervisor's journal", errno))?;
+        self.ledger.recover_journal().map_err(|errno| Error::call("read the supervisor's journal", errno))?;
         let mut carried: HashMap<u64, CarriedEntry> =
             handover.entries.into_iter().map(|entry| (entry.slot, entry)).collect();
         for (slot, record) in records {
@@ -232,11 +230,8 @@ fn carry_entry<'a>(
     entry: &'a crate::entry::Entry,
     keep: &mut impl FnMut(BorrowedFd<'a>) -> i32,
 ) -> CarriedEntry {
-    let mut carried = CarriedEntry {
-        slot: entry.slot as u64,
-        clients: entry.clients.clone(),
-        ..CarriedEntry::default()
-    };
+    let mut carried =
+        CarriedEntry { slot: entry.slot as u64, clients: entry.clients.clone(), ..CarriedEntry::default() };
     let mut named: Vec<(&str, BorrowedFd<'a>)> =
         entry.fds.iter().map(|(name, fd)| (name.as_str(), fd.as_fd())).collect();
     if let Some(process) = &entry.process {
@@ -284,8 +279,7 @@ fn carry_client<'a>(
 /// Reads what the program before wrote into this descriptor.
 pub(crate) fn read_handover(number: i32) -> Result<(Handover, Fixed, Inherited), Error> {
     let context = |errno| Error::call("take over what the supervisor before handed on", errno);
-    let mut inherited: Inherited =
-        sys::inherit::descriptors().map_err(context)?.into_iter().collect();
+    let mut inherited: Inherited = sys::inherit::descriptors().map_err(context)?.into_iter().collect();
     let memory = inherited.remove(&number).ok_or_else(|| context(Errno::BADF))?;
     let mut bytes = vec![0; rustix::fs::fstat(&memory).map_err(context)?.st_size as usize];
     let mut done = 0;
@@ -298,10 +292,7 @@ pub(crate) fn read_handover(number: i32) -> Result<(Handover, Fixed, Inherited),
     let handover = Handover::decode(&bytes[..])
         .map_err(|error| Error::new(Kind::Corrupt, format!("the handover is damaged: {error}")))?;
     let mut take = |number: i32| inherited.remove(&number).ok_or_else(|| context(Errno::BADF));
-    let fixed = Fixed {
-        lock: take(handover.lock)?,
-        listener: take(handover.listener)?,
-        instance: handover.instance,
-    };
+    let fixed =
+        Fixed { lock: take(handover.lock)?, listener: take(handover.listener)?, instance: handover.instance };
     Ok((handover, fixed, inherited))
 }

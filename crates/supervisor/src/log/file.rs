@@ -107,9 +107,13 @@ mod tests {
 
     #[test]
     fn rotation_decision() {
-        for (size, adding, max, expected) in
-            [(0, 10, 0, false), (1 << 40, 10, 0, false), (0, 100, 50, false), (40, 10, 50, false), (41, 10, 50, true)]
-        {
+        for (size, adding, max, expected) in [
+            (0, 10, 0, false),
+            (1 << 40, 10, 0, false),
+            (0, 100, 50, false),
+            (40, 10, 50, false),
+            (41, 10, 50, true),
+        ] {
             assert_eq!(must_rotate(size, adding, max), expected, "{size} {adding} {max}");
         }
     }

@@ -19,11 +19,8 @@ impl Bench {
     fn new(name: &str, max_bytes: u64) -> Self {
         let directory = std::env::temp_dir().join(format!("berth-log-{}-{name}", std::process::id()));
         std::fs::create_dir_all(&directory).expect("directory");
-        let rules = Log {
-            path: directory.join("log").to_string_lossy().into_owned(),
-            max_bytes,
-            max_files: 3,
-        };
+        let rules =
+            Log { path: directory.join("log").to_string_lossy().into_owned(), max_bytes, max_files: 3 };
         let mut ledger = open(&directory);
         let slot = ledger.take_slot().expect("slot");
         Self { directory, rules, ledger, slot }
