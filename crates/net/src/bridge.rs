@@ -8,7 +8,7 @@ use rustix::io::Errno;
 use sys::netlink::{Address, Batch, Link, LinkKind, PortLink, Route, Socket};
 use types::Kind;
 
-use crate::{BridgeConfig, Error, Result};
+use crate::{BridgeConfig, Error, Result, sysctl};
 
 /// The bridge as it is.
 #[derive(Clone, Copy, Debug)]
@@ -16,6 +16,7 @@ pub(crate) struct Bridge {
     pub(crate) index: u32,
     pub(crate) subnet: Ipv4Net,
     pub(crate) gateway: Ipv4Addr,
+    pub(crate) mac: [u8; 6],
     pub(crate) mtu: u32,
 }
 
@@ -43,10 +44,13 @@ pub(crate) fn open(socket: &mut Socket, config: &BridgeConfig) -> Result<Bridge>
         (None, wanted) => choose(wanted, &networks(&addresses, &routes))?,
     };
     let gateway = own_net.map_or_else(|| Addresses::new(subnet).gateway(), |own| own.addr());
-    let index = match present {
-        Some(link) => link.index,
+    let link = match present {
+        Some(link) => link,
         None => create(socket, config, gateway, mtu)?,
     };
+    let (index, mac) = (link.index, link.mac.unwrap_or(Mac::of(gateway).0));
+    sysctl::disable_ipv6_of(name)
+        .map_err(|e| Error::call(format!("turn IPv6 off on {name}"), "/proc/sys", e))?;
     let mut batch = Batch::new();
     sys::netlink::configure_bridge(&mut batch, index);
     if own.is_none() {
@@ -56,7 +60,7 @@ pub(crate) fn open(socket: &mut Socket, config: &BridgeConfig) -> Result<Bridge>
         );
     }
     socket.apply(batch).map_err(|e| Error::netlink(format!("set bridge {name} up"), "IPv4", e))?;
-    Ok(Bridge { index, subnet, gateway, mtu })
+    Ok(Bridge { index, subnet, gateway, mac, mtu })
 }
 
 /// The link of this name, which must be a bridge.
@@ -69,14 +73,13 @@ pub(crate) fn find(socket: &mut Socket, name: &str) -> Result<Option<Link>> {
     }
 }
 
-fn create(socket: &mut Socket, config: &BridgeConfig, gateway: Ipv4Addr, mtu: u32) -> Result<u32> {
+fn create(socket: &mut Socket, config: &BridgeConfig, gateway: Ipv4Addr, mtu: u32) -> Result<Link> {
     let mut batch = Batch::new();
     // With a fixed MAC the bridge does not change its own when ports come and go.
     sys::netlink::add_bridge(&mut batch, &config.bridge, Mac::of(gateway).0, mtu);
     let what = format!("create bridge {}", config.bridge);
     socket.apply(batch).map_err(|e| Error::netlink(what, "bridges (CONFIG_BRIDGE)", e))?;
-    let link = find(socket, &config.bridge)?;
-    link.map(|link| link.index).ok_or_else(|| Error::new(Kind::Internal, "the new bridge vanished"))
+    find(socket, &config.bridge)?.ok_or_else(|| Error::new(Kind::Internal, "the new bridge vanished"))
 }
 
 /// Every network that the host has an address in or a route to.

@@ -8,7 +8,7 @@
 //! use net::{BridgeConfig, Network, PortRequest};
 //! let network = Network::open(BridgeConfig::default())?;
 //! let endpoint = network.claim("some-container", None)?;
-//! let web = PortRequest { proto: net::Protocol::Tcp, host_ip: [0, 0, 0, 0].into(), host_port: 8080, container_port: 80 };
+//! let web = PortRequest { proto: net::Protocol::Tcp, host_ip: [0, 0, 0, 0].into(), host_port: 8080, host_port_last: 0, container_port: 80 };
 //! let published = network.publish("some-container", endpoint.record.ip, &[web])?;
 //! // ... the container runs in endpoint.netns ...
 //! network.release(&endpoint.record, &published)?;

@@ -60,6 +60,7 @@ impl Maker {
         sys::netlink::set_up(&mut batch, PortLink::Index(index));
         let address = Address { link: index, address: record.ip, prefix: record.prefix };
         sys::netlink::add_address(&mut batch, address);
+        sys::netlink::add_neighbour(&mut batch, index, record.gateway, self.bridge.mac);
         sys::netlink::add_default_route(&mut batch, record.gateway, index);
         inner
             .apply(batch)
@@ -80,6 +81,7 @@ impl Maker {
         };
         sys::netlink::add_veth(&mut batch, &pair);
         sys::netlink::enable_port(&mut batch, &record.host_link);
+        sys::netlink::add_neighbour(&mut batch, self.bridge.index, record.ip, record.mac.0);
         let what = format!("connect {} to bridge {}", record.ip, self.bridge_name);
         let failures = self.route.send(batch).map_err(|e| Error::netlink(what.clone(), "rtnetlink", e))?;
         // Only the kernel without IPv6 may refuse, and only to turn IPv6 off.

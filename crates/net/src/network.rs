@@ -96,7 +96,7 @@ impl Network {
         let (pool_shared, reaper_shared) = (Arc::clone(&shared), Arc::clone(&shared));
         let mut threads = vec![
             spawn("net-pool", move || pool::run(&pool_shared, maker))?,
-            spawn("net-reaper", move || reaper::run(&reaper_shared, links, flows))?,
+            spawn("net-reaper", move || reaper::run(&reaper_shared, bridge.index, links, flows))?,
         ];
         let stop = watch(&filter, &mut threads)?;
         let route = Mutex::new(route);

@@ -12,7 +12,7 @@ use crate::pool::{Dying, Shared};
 const PERIOD: Duration = Duration::from_millis(20);
 
 /// Works until the network closes. What is left then is found by the next daemon.
-pub(crate) fn run(shared: &Shared, mut route: Socket, mut netfilter: Socket) {
+pub(crate) fn run(shared: &Shared, bridge: u32, mut route: Socket, mut netfilter: Socket) {
     let mut state = shared.lock();
     loop {
         while state.dying.is_empty() && state.flows.is_empty() && !state.closing {
@@ -30,6 +30,7 @@ pub(crate) fn run(shared: &Shared, mut route: Socket, mut netfilter: Socket) {
             let _ = sys::nft::forget_flows(&mut netfilter, &flows);
         }
         let gone: Vec<Dying> = dying.into_iter().filter(|dying| is_gone(&mut route, dying)).collect();
+        forget_neighbours(&mut route, bridge, &gone);
         state = shared.lock();
         for dead in &gone {
             state.dying.retain(|dying| dying.ip != dead.ip);
@@ -57,4 +58,13 @@ fn is_gone(route: &mut Socket, dying: &Dying) -> bool {
     sys::netlink::remove_link(&mut batch, PortLink::Name(&dying.link));
     // A refusal leaves the link there; it is tried again next time.
     route.apply(batch).is_ok()
+}
+
+/// The bridge knew their MAC addresses for good. Those that are gone already do not matter.
+fn forget_neighbours(route: &mut Socket, bridge: u32, gone: &[Dying]) {
+    let mut batch = Batch::new();
+    for dead in gone {
+        sys::netlink::remove_neighbour(&mut batch, bridge, dead.ip);
+    }
+    let _ = route.send(batch);
 }

@@ -6,7 +6,12 @@ use rustix::io::Errno;
 /// Turns IPv6 off for every link of the calling thread's namespace, also for those to come. A kernel without IPv6 has
 /// nothing to turn off.
 pub(crate) fn disable_ipv6() -> Result<(), Errno> {
-    match write("/proc/sys/net/ipv6/conf/all/disable_ipv6", b"1") {
+    disable_ipv6_of("all")
+}
+
+/// Turns IPv6 off for one link of the calling thread's namespace.
+pub(crate) fn disable_ipv6_of(link: &str) -> Result<(), Errno> {
+    match write(&format!("/proc/sys/net/ipv6/conf/{link}/disable_ipv6"), b"1") {
         Err(Errno::NOENT) => Ok(()),
         other => other,
     }

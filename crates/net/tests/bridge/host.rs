@@ -155,7 +155,7 @@ fn ask_udp(address: SocketAddrV4) -> std::io::Result<String> {
 
 /// A request for `host_ip:host_port` → `container_port`.
 pub(crate) fn port(proto: Protocol, host_ip: Ipv4Addr, host_port: u16, container_port: u16) -> PortRequest {
-    PortRequest { proto, host_ip, host_port, container_port }
+    PortRequest { proto, host_ip, host_port, host_port_last: 0, container_port }
 }
 
 /// The same for TCP and UDP.

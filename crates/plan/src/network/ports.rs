@@ -35,6 +35,9 @@ pub struct PortRequest {
     pub host_ip: Ipv4Addr,
     /// The host's port; 0 means any free one of [`EPHEMERAL`].
     pub host_port: u16,
+    /// The last one of a range that the first free port is chosen from; not above `host_port` means there is no range.
+    #[serde(default)]
+    pub host_port_last: u16,
     /// The container's port.
     pub container_port: u16,
 }
@@ -105,10 +108,10 @@ impl FromStr for Protocol {
 
 impl PortRequest {
     /// Reads a binding of the Docker API: the container's port as in `80/tcp` (`80` means TCP), the host's address
-    /// (empty means all) and the host's port (empty or `0` means any free one).
+    /// (empty means all) and the host's port (empty or `0` means any free one, `8000-8010` the first free one of these).
     ///
     /// # Errors
-    /// [`Kind::InvalidInput`] when a part is malformed; [`Kind::Unimplemented`] for an IPv6 address or a range of ports.
+    /// [`Kind::InvalidInput`] when a part is malformed; [`Kind::Unimplemented`] for an IPv6 address.
     pub fn parse(container: &str, host_ip: &str, host_port: &str) -> Result<Self, Error> {
         let (port, proto) = container.split_once('/').unwrap_or((container, "tcp"));
         let host_ip = match host_ip {
@@ -118,15 +121,16 @@ impl PortRequest {
             }
             text => text.parse().map_err(|_| Error::invalid(format!("invalid host address: {text}")))?,
         };
-        if host_port.contains('-') {
-            return Err(Error::unimplemented(format!(
-                "cannot choose a host port from the range {host_port}"
-            )));
+        let (first, last) = host_port.split_once('-').unwrap_or((host_port, "0"));
+        let (first, last) = (if first.is_empty() { 0 } else { number(first)? }, number(last)?);
+        if host_port.contains('-') && (first == 0 || last < first) {
+            return Err(Error::invalid(format!("invalid range of ports: {host_port:?}")));
         }
         Ok(Self {
             proto: proto.parse()?,
             host_ip,
-            host_port: if host_port.is_empty() { 0 } else { number(host_port)? },
+            host_port: first,
+            host_port_last: last,
             container_port: number(port).and_then(|p| match p {
                 0 => Err(Error::invalid(format!("invalid container port: {port}"))),
                 p => Ok(p),
@@ -159,9 +163,10 @@ impl PortTable {
         is_free: &mut dyn FnMut(Protocol, Ipv4Addr, u16) -> bool,
     ) -> Result<Vec<Published>, Error> {
         let mut chosen = vec![0; requests.len()];
-        // Ports asked for by number come first, so that none of them is given away as an ephemeral one.
-        let (fixed, any): (Vec<_>, Vec<_>) = requests.iter().enumerate().partition(|(_, r)| r.host_port != 0);
-        for (index, request) in fixed.into_iter().chain(any) {
+        // Ports asked for by number come first, so that none of them is given away as one of a range or an ephemeral one.
+        let mut order: Vec<_> = requests.iter().enumerate().collect();
+        order.sort_by_key(|(_, r)| (r.host_port == 0, r.host_port_last > r.host_port));
+        for (index, request) in order {
             match self.take_one(request, is_free) {
                 Ok(port) => chosen[index] = port,
                 Err(error) => {
@@ -180,14 +185,13 @@ impl PortTable {
         request: &PortRequest,
         is_free: &mut dyn FnMut(Protocol, Ipv4Addr, u16) -> bool,
     ) -> Result<u16, Error> {
-        let PortRequest { proto, host_ip, host_port, .. } = *request;
+        let PortRequest { proto, host_ip, host_port, host_port_last, .. } = *request;
         let mut free =
             |table: &Self, port| !table.clashes(proto, host_ip, port) && is_free(proto, host_ip, port);
         let port = if host_port != 0 {
             let sentence = || format!("Bind for {host_ip}:{host_port} failed: port is already allocated");
-            free(self, host_port)
-                .then_some(host_port)
-                .ok_or_else(|| Error::new(Kind::Conflict, sentence()))?
+            let found = (host_port..=host_port.max(host_port_last)).find(|port| free(self, *port));
+            found.ok_or_else(|| Error::new(Kind::Conflict, sentence()))?
         } else {
             let order = (self.cursor..=*EPHEMERAL.end()).chain(*EPHEMERAL.start()..self.cursor);
             let port = order.into_iter().find(|port| free(self, *port)).ok_or_else(|| {

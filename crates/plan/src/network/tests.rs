@@ -98,7 +98,11 @@ fn bindings_are_read_as_docker_writes_them() {
         ("80/tcp", "", "65536", Kind::InvalidInput),
         ("80/tcp", "", "x", Kind::InvalidInput),
         ("80/tcp", "::1", "1", Kind::Unimplemented),
-        ("80/tcp", "", "8000-8010", Kind::Unimplemented),
+        ("80/tcp", "", "8010-8000", Kind::InvalidInput),
+        ("80/tcp", "", "0-8", Kind::InvalidInput),
+        ("80/tcp", "", "-8", Kind::InvalidInput),
+        ("80/tcp", "", "8-", Kind::InvalidInput),
+        ("80/tcp", "", "1-2-3", Kind::InvalidInput),
     ] {
         let got = PortRequest::parse(container, host_ip, host_port).map_err(|e| e.kind());
         assert_eq!(got, Err(kind), "{container} {host_ip} {host_port}");
@@ -148,6 +152,10 @@ fn all_ports_or_none_are_taken() {
         table.take(&[request(":0 5"), request(":99 6"), request(":32768 7")], &mut |_, _, _| true).is_err()
     );
     assert_eq!(table.count(), before);
+    let ranged = [request(":8000-8002 1"), request(":8001 2"), request(":8000-8002 3")];
+    let ports: Vec<_> =
+        table.take(&ranged, &mut |_, _, _| true).expect("free").iter().map(|p| p.host_port).collect();
+    assert_eq!(ports, [8000, 8001, 8002]);
     let mut again = PortTable::default();
     again.adopt(&got);
     assert!(again.take(&[request(":32770 1")], &mut |_, _, _| true).is_err());

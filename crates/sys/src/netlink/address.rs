@@ -1,4 +1,4 @@
-//! IPv4 addresses and routes (rtnetlink(7), RTM_*ADDR and RTM_*ROUTE).
+//! IPv4 addresses, routes and neighbours (rtnetlink(7), RTM_*ADDR, RTM_*ROUTE and RTM_*NEIGH).
 
 use std::net::Ipv4Addr;
 
@@ -7,9 +7,10 @@ use super::encode::Batch;
 use super::error::Error;
 use super::socket::Socket;
 use super::uapi::{
-    AF_INET, IFA_ADDRESS, IFA_BROADCAST, IFA_LOCAL, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, RT_TABLE_MAIN,
-    RTA_DST, RTA_GATEWAY, RTA_OIF, RTA_TABLE, RTM_GETADDR, RTM_GETROUTE, RTM_NEWADDR, RTM_NEWROUTE,
-    RTN_UNICAST, RTPROT_BOOT,
+    AF_INET, IFA_ADDRESS, IFA_BROADCAST, IFA_LOCAL, NDA_DST, NDA_LLADDR, NLM_F_CREATE, NLM_F_DUMP,
+    NLM_F_EXCL, NLM_F_REPLACE, NUD_PERMANENT, RT_TABLE_MAIN, RTA_DST, RTA_GATEWAY, RTA_OIF, RTA_TABLE,
+    RTM_DELNEIGH, RTM_GETADDR, RTM_GETROUTE, RTM_NEWADDR, RTM_NEWNEIGH, RTM_NEWROUTE, RTN_UNICAST,
+    RTPROT_BOOT,
 };
 
 /// An address of a link.
@@ -58,6 +59,29 @@ pub fn add_default_route(batch: &mut Batch, gateway: Ipv4Addr, link: u32) {
         w.put(RTA_GATEWAY, &gateway.octets());
         w.put_u32(RTA_OIF, link);
     });
+}
+
+/// Tells a link which MAC address a neighbour has, for good: nothing is asked by broadcast, and the entry does not count
+/// towards the limit that all namespaces share (`gc_thresh3`, usually 1024).
+pub fn add_neighbour(batch: &mut Batch, link: u32, address: Ipv4Addr, mac: [u8; 6]) {
+    let label = format!("add neighbour {address} to link {link}");
+    let flags = NLM_F_CREATE | NLM_F_REPLACE;
+    batch.message(label, RTM_NEWNEIGH, flags, &neighbour(link, NUD_PERMANENT), |w| {
+        w.put(NDA_DST, &address.octets());
+        w.put(NDA_LLADDR, &mac);
+    });
+}
+
+/// Forgets a neighbour.
+pub fn remove_neighbour(batch: &mut Batch, link: u32, address: Ipv4Addr) {
+    let label = format!("remove neighbour {address} from link {link}");
+    batch.message(label, RTM_DELNEIGH, 0, &neighbour(link, 0), |w| w.put(NDA_DST, &address.octets()));
+}
+
+/// `struct ndmsg`.
+fn neighbour(link: u32, state: u8) -> [u8; 12] {
+    let [a, b, c, d] = link.to_ne_bytes();
+    [AF_INET, 0, 0, 0, a, b, c, d, state, 0, 0, 0]
 }
 
 /// Lists the IPv4 addresses of all links.

@@ -64,6 +64,8 @@ pub struct Link {
     pub is_up: bool,
     /// The largest packet, in bytes.
     pub mtu: u32,
+    /// Its MAC address, when it has one of six bytes.
+    pub mac: Option<[u8; 6]>,
     /// Its traffic.
     pub counters: Counters,
 }
@@ -256,6 +258,7 @@ fn parse(message: &Message<'_>) -> Option<Link> {
         },
         master: find(rest, IFLA_MASTER).and_then(u32_of),
         is_up: u32_of(&head[8..12])? & IFF_UP != 0,
+        mac: find(rest, IFLA_ADDRESS).and_then(|mac| mac.try_into().ok()),
         mtu: find(rest, IFLA_MTU).and_then(u32_of).unwrap_or(0),
         counters: find(rest, IFLA_STATS64).map(counters).unwrap_or_default(),
     })

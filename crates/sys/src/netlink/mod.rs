@@ -10,7 +10,9 @@ mod namespace;
 mod socket;
 mod uapi;
 
-pub use address::{Address, Route, add_address, add_default_route, addresses, routes};
+pub use address::{
+    Address, Route, add_address, add_default_route, add_neighbour, addresses, remove_neighbour, routes,
+};
 pub(crate) use decode::find;
 pub use decode::{Attribute, Malformed, Message, attributes, be16, be32, messages, text, u32_of};
 pub use encode::{Batch, TooLong, Writer};

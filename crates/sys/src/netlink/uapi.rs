@@ -27,6 +27,9 @@ pub(crate) const RTM_GETADDR: u16 = 22;
 pub(crate) const RTM_NEWROUTE: u16 = 24;
 pub(crate) const RTM_GETROUTE: u16 = 26;
 
+pub(crate) const RTM_NEWNEIGH: u16 = 28;
+pub(crate) const RTM_DELNEIGH: u16 = 29;
+
 pub(crate) const IFF_UP: u32 = 1;
 /// IFNAMSIZ with its terminating zero.
 pub(crate) const NAME_ROOM: usize = 16;
@@ -56,6 +59,11 @@ pub(crate) const AF_INET6: u16 = 10;
 pub(crate) const IFA_ADDRESS: u16 = 1;
 pub(crate) const IFA_LOCAL: u16 = 2;
 pub(crate) const IFA_BROADCAST: u16 = 4;
+
+pub(crate) const NDA_DST: u16 = 1;
+pub(crate) const NDA_LLADDR: u16 = 2;
+pub(crate) const NUD_PERMANENT: u8 = 0x80;
+pub(crate) const NLM_F_REPLACE: u16 = 0x100;
 
 pub(crate) const RTA_DST: u16 = 1;
 pub(crate) const RTA_OIF: u16 = 4;
