@@ -1,1 +1,27 @@
-//! To be written.
+//! Floor 7: the command line. It knows Docker's commands and flags, the Engine API as a client, and how answers look
+//! on a terminal. It must not know how a container is made: it talks to any daemon that speaks the API.
+//!
+//! ```no_run
+//! let argv: Vec<String> = std::env::args().skip(1).collect();
+//! match cli::main(&argv) {
+//!     cli::Outcome::Exit(code) => std::process::exit(code.into()),
+//!     cli::Outcome::Daemon(options) => println!("listen on {:?}", options.hosts),
+//! }
+//! ```
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod commands;
+mod create;
+mod daemon;
+mod entry;
+mod error;
+mod flags;
+mod render;
+mod stream;
+mod terminal;
+mod tree;
+mod wire;
+
+pub use daemon::DaemonOptions;
+pub use entry::{Outcome, main};
+pub use error::Error;

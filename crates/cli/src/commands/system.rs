@@ -1,0 +1,264 @@
+//! `version`, `info`, `system df`.
+
+use std::fmt::Write as _;
+
+use serde_json::{Value, json};
+
+use super::text;
+use crate::error::{Error, Result};
+use crate::render::{Layout, List, Row, Template};
+use crate::stream::{self, remark};
+use crate::tree::Call;
+use crate::wire::Query;
+
+/// `berth version`.
+pub(crate) async fn version(call: Call) -> Result<u8> {
+    let answer = call.client.get("/version").await;
+    let client = json!({
+        "Version": env!("CARGO_PKG_VERSION"), "ApiVersion": call.client.version(), "Os": "linux",
+        "DefaultAPIVersion": call.client.version(), "Arch": architecture(), "Context": "default", "GitCommit": "",
+        "GoVersion": "", "BuildTime": "",
+    });
+    let server = answer.as_ref().ok().cloned();
+    let document = json!({ "Client": client, "Server": server });
+    let text = match template(call.flags.text("format"))? {
+        Some(template) => format!("{}\n", template.fill(&document)?),
+        None => version_in_words(&document),
+    };
+    stream::print(&text)?;
+    answer.map(|_| 0)
+}
+
+fn architecture() -> &'static str {
+    match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
+    }
+}
+
+fn version_in_words(document: &Value) -> String {
+    let client = &document["Client"];
+    let mut out = String::from("Client:\n");
+    for (label, value) in [
+        ("Version", text(client, "Version").to_owned()),
+        ("API version", text(client, "ApiVersion").to_owned()),
+        ("OS/Arch", format!("{}/{}", text(client, "Os"), text(client, "Arch"))),
+    ] {
+        line(&mut out, 1, label, &value);
+    }
+    let server = &document["Server"];
+    if server.is_null() {
+        return out;
+    }
+    let platform = text(&server["Platform"], "Name");
+    out += &format!("\nServer:{}{platform}\n", if platform.is_empty() { "" } else { " " });
+    for component in server["Components"].as_array().into_iter().flatten() {
+        let _ = writeln!(out, " {}:", text(component, "Name"));
+        line(&mut out, 2, "Version", text(component, "Version"));
+        let details = &component["Details"];
+        if text(component, "Name") == "Engine" {
+            let api = format!(
+                "{} (minimum version {})",
+                text(details, "ApiVersion"),
+                text(details, "MinAPIVersion")
+            );
+            line(&mut out, 2, "API version", &api);
+            line(&mut out, 2, "OS/Arch", &format!("{}/{}", text(details, "Os"), text(details, "Arch")));
+            for (label, name) in
+                [("Git commit", "GitCommit"), ("Built", "BuildTime"), ("Kernel", "KernelVersion")]
+            {
+                line(&mut out, 2, label, text(details, name));
+            }
+            continue;
+        }
+        for (name, value) in details.as_object().into_iter().flatten() {
+            line(&mut out, 2, name, value.as_str().unwrap_or_default());
+        }
+    }
+    out
+}
+
+/// ` Label:   value`, unless there is no value.
+fn line(out: &mut String, indent: usize, label: &str, value: &str) {
+    if !value.is_empty() {
+        let head = format!("{:indent$}{label}:", "");
+        let _ = writeln!(out, "{head:<20}{value}");
+    }
+}
+
+fn template(format: &str) -> Result<Option<Template>> {
+    let source = match format {
+        "" => return Ok(None),
+        "json" => "{{json .}}",
+        source => source,
+    };
+    Template::read(source, false).map(Some).map_err(|e| Error::new(e.to_string()).code(64))
+}
+
+/// `berth info`.
+pub(crate) async fn info(call: Call) -> Result<u8> {
+    let mut info = call.client.get("/info").await?;
+    if let Some(template) = template(call.flags.text("format"))? {
+        info["ClientInfo"] =
+            json!({ "Version": env!("CARGO_PKG_VERSION"), "Context": "default", "Debug": false });
+        stream::print_line(&template.fill(&info)?)?;
+        return Ok(0);
+    }
+    stream::print(&info_in_words(&info))?;
+    for warning in info["Warnings"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+        remark(warning);
+    }
+    Ok(0)
+}
+
+fn info_in_words(info: &Value) -> String {
+    let mut out = format!("Client:\n Version:    {}\n\nServer:\n", env!("CARGO_PKG_VERSION"));
+    let show = |value: &Value| match value {
+        Value::String(text) => text.clone(),
+        Value::Null => String::new(),
+        other => other.to_string(),
+    };
+    let field = |out: &mut String, label: &str, name: &str| {
+        let value = show(&info[name]);
+        if !value.is_empty() {
+            let _ = writeln!(out, " {label}: {value}");
+        }
+    };
+    for (label, name) in [
+        ("Containers", "Containers"),
+        (" Running", "ContainersRunning"),
+        (" Paused", "ContainersPaused"),
+        (" Stopped", "ContainersStopped"),
+        ("Images", "Images"),
+        ("Server Version", "ServerVersion"),
+        ("Storage Driver", "Driver"),
+    ] {
+        field(&mut out, label, name);
+    }
+    for pair in info["DriverStatus"].as_array().into_iter().flatten() {
+        let _ = writeln!(out, "  {}: {}", show(&pair[0]), show(&pair[1]));
+    }
+    for (label, name) in [
+        ("Logging Driver", "LoggingDriver"),
+        ("Cgroup Driver", "CgroupDriver"),
+        ("Cgroup Version", "CgroupVersion"),
+    ] {
+        field(&mut out, label, name);
+    }
+    let words = |list: &Value| list.as_array().into_iter().flatten().map(show).collect::<Vec<_>>().join(" ");
+    out += " Plugins:\n";
+    for (label, name) in [("Volume", "Volume"), ("Network", "Network"), ("Log", "Log")] {
+        let _ = writeln!(out, "  {label}: {}", words(&info["Plugins"][name]));
+    }
+    let _ = writeln!(out, " Swarm: {}", show(&info["Swarm"]["LocalNodeState"]));
+    let runtimes = info["Runtimes"].as_object().into_iter().flatten().map(|(name, _)| name.as_str());
+    let _ = writeln!(out, " Runtimes: {}", runtimes.collect::<Vec<_>>().join(" "));
+    field(&mut out, "Default Runtime", "DefaultRuntime");
+    out += &security(&info["SecurityOptions"]);
+    for (label, name) in [
+        ("Kernel Version", "KernelVersion"),
+        ("Operating System", "OperatingSystem"),
+        ("OSType", "OSType"),
+        ("Architecture", "Architecture"),
+        ("CPUs", "NCPU"),
+    ] {
+        field(&mut out, label, name);
+    }
+    let _ =
+        writeln!(out, " Total Memory: {}", types::print_bytes(info["MemTotal"].as_u64().unwrap_or_default()));
+    for (label, name) in [
+        ("Name", "Name"),
+        ("ID", "ID"),
+        ("Docker Root Dir", "DockerRootDir"),
+        ("Debug Mode", "Debug"),
+        ("Experimental", "ExperimentalBuild"),
+        ("Live Restore Enabled", "LiveRestoreEnabled"),
+    ] {
+        field(&mut out, label, name);
+    }
+    out.push('\n');
+    out
+}
+
+/// `name=seccomp,profile=builtin` as a name and its profile beneath.
+fn security(options: &Value) -> String {
+    let mut out = String::new();
+    for option in options.as_array().into_iter().flatten().filter_map(Value::as_str) {
+        if out.is_empty() {
+            out += " Security Options:\n";
+        }
+        for pair in option.split(',') {
+            match pair.split_once('=') {
+                Some(("name", name)) => out += &format!("  {name}\n"),
+                Some(("profile", profile)) => out += &format!("   Profile: {profile}\n"),
+                _ => {}
+            }
+        }
+    }
+    out
+}
+
+const DF: Layout = Layout {
+    headings: &[
+        ("Type", "TYPE"),
+        ("TotalCount", "TOTAL"),
+        ("Active", "ACTIVE"),
+        ("Size", "SIZE"),
+        ("Reclaimable", "RECLAIMABLE"),
+    ],
+    table: "{{.Type}}\t{{.TotalCount}}\t{{.Active}}\t{{.Size}}\t{{.Reclaimable}}",
+};
+
+/// `berth system df`.
+pub(crate) async fn df(call: Call) -> Result<u8> {
+    let answer = call.client.get(Query::from("/system/df")).await?;
+    let count = |list: &Value, active: &dyn Fn(&Value) -> bool, size: &dyn Fn(&Value) -> u64| {
+        let items: Vec<&Value> = list.as_array().into_iter().flatten().collect();
+        let idle: u64 = items.iter().filter(|item| !active(item)).map(|item| size(item)).sum();
+        (
+            items.len(),
+            items.iter().filter(|item| active(item)).count(),
+            items.iter().map(|item| size(item)).sum(),
+            idle,
+        )
+    };
+    let bytes = |item: &Value, name: &str| item[name].as_u64().unwrap_or_default();
+    let images = count(&answer["Images"], &|i| i["Containers"].as_i64().unwrap_or_default() > 0, &|i| {
+        bytes(i, "Size")
+    });
+    let layers = answer["LayersSize"].as_u64();
+    let containers = count(&answer["Containers"], &|c| c["State"] == "running", &|c| bytes(c, "SizeRw"));
+    let volumes =
+        count(&answer["Volumes"], &|v| v["UsageData"]["RefCount"].as_i64().unwrap_or_default() > 0, &|v| {
+            bytes(&v["UsageData"], "Size")
+        });
+    let cache = count(&answer["BuildCache"], &|c| c["InUse"] == true, &|c| bytes(c, "Size"));
+    let rows: Vec<Row> = [
+        ("Images", (images.0, images.1, layers.unwrap_or(images.2), images.3)),
+        ("Containers", containers),
+        ("Local Volumes", volumes),
+        ("Build Cache", cache),
+    ]
+    .into_iter()
+    .map(|(kind, (total, active, size, idle))| df_row(kind, total, active, size, idle))
+    .collect();
+    if call.flags.is("verbose") {
+        remark("berth: --verbose lists nothing yet; see 'berth ps -s', 'berth images' and 'berth volume ls'");
+    }
+    stream::print(&List { layout: &DF, format: call.flags.text("format"), quiet: None }.print(&rows)?)?;
+    Ok(0)
+}
+
+fn df_row(kind: &str, total: usize, active: usize, size: u64, idle: u64) -> Row {
+    let idle = idle.min(size);
+    let share =
+        if size > 0 && kind != "Build Cache" { format!(" ({}%)", idle * 100 / size) } else { String::new() };
+    Row::new([
+        ("Type", kind.to_owned()),
+        ("TotalCount", total.to_string()),
+        ("Active", active.to_string()),
+        ("Size", types::print_bytes_decimal(size)),
+        ("Reclaimable", format!("{}{share}", types::print_bytes_decimal(idle))),
+    ])
+}

@@ -1,0 +1,64 @@
+//! `berth daemon`: its flags, as plain data for the program that runs it.
+
+use crate::flags::{Flag, Matches, many, one, switch};
+
+/// Where a daemon keeps what does not outlive the host's uptime, unless told otherwise.
+pub(crate) const DEFAULT_EXEC_ROOT: &str = "/run/berth";
+/// The flag that makes the daemon leave its parent's session.
+pub(crate) const OWN_SESSION: &str = "--own-session";
+const DEFAULT_DATA_ROOT: &str = "/var/lib/berth";
+
+/// The daemon's flags; dockerd's meaning where dockerd has them.
+pub(crate) const FLAGS: &[Flag] = &[
+    many("host", "Socket to listen on (unix:///path or tcp://address:port)").short('H'),
+    one("data-root", "Directory for images, containers and volumes (default /var/lib/berth)"),
+    one("exec-root", "Directory for run state (default /run/berth)"),
+    one("group", "Group that owns the unix socket (default docker)").short('G'),
+    one("cgroup-parent", "Cgroup to put containers under (default /berth)"),
+    one("bridge", "Name of the bridge (default berth0)").short('b'),
+    one("bip", "Address of the bridge with its prefix length"),
+    one("runtime", "Path of berth-runtime, when it is not beside this program"),
+    switch("debug", "Log more").short('D'),
+    one("log-level", "Least severe message to log: debug, info, warn or error").short('l'),
+    switch("own-session", "Leave the session of whoever started it").hidden(),
+];
+
+/// What the flags of the daemon say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DaemonOptions {
+    /// Addresses to listen on; empty means the default socket.
+    pub hosts: Vec<String>,
+    /// Directory for what lasts.
+    pub data_root: String,
+    /// Directory for run state.
+    pub exec_root: String,
+    /// Group of the unix socket, when it was named.
+    pub group: Option<String>,
+    /// Cgroup over those of the containers, when it was named.
+    pub cgroup_parent: Option<String>,
+    /// Name of the bridge, when it was named.
+    pub bridge: Option<String>,
+    /// The bridge's address and prefix length, when they were named.
+    pub bridge_address: Option<String>,
+    /// Path of the runtime, when it was named.
+    pub runtime: Option<String>,
+    /// Least severe message to log.
+    pub log_level: String,
+}
+
+/// Reads the flags; `host` is what `berth --host … daemon` gave.
+pub(crate) fn options(flags: &Matches, host: &[String]) -> DaemonOptions {
+    let text = |name: &str| flags.given(name).filter(|text| !text.is_empty()).map(str::to_owned);
+    let level = if flags.is("debug") { "debug" } else { "info" };
+    DaemonOptions {
+        hosts: flags.list("host").iter().chain(host).cloned().collect(),
+        data_root: text("data-root").unwrap_or_else(|| DEFAULT_DATA_ROOT.to_owned()),
+        exec_root: text("exec-root").unwrap_or_else(|| DEFAULT_EXEC_ROOT.to_owned()),
+        group: text("group"),
+        cgroup_parent: text("cgroup-parent"),
+        bridge: text("bridge"),
+        bridge_address: text("bip"),
+        runtime: text("runtime"),
+        log_level: text("log-level").unwrap_or_else(|| level.to_owned()),
+    }
+}

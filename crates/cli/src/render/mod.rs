@@ -1,0 +1,15 @@
+//! How answers look on a terminal: columns, templates, words for times and sizes.
+
+mod json;
+mod list;
+mod ports;
+mod tabs;
+mod template;
+mod words;
+
+pub(crate) use json::indent;
+pub(crate) use list::{Layout, List, Row};
+pub(crate) use ports::displayed as displayed_ports;
+pub(crate) use tabs::columns;
+pub(crate) use template::Template;
+pub(crate) use words::{ago, ellipsis, event_time, local_time, quoted, rfc3339, short_id, timestamp};

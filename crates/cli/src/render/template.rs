@@ -1,0 +1,227 @@
+//! `--format`: Go templates with the functions that Docker adds.
+
+use std::sync::{Arc, Mutex};
+
+use gotmpl::parse::{CommandNode, Expr, ListNode, Node, Parser, PipeNode};
+use gotmpl::{MissingKey, TemplateError, Value};
+
+use crate::error::{Error, Result};
+
+const MAIN: &str = "main";
+const LABEL: &str = "label of the row";
+
+/// A template, read and ready.
+pub(crate) struct Template {
+    inner: gotmpl::Template,
+    labels: Arc<Mutex<Value>>,
+}
+
+impl Template {
+    /// Reads a template. `header` is for a table's first line: functions leave the column's name as it is.
+    pub(crate) fn read(source: &str, header: bool) -> Result<Self> {
+        let (mut tree, defines) =
+            Parser::new(source, "{{", "}}").and_then(Parser::parse).map_err(|e| failed(&e))?;
+        methods(&mut tree);
+        let labels = Arc::new(Mutex::new(Value::Nil));
+        let mut inner = functions(gotmpl::Template::new(""), header, &labels).missing_key(MissingKey::Error);
+        for define in defines {
+            inner = inner.add_parse_tree(&define.name, define.body);
+        }
+        Ok(Self { inner: inner.add_parse_tree(MAIN, tree), labels })
+    }
+
+    /// Fills the template in with a document.
+    pub(crate) fn fill(&self, data: &serde_json::Value) -> Result<String> {
+        self.fill_row(data, &serde_json::Value::Null)
+    }
+
+    /// Fills the template in with a row whose labels are asked for by `.Label "key"`.
+    pub(crate) fn fill_row(&self, data: &serde_json::Value, labels: &serde_json::Value) -> Result<String> {
+        let value = gotmpl::to_value(data).map_err(|e| failed(&e))?;
+        if let Ok(mut slot) = self.labels.lock() {
+            *slot = gotmpl::to_value(labels).map_err(|e| failed(&e))?;
+        }
+        self.inner.execute_template_to_string(MAIN, &value).map_err(|e| failed(&e))
+    }
+}
+
+fn failed(error: &TemplateError) -> Error {
+    let text = match error {
+        TemplateError::MissingKey { key } => {
+            format!("template: :1: executing \"\" at <.{key}>: map has no entry for key \"{key}\"")
+        }
+        other => format!("template: {other}"),
+    };
+    Error::new(format!("template parsing error: {text}"))
+}
+
+/// `.Label "x"` is a method of Docker's rows; here it becomes a call of a function.
+fn methods(tree: &mut ListNode) {
+    for node in &mut tree.nodes {
+        match node {
+            Node::List(list) => methods(list),
+            Node::Action(action) => pipe(&mut action.pipe),
+            Node::If(branch) | Node::Range(branch) | Node::With(branch) => {
+                pipe(&mut branch.pipe);
+                methods(&mut branch.body);
+                branch.else_body.iter_mut().for_each(methods);
+            }
+            Node::Template(template) => template.pipe.iter_mut().for_each(pipe),
+            Node::Define(_) | Node::Text(_) | Node::Break(_) | Node::Continue(_) => {}
+        }
+    }
+}
+
+fn pipe(pipe: &mut PipeNode) {
+    for command in &mut pipe.commands {
+        for argument in &mut command.args {
+            if let Expr::Pipe(_, inner) = argument {
+                self::pipe(inner);
+            }
+        }
+        label(command);
+    }
+}
+
+fn label(command: &mut CommandNode) {
+    let with_arguments = command.args.len() > 1;
+    if let Some(Expr::Field(position, names)) = command.args.first()
+        && names.len() == 1
+        && names[0].as_str() == "Label"
+        && with_arguments
+    {
+        command.args[0] = Expr::Identifier(*position, LABEL.into());
+    }
+}
+
+type Answer = gotmpl::Result<Value>;
+
+fn functions(template: gotmpl::Template, header: bool, labels: &Arc<Mutex<Value>>) -> gotmpl::Template {
+    let labels = Arc::clone(labels);
+    let template = template.func("pad", pad).func(LABEL, move |args| {
+        let key = text(args, 0)?;
+        let labels = labels.lock().map_err(|_| TemplateError::Exec("labels are lost".to_owned()))?;
+        Ok(labels.field(&key).cloned().unwrap_or_else(|| string("")))
+    });
+    if header {
+        let same = |args: &[Value]| Ok(args.first().cloned().unwrap_or(Value::Nil));
+        return ["json", "split", "join", "title", "lower", "upper", "truncate"]
+            .into_iter()
+            .fold(template, |template, name| template.func(name, same));
+    }
+    template
+        .func("json", |args| Ok(string(&json(args.first().unwrap_or(&Value::Nil)).to_string())))
+        .func("split", |args| {
+            let (whole, separator) = (text(args, 0)?, text(args, 1)?);
+            Ok(Value::List(whole.split(separator.as_str()).map(string).collect()))
+        })
+        .func("join", |args| {
+            let Some(Value::List(items)) = args.first() else {
+                return Err(wrong("join wants a list of texts"));
+            };
+            let items: Vec<String> = items.iter().map(ToString::to_string).collect();
+            Ok(string(&items.join(&text(args, 1)?)))
+        })
+        .func("title", |args| Ok(string(&title(&text(args, 0)?))))
+        .func("lower", |args| Ok(string(&text(args, 0)?.to_lowercase())))
+        .func("upper", |args| Ok(string(&text(args, 0)?.to_uppercase())))
+        .func("truncate", |args| {
+            let (whole, most) = (text(args, 0)?, number(args, 1)?);
+            Ok(string(whole.get(..most.min(whole.len())).unwrap_or(&whole)))
+        })
+}
+
+fn pad(args: &[Value]) -> Answer {
+    let (inner, before, after) = (text(args, 0)?, number(args, 1)?, number(args, 2)?);
+    if inner.is_empty() {
+        return Ok(string(""));
+    }
+    Ok(string(&format!("{:before$}{inner}{:after$}", "", "")))
+}
+
+fn string(text: &str) -> Value {
+    Value::String(text.into())
+}
+
+fn wrong(reason: &str) -> TemplateError {
+    TemplateError::Exec(reason.to_owned())
+}
+
+fn text(args: &[Value], index: usize) -> gotmpl::Result<String> {
+    match args.get(index) {
+        Some(Value::String(text)) => Ok(text.to_string()),
+        Some(other) => Err(wrong(&format!("expected string; found {other}"))),
+        None => Err(wrong("wrong number of args")),
+    }
+}
+
+fn number(args: &[Value], index: usize) -> gotmpl::Result<usize> {
+    let number = args.get(index).and_then(Value::as_int).ok_or_else(|| wrong("expected an integer"))?;
+    usize::try_from(number).map_err(|_| wrong("a length must not be negative"))
+}
+
+fn title(text: &str) -> String {
+    let mut begins = true;
+    text.chars()
+        .map(|c| {
+            let shown = if begins { c.to_ascii_uppercase() } else { c };
+            begins = !c.is_alphanumeric() && c != '_' && c != '\'';
+            shown
+        })
+        .collect()
+}
+
+fn json(value: &Value) -> serde_json::Value {
+    match value {
+        Value::Bool(truth) => (*truth).into(),
+        Value::Int(number) => (*number).into(),
+        Value::Uint(number) => (*number).into(),
+        Value::Float(number) => (*number).into(),
+        Value::String(text) => text.as_ref().into(),
+        Value::List(items) => items.iter().map(json).collect(),
+        Value::Map(map) => map.iter().map(|(key, value)| (key.to_string(), json(value))).collect(),
+        _ => serde_json::Value::Null,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::Template;
+
+    fn check(source: &str, out: &str) {
+        let data = json!({
+            "Name": "web one", "Empty": "", "Ports": ["a", "b"], "Labels": { "x": "1", "a.b": "2" }, "N": 3,
+            "State": { "Running": true, "Code": 0 }, "Nothing": null,
+        });
+        let template = Template::read(source, false).unwrap_or_else(|e| panic!("{source}: {e}"));
+        let filled = template.fill_row(&data, &json!({ "com.x": "y" }));
+        assert_eq!(filled.unwrap_or_else(|e| e.to_string()), out, "{source}");
+    }
+
+    #[test]
+    fn fills_in_as_docker_does() {
+        for (source, out) in [
+            ("{{.Name}}", "web one"),
+            ("{{json .Labels}}", "{\"a.b\":\"2\",\"x\":\"1\"}"),
+            ("{{json .Nothing}}", "null"),
+            ("{{join .Ports \", \"}}", "a, b"),
+            ("{{upper .Name}} {{title .Name}} {{lower \"X\"}}", "WEB ONE Web One x"),
+            ("{{truncate .Name 3}}|{{pad .Name 1 2}}|{{pad .Empty 1 1}}|", "web| web one  ||"),
+            ("{{range split .Name \" \"}}<{{.}}>{{end}}", "<web><one>"),
+            ("{{.Label \"com.x\"}}{{.Label \"none\"}}", "y"),
+            ("{{if .State.Running}}{{.State.Code}}{{else}}no{{end}}", "0"),
+            ("{{range $k, $v := .Labels}}{{$k}}={{$v}} {{end}}", "a.b=2 x=1 "),
+            ("{{index .Labels \"a.b\"}} {{len .Ports}} {{printf \"%d-%s\" .N .Name}}", "2 2 3-web one"),
+            ("{{println .Name}}", "web one\n"),
+            (
+                "{{.Gone}}",
+                "template parsing error: template: :1: executing \"\" at <.Gone>: map has no entry for key \"Gone\"",
+            ),
+        ] {
+            check(source, out);
+        }
+        assert!(Template::read("{{.Name", false).is_err());
+    }
+}

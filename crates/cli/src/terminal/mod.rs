@@ -1,0 +1,9 @@
+//! The user's terminal: raw mode, size, detach keys, signals.
+
+mod escape;
+mod raw;
+mod signals;
+
+pub(crate) use escape::{Escape, default_keys, keys};
+pub(crate) use raw::{Raw, is_terminal, size, width};
+pub(crate) use signals::{forward, resizes};
