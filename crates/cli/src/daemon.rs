@@ -18,6 +18,8 @@ pub(crate) const FLAGS: &[Flag] = &[
     one("bridge", "Name of the bridge (default berth0)").short('b'),
     one("bip", "Address of the bridge with its prefix length"),
     one("runtime", "Path of berth-runtime, when it is not beside this program"),
+    one("pidfile", "File for the daemon's pid (default EXEC-ROOT/daemon.pid)").short('p'),
+    switch("temporary", "When the daemon ends, remove its containers and all else it made"),
     switch("debug", "Log more").short('D'),
     one("log-level", "Least severe message to log: debug, info, warn or error").short('l'),
     switch("own-session", "Leave the session of whoever started it").hidden(),
@@ -42,6 +44,10 @@ pub struct DaemonOptions {
     pub bridge_address: Option<String>,
     /// Path of the runtime, when it was named.
     pub runtime: Option<String>,
+    /// File for the daemon's pid, when it was named.
+    pub pidfile: Option<String>,
+    /// At its end the daemon takes along all that it made.
+    pub temporary: bool,
     /// Least severe message to log.
     pub log_level: String,
 }
@@ -59,6 +65,8 @@ pub(crate) fn options(flags: &Matches, host: &[String]) -> DaemonOptions {
         bridge: text("bridge"),
         bridge_address: text("bip"),
         runtime: text("runtime"),
+        pidfile: text("pidfile"),
+        temporary: flags.is("temporary"),
         log_level: text("log-level").unwrap_or_else(|| level.to_owned()),
     }
 }
