@@ -127,21 +127,21 @@ pub struct PidsStats {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct BlkioStats {
-    #[serde(with = "nil::empty")]
+    #[serde(deserialize_with = "nil::or_default")]
     pub io_service_bytes_recursive: Vec<BlkioEntry>,
-    #[serde(with = "nil::empty")]
+    #[serde(deserialize_with = "nil::or_default")]
     pub io_serviced_recursive: Vec<BlkioEntry>,
-    #[serde(with = "nil::empty")]
+    #[serde(deserialize_with = "nil::or_default")]
     pub io_queue_recursive: Vec<BlkioEntry>,
-    #[serde(with = "nil::empty")]
+    #[serde(deserialize_with = "nil::or_default")]
     pub io_service_time_recursive: Vec<BlkioEntry>,
-    #[serde(with = "nil::empty")]
+    #[serde(deserialize_with = "nil::or_default")]
     pub io_wait_time_recursive: Vec<BlkioEntry>,
-    #[serde(with = "nil::empty")]
+    #[serde(deserialize_with = "nil::or_default")]
     pub io_merged_recursive: Vec<BlkioEntry>,
-    #[serde(with = "nil::empty")]
+    #[serde(deserialize_with = "nil::or_default")]
     pub io_time_recursive: Vec<BlkioEntry>,
-    #[serde(with = "nil::empty")]
+    #[serde(deserialize_with = "nil::or_default")]
     pub sectors_recursive: Vec<BlkioEntry>,
 }
 
