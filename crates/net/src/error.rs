@@ -20,23 +20,24 @@ impl Error {
     /// A netlink exchange failed while doing `what`, which needs `feature` of the kernel.
     pub(crate) fn netlink(what: impl Into<String>, feature: &str, error: sys::netlink::Error) -> Self {
         let errno = error.errno();
-        Self::caused(what.into(), feature, errno, Box::new(error))
+        Self::caused(what.into(), "CAP_NET_ADMIN", feature, errno, Box::new(error))
     }
 
     /// A system call failed while doing `what`, which needs `feature` of the kernel.
     pub(crate) fn call(what: impl Into<String>, feature: &str, errno: Errno) -> Self {
-        Self::caused(what.into(), feature, Some(errno), Box::new(errno))
+        Self::caused(what.into(), "CAP_SYS_ADMIN", feature, Some(errno), Box::new(errno))
     }
 
     fn caused(
         mut message: String,
+        capability: &str,
         feature: &str,
         errno: Option<Errno>,
         source: Box<dyn std::error::Error + Send + Sync>,
     ) -> Self {
         let kind = match errno {
             Some(Errno::PERM | Errno::ACCESS) => {
-                message.push_str(": needs CAP_NET_ADMIN and CAP_SYS_ADMIN");
+                message.push_str(&format!(": needs {capability}"));
                 Kind::Forbidden
             }
             Some(Errno::OPNOTSUPP | Errno::AFNOSUPPORT | Errno::PROTONOSUPPORT) => {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use plan::network::{Element, Map, Ruleset};
 use rustix::io::Errno;
 use sys::netlink::{Error as NetlinkError, Family, Socket};
-use sys::nft::{Ownership, Transaction};
+use sys::nft::{BaseChain, Ownership, Transaction};
 use types::Kind;
 
 use crate::lower::{expressions, hook_spec, map_spec};
@@ -117,13 +117,16 @@ impl Filter {
     }
 
     /// Other tables' chains that drop what they do not know, on the way through this host.
-    pub(crate) fn obstacles(&mut self) -> Vec<String> {
+    pub(crate) fn obstacles(&mut self, bridge: &str) -> Vec<String> {
         const FORWARD: u32 = 2;
         let chains = sys::nft::base_chains(&mut self.socket).unwrap_or_default();
         let drops = chains.into_iter().filter(|c| c.drops && c.hook == FORWARD && matches!(c.family, 1 | 2));
-        drops
-            .map(|c| format!("chain {} of nft table {} drops forwarded packets by default", c.name, c.table))
-            .collect()
+        let sentence = |chain: BaseChain| {
+            let family = if chain.family == 1 { "inet" } else { "ip" };
+            let place = format!("{family} {} {}", chain.table, chain.name);
+            format!("nft chain {place} drops forwarded packets by default: accept those of {bridge} there")
+        };
+        drops.map(sentence).collect()
     }
 
     /// Whether others may change the table.

@@ -31,6 +31,7 @@ mod pool;
 mod probe;
 mod reaper;
 mod sysctl;
+mod takeover;
 mod watch;
 
 pub use config::BridgeConfig;

@@ -27,7 +27,8 @@ pub(crate) struct Maker {
 impl Maker {
     /// For the calling thread, which is in the host's namespace.
     pub(crate) fn new(bridge: Bridge, bridge_name: &str) -> Result<Self> {
-        let home = sys::netlink::current().map_err(|e| Error::call("open network namespace", "/proc", e))?;
+        let home = sys::netlink::namespace::current()
+            .map_err(|e| Error::call("open network namespace", "/proc", e))?;
         let route =
             Socket::open(Family::Route).map_err(|e| Error::netlink("open netlink socket", "rtnetlink", e))?;
         Ok(Self { home, route, bridge, bridge_name: bridge_name.to_owned() })
@@ -36,18 +37,18 @@ impl Maker {
     /// Makes the endpoint with this address. When it fails, what was made vanishes with its namespace.
     pub(crate) fn make(&mut self, ip: std::net::Ipv4Addr) -> Result<Endpoint> {
         let record = EndpointRecord::new(ip, self.bridge.subnet.prefix_len(), self.bridge.gateway);
-        sys::netlink::enter_new()
+        sys::netlink::namespace::enter_new()
             .map_err(|e| Error::call("create network namespace", "network namespaces (CONFIG_NET_NS)", e))?;
         let made = self.fill(&record);
         // The thread must not keep the container's namespace alive; if it cannot go home, its next one replaces it.
-        let _ = sys::netlink::enter(&self.home);
+        let _ = sys::netlink::namespace::enter(&self.home);
         made.map(|netns| Endpoint { netns, record })
     }
 
     /// In the new namespace.
     fn fill(&mut self, record: &EndpointRecord) -> Result<OwnedFd> {
-        let netns =
-            sys::netlink::current().map_err(|e| Error::call("open new network namespace", "/proc", e))?;
+        let netns = sys::netlink::namespace::current()
+            .map_err(|e| Error::call("open new network namespace", "/proc", e))?;
         sysctl::disable_ipv6()
             .map_err(|e| Error::call("turn IPv6 off in a new network namespace", "/proc/sys", e))?;
         let mut inner =

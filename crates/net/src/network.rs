@@ -1,6 +1,5 @@
 //! The network as the engine sees it.
 
-use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,12 +8,11 @@ use std::time::{Duration, Instant};
 
 use ipnet::Ipv4Net;
 use plan::network::{
-    Addresses, Element, EndpointRecord, PortRequest, PortTable, Protocol, Published, Ruleset, link_address,
+    Addresses, Element, EndpointRecord, PortRequest, PortTable, Protocol, Published, Ruleset,
 };
 use rustix::event::EventfdFlags;
-use rustix::io::Errno;
 use rustix::net::netdevice::name_to_index;
-use sys::netlink::{Batch, Counters, Family, PortLink, Socket};
+use sys::netlink::{Counters, Family, PortLink, Socket};
 use sys::nft::{Flow, Monitor, Ownership};
 use types::Kind;
 
@@ -22,7 +20,11 @@ use crate::bridge::{self, Bridge};
 use crate::filter::Filter;
 use crate::maker::Maker;
 use crate::pool::{self, Shared};
+use crate::takeover::endpoints;
 use crate::{BridgeConfig, Error, Result, probe, reaper, sysctl, watch};
+
+/// How often a claim tries the next address when a foreign link has an endpoint's name.
+const ATTEMPTS: usize = 4;
 
 /// A container's place on the network: a namespace that is ready to be joined, and what to remember of it.
 #[derive(Debug)]
@@ -58,11 +60,11 @@ pub struct Info {
 #[derive(Debug)]
 pub struct Network {
     config: BridgeConfig,
-    bridge: Bridge,
+    pub(crate) bridge: Bridge,
     forwarding_switched_on: bool,
-    shared: Arc<Shared>,
-    filter: Arc<Mutex<Filter>>,
-    route: Mutex<Socket>,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) filter: Arc<Mutex<Filter>>,
+    pub(crate) route: Mutex<Socket>,
     /// Ends the watcher, where there is one.
     stop: Option<OwnedFd>,
     threads: Vec<JoinHandle<()>>,
@@ -84,7 +86,7 @@ impl Network {
             .map_err(|e| Error::call("set net.ipv4.ip_forward", "/proc/sys", e))?;
         let (mut addresses, mut ports) = (Addresses::new(bridge.subnet), PortTable::default());
         addresses.take_this(bridge.gateway);
-        let inherited = inherited(&mut route, bridge)?;
+        let inherited: Vec<_> = endpoints(&mut route, bridge)?.into_iter().map(|(ip, _)| ip).collect();
         for ip in &inherited {
             addresses.take_this(*ip);
         }
@@ -117,7 +119,18 @@ impl Network {
             // Somebody removed its link.
             self.bury(endpoint.record.ip);
         }
-        let ip = self.reserve(id, hint)?;
+        for _ in 1..ATTEMPTS {
+            match self.make(self.reserve(id, hint)?) {
+                // A foreign link has the name; the next address has another.
+                Err(error) if error.kind() == Kind::Conflict && hint.is_none() => {}
+                other => return other,
+            }
+        }
+        self.make(self.reserve(id, hint)?)
+    }
+
+    /// Makes an endpoint on the spot.
+    fn make(&self, ip: Ipv4Addr) -> Result<Endpoint> {
         let made = std::thread::scope(|scope| {
             let make = || Maker::new(self.bridge, &self.config.bridge)?.make(ip);
             // A thread of its own, because making one changes the thread's namespace.
@@ -166,37 +179,10 @@ impl Network {
         removed
     }
 
-    /// Makes the host agree with the records of running containers; to be called once, before the first claim. Endpoints
-    /// that an earlier daemon left and no record has are removed, published ports likewise; missing ports are published
-    /// again.
-    ///
-    /// # Errors
-    /// When the packet filter refuses.
-    pub fn reconcile(&self, live: &[(EndpointRecord, Vec<Published>)]) -> Result<()> {
-        let elements = |(record, published): &(EndpointRecord, Vec<Published>)| {
-            let ip = record.ip;
-            published.iter().map(move |p| Element::new(p, ip)).collect::<Vec<_>>()
-        };
-        let wanted: BTreeSet<_> = live.iter().flat_map(elements).collect();
-        let mut state = self.shared.lock();
-        let kept: BTreeSet<_> = live.iter().map(|(record, _)| record.ip).collect();
-        for ip in std::mem::take(&mut state.inherited).into_iter().filter(|ip| !kept.contains(ip)) {
-            state.bury_after(ip, Duration::ZERO);
-        }
-        for ip in kept {
-            state.addresses.take_this(ip);
-        }
-        state.ports = PortTable::default();
-        live.iter().for_each(|(_, published)| state.ports.adopt(published));
-        drop(state);
-        self.shared.reaper_wakes.notify_one();
-        lock(&self.filter).reconcile(wanted)
-    }
-
     /// What there is to say about the network.
     #[must_use]
     pub fn info(&self) -> Info {
-        let warnings = lock(&self.filter).obstacles();
+        let warnings = lock(&self.filter).obstacles(&self.config.bridge);
         let state = self.shared.lock();
         Info {
             bridge: self.config.bridge.clone(),
@@ -245,29 +231,6 @@ impl Network {
         true
     }
 
-    /// Removes all of it: endpoints, bridge, table.
-    ///
-    /// # Errors
-    /// When the kernel refuses; everything is tried all the same, the first refusal is the error.
-    pub fn teardown(mut self) -> Result<()> {
-        self.stop();
-        let mut route = open_socket(Family::Route)?;
-        let mut batch = Batch::new();
-        for link in sys::netlink::links(&mut route, Some(self.bridge.index)).unwrap_or_default() {
-            if link_address(&link.name).is_some() {
-                sys::netlink::remove_link(&mut batch, PortLink::Index(link.index));
-            }
-        }
-        sys::netlink::remove_link(&mut batch, PortLink::Index(self.bridge.index));
-        let fail = |e| Error::netlink("remove the bridge", "rtnetlink", e);
-        // Links whose namespace was already dying are gone by now.
-        let links = route.send(batch).map_err(fail).and_then(|failures| {
-            let refused = failures.into_iter().find(|failure| failure.errno != Errno::NODEV);
-            refused.map_or(Ok(()), |failure| Err(fail(failure.into())))
-        });
-        lock(&self.filter).close().and(links)
-    }
-
     /// An address for an endpoint that is made on the spot.
     fn reserve(&self, id: &str, hint: Option<Ipv4Addr>) -> Result<Ipv4Addr> {
         let mut state = self.shared.lock();
@@ -302,7 +265,7 @@ impl Network {
     }
 
     /// Ends the threads; endpoints in the pool vanish with their namespaces.
-    fn stop(&mut self) {
+    pub(crate) fn stop(&mut self) {
         self.shared.close();
         if let Some(stop) = &self.stop {
             // An event counter takes eight bytes.
@@ -319,11 +282,12 @@ impl Drop for Network {
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+/// What a mutex guards; all of it stays usable when a thread panicked.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn open_socket(family: Family) -> Result<Socket> {
+pub(crate) fn open_socket(family: Family) -> Result<Socket> {
     Socket::open(family).map_err(|e| Error::netlink("open netlink socket", "rtnetlink or nfnetlink", e))
 }
 
@@ -344,13 +308,6 @@ fn watch(filter: &Arc<Mutex<Filter>>, threads: &mut Vec<JoinHandle<()>>) -> Resu
 fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
     let thread = std::thread::Builder::new().name(name.to_owned()).spawn(run);
     thread.map_err(|e| Error::new(Kind::Exhausted, format!("start thread {name}: {e}")))
-}
-
-/// The addresses of the endpoints that are on the bridge already.
-fn inherited(route: &mut Socket, bridge: Bridge) -> Result<Vec<Ipv4Addr>> {
-    let links = sys::netlink::links(route, Some(bridge.index));
-    let links = links.map_err(|e| Error::netlink("list the bridge's ports", "rtnetlink", e))?;
-    Ok(links.iter().filter_map(|link| link_address(&link.name)).collect())
 }
 
 fn published(element: &Element) -> Published {

@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_millis(700);
 /// Runs a test on a fresh host, on a thread of its own.
 pub(crate) fn on_fresh_host(test: impl FnOnce() + Send) {
     std::thread::scope(|scope| {
-        let thread = scope.spawn(|| match sys::netlink::enter_new() {
+        let thread = scope.spawn(|| match sys::netlink::namespace::enter_new() {
             Ok(()) => {
                 run("ip link set lo up");
                 test();
@@ -69,7 +69,7 @@ pub(crate) fn run(command: &str) -> String {
 pub(crate) fn inside<T: Send>(namespace: impl AsFd + Sync, act: impl FnOnce() -> T + Send) -> T {
     std::thread::scope(|scope| {
         let thread = scope.spawn(|| {
-            sys::netlink::enter(namespace.as_fd()).expect("enter namespace");
+            sys::netlink::namespace::enter(namespace.as_fd()).expect("enter namespace");
             act()
         });
         thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
@@ -78,11 +78,11 @@ pub(crate) fn inside<T: Send>(namespace: impl AsFd + Sync, act: impl FnOnce() ->
 
 /// A neighbour on a wire: 203.0.113.2 beside the host's 203.0.113.1, whose default route is the host.
 pub(crate) fn neighbour() -> OwnedFd {
-    let home = sys::netlink::current().expect("this namespace");
+    let home = sys::netlink::namespace::current().expect("this namespace");
     let far = std::thread::scope(|scope| {
         let thread = scope.spawn(|| {
-            sys::netlink::enter_new().expect("a namespace");
-            let far = sys::netlink::current().expect("that namespace");
+            sys::netlink::namespace::enter_new().expect("a namespace");
+            let far = sys::netlink::namespace::current().expect("that namespace");
             let id = rustix::thread::gettid().as_raw_nonzero();
             inside(&home, || run(&format!("ip link add wan type veth peer name eth0 netns {id}")));
             let route = format!("ip route add default via {HOST}");

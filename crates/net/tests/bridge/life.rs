@@ -56,6 +56,35 @@ fn ports_answer_without_a_daemon_and_the_next_one_takes_over() {
 }
 
 #[test]
+fn endpoints_whose_bridge_was_removed_are_attached_to_the_new_one() {
+    on_fresh_host(|| {
+        let first = network();
+        let [a, b] = ["a", "b"].map(|id| first.claim(id, None).expect("an endpoint"));
+        serve(&a, 80, "a");
+        let ports = first.publish("a", a.record.ip, &both(ANY, 8080, 80)).expect("free");
+        drop(first);
+        run("ip link del berth0");
+        assert_eq!(ask(Tcp, LOOPBACK, 8080), None);
+        let second = network();
+        second.reconcile(&[(a.record.clone(), ports)]).expect("reconcile");
+        assert!(second.settle(Duration::from_secs(5)));
+        assert_eq!(ask(Tcp, LOOPBACK, 8080).as_deref(), Some("a 172.30.0.1"));
+        assert!(!run("ip -o link").contains(&b.record.host_link), "nobody claimed that one");
+        second.teardown().expect("teardown");
+    });
+}
+
+#[test]
+fn a_foreign_link_with_an_endpoints_name_is_stepped_over() {
+    on_fresh_host(|| {
+        let network = open(0);
+        run("ip link add bthac1e0002 type veth peer name x");
+        assert_eq!(network.claim("a", None).expect("the next address").record.ip.octets(), [172, 30, 0, 3]);
+        network.teardown().expect("teardown");
+    });
+}
+
+#[test]
 fn a_missing_port_is_published_again() {
     on_fresh_host(|| {
         let first = network();

@@ -1,12 +1,15 @@
 //! Sizes: a thousand publishes, a full bridge, and how long things take.
 
+use std::collections::HashSet;
 use std::net::Ipv4Addr;
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use net::Protocol::Tcp;
+use net::{BridgeConfig, Network};
 use types::Kind;
 
-use crate::host::{fill, on_fresh_host, open, port, run};
+use crate::host::{ask, chain, fill, inside, on_fresh_host, open, port, run, serve};
 
 #[test]
 fn publishing_costs_the_same_with_a_thousand_neighbours() {
@@ -59,6 +62,87 @@ fn a_full_bridge_says_so() {
         run("ip link del d7");
         assert!(network.settle(Duration::from_secs(5)));
         assert!(network.claim("a", None).is_ok());
+        network.teardown().expect("teardown");
+    });
+}
+
+#[test]
+fn many_at_once_get_different_addresses_and_ports() {
+    on_fresh_host(|| {
+        let network = open(8);
+        let home = sys::netlink::namespace::current().expect("this namespace");
+        let (ips, ports) = (Mutex::new(HashSet::new()), Mutex::new(HashSet::new()));
+        let work = || {
+            sys::netlink::namespace::enter(&home).expect("the test's host");
+            for _ in 0..12 {
+                let endpoint = network.claim("x", None).expect("an endpoint");
+                let ip = endpoint.record.ip;
+                let requests =
+                    [port(Tcp, Ipv4Addr::UNSPECIFIED, 0, 80), port(Tcp, Ipv4Addr::LOCALHOST, 0, 80)];
+                let published = network.publish("x", ip, &requests).expect("free");
+                assert!(ips.lock().expect("ips").insert(ip), "{ip} twice");
+                for p in &published {
+                    assert!(ports.lock().expect("ports").insert(p.host_port), "{} twice", p.host_port);
+                    ports.lock().expect("ports").remove(&p.host_port);
+                }
+                network.release(&endpoint.record, &published).expect("release");
+            }
+        };
+        std::thread::scope(|scope| (0..8).for_each(|_| drop(scope.spawn(work))));
+        assert!(network.settle(Duration::from_secs(20)));
+        assert_eq!(network.info().published, 0);
+        assert!(!run("nft list table ip berth").contains("elements"));
+        let permanent = run("ip neigh show nud permanent dev berth0").lines().count();
+        assert!(permanent <= 9, "{permanent} neighbours for a pool of 8, one of which may be in the making");
+        network.teardown().expect("teardown");
+    });
+}
+
+#[test]
+fn without_the_capability_the_error_names_it() {
+    on_fresh_host(|| {
+        use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
+        let full = capabilities(None).expect("capabilities");
+        for (missing, name) in
+            [(CapabilitySet::NET_ADMIN, "CAP_NET_ADMIN"), (CapabilitySet::SYS_ADMIN, "CAP_SYS_ADMIN")]
+        {
+            let mut fewer = full;
+            fewer.effective.remove(missing);
+            set_capabilities(None, fewer).expect("fewer capabilities");
+            let config = BridgeConfig { pool_size: 0, ..BridgeConfig::default() };
+            let error = Network::open(config).and_then(|network| network.claim("a", None));
+            set_capabilities(None, full).expect("all of them again");
+            let error = error.expect_err("not allowed");
+            assert_eq!(error.kind(), Kind::Forbidden);
+            assert!(chain(&error).contains(&format!("needs {name}")), "{}", chain(&error));
+        }
+    });
+}
+
+#[test]
+#[ignore = "takes many seconds; run by hand for the numbers"]
+fn a_thousand_endpoints_fit_and_reach_the_host() {
+    on_fresh_host(|| {
+        let network = open(0);
+        let since = Instant::now();
+        let all: Vec<_> = (0..1_000).map(|_| network.claim("x", None).expect("an endpoint")).collect();
+        println!("1000 endpoints: {:?}", since.elapsed());
+        let home = sys::netlink::namespace::current().expect("this namespace");
+        let host = net::Endpoint { netns: home, record: all[0].record.clone() };
+        serve(&host, 80, "host");
+        let since = Instant::now();
+        let gateway = network.info().gateway;
+        for endpoint in &all {
+            assert!(inside(&endpoint.netns, || ask(Tcp, gateway, 80)).is_some());
+        }
+        println!("each asked the host: {:?}", since.elapsed());
+        let since = Instant::now();
+        for endpoint in all {
+            network.release(&endpoint.record, &[]).expect("release");
+        }
+        println!("released: {:?}", since.elapsed());
+        assert!(network.settle(Duration::from_secs(120)));
+        println!("gone: {:?}", since.elapsed());
         network.teardown().expect("teardown");
     });
 }

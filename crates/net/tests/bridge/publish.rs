@@ -94,6 +94,11 @@ fn what_is_published_on_loopback_stays_there() {
         let [a, b] = ["a", "b"].map(|id| network.claim(id, None).expect("an endpoint"));
         serve(&a, 80, "a");
         network.publish("a", a.record.ip, &both(LOOPBACK, 8080, 80)).expect("free ports");
+        network.publish("a", a.record.ip, &both(HOST, 8181, 80)).expect("free ports");
+        for proto in [Tcp, Udp] {
+            assert!(inside(&far, || ask(proto, HOST, 8181)).is_some() && ask(proto, HOST, 8181).is_some());
+            assert!(ask(proto, LOOPBACK, 8181).is_none() && ask(proto, GATEWAY, 8181).is_none());
+        }
         let own = TcpListener::bind((LOOPBACK, 7070)).expect("a service of the host");
         for proto in [Tcp, Udp] {
             assert_eq!(ask(proto, LOOPBACK, 8080).as_deref(), Some("a 172.30.0.1"));

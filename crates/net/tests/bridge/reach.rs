@@ -72,7 +72,7 @@ fn an_obstacle_is_reported_not_touched() {
         let network = network();
         assert_eq!(
             network.info().warnings,
-            ["chain FORWARD of nft table filter drops forwarded packets by default"]
+            ["nft chain ip filter FORWARD drops forwarded packets by default: accept those of berth0 there"]
         );
         network.teardown().expect("teardown");
         assert!(run("nft list ruleset").contains("policy drop"));

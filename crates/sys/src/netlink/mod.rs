@@ -6,7 +6,7 @@ mod decode;
 mod encode;
 mod error;
 mod link;
-mod namespace;
+pub mod namespace;
 mod socket;
 mod uapi;
 
@@ -21,7 +21,6 @@ pub use link::{
     Counters, Link, LinkKind, PortLink, VethPair, add_bridge, add_veth, attach, configure_bridge,
     enable_port, link, links, remove_link, set_up,
 };
-pub use namespace::{current, enter, enter_new};
 pub use socket::{Family, Socket};
 pub(crate) use uapi::{NLM_F_CREATE, NLM_F_DUMP};
 
