@@ -39,11 +39,7 @@ impl Error {
     pub(crate) fn call(what: impl Into<String>, source: impl Into<io::Error>) -> Self {
         let source = source.into();
         let kind = kind_of(&source);
-        let mut what = what.into();
-        if kind == Kind::Exhausted {
-            what = format!("{what}: the data root's file system is full; free some space and try again");
-        }
-        Self { kind, what, source: Some(Box::new(source)) }
+        Self { kind, what: with_hint(what.into(), kind), source: Some(Box::new(source)) }
     }
 
     /// A document that does not parse.
@@ -59,7 +55,7 @@ impl Error {
             Some(DatabaseCorrupt | NotADatabase) => Kind::Corrupt,
             _ => Kind::Internal,
         };
-        Self { kind, what: what.into(), source: Some(Box::new(source)) }
+        Self { kind, what: with_hint(what.into(), kind), source: Some(Box::new(source)) }
     }
 
     /// A refused archive. A failure of our own that came up through the reader is taken out again.
@@ -105,6 +101,15 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         self.source.as_ref().map(|e| &**e as _)
+    }
+}
+
+fn with_hint(what: String, kind: Kind) -> String {
+    match kind {
+        Kind::Exhausted => {
+            format!("{what}: the data root's file system is full; free some space and try again")
+        }
+        _ => what,
     }
 }
 

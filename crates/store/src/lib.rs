@@ -14,6 +14,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 #![allow(clippy::disallowed_methods, reason = "this crate is the one that does files")]
 
+mod ballast;
 mod blobs;
 mod changes;
 mod durable;
@@ -28,6 +29,7 @@ mod merged;
 mod open;
 mod options;
 mod records;
+mod save;
 mod snapshots;
 mod space;
 mod store;

@@ -11,6 +11,7 @@ use rustix::fs::{FlockOperation, Mode, OFlags, flock, open};
 use types::{Digest, Kind};
 
 use crate::Store;
+use crate::ballast::Ballast;
 use crate::blobs::Blobs;
 use crate::durable;
 use crate::error::{Error, Result};
@@ -46,7 +47,8 @@ impl Store {
         let overlay = root.join("overlay");
         durable::make_dir(&overlay, 0o710)?;
         read_layout(&root)?;
-        let records = Records::open(&root.join("berth.db"))?;
+        let ballast = Ballast::open(root.join("ballast"));
+        let records = Records::open(&root.join("berth.db"), ballast.clone())?;
         let quarantine = records.quarantine().map(|path| {
             format!(
                 "the database was damaged: it was moved to {} and a new one was made of what could be read",
@@ -54,6 +56,7 @@ impl Store {
             )
         });
         let inner = Inner {
+            ballast,
             ingest: Ingest::open(root.join("ingest"))?,
             blobs: Blobs::open(root.join("blobs/sha256"))?,
             layers: Layers::open(&overlay)?,

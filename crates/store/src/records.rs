@@ -7,6 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rusqlite::{Connection, OptionalExtension, params};
 
+use crate::ballast::Ballast;
 use crate::error::{Error, Result};
 
 /// What a change survives.
@@ -30,19 +31,20 @@ pub struct Record {
 /// The records of the data root, in `berth.db`.
 pub struct Records {
     connection: Mutex<Connection>,
+    ballast: Ballast,
     quarantine: Option<PathBuf>,
 }
 
 impl Records {
-    pub(crate) fn open(path: &Path) -> Result<Self> {
+    pub(crate) fn open(path: &Path, ballast: Ballast) -> Result<Self> {
         if let Ok(connection) = connect(path).and_then(checked) {
-            return Ok(Self { connection: Mutex::new(connection), quarantine: None });
+            return Ok(Self { connection: Mutex::new(connection), ballast, quarantine: None });
         }
         let aside = set_aside(path)?;
         let fail = |e| Error::database(format!("cannot make a new {}", path.display()), e);
         let fresh = connect(path).map_err(fail)?;
         salvage(&aside, &fresh);
-        Ok(Self { connection: Mutex::new(fresh), quarantine: Some(aside) })
+        Ok(Self { connection: Mutex::new(fresh), ballast, quarantine: Some(aside) })
     }
 
     /// Where the damaged database went, when there was one at open.
@@ -58,8 +60,7 @@ impl Records {
     pub fn put(&self, kind: &str, id: &str, json: &str, durability: Durability) -> Result<()> {
         let sql = "INSERT INTO records (kind, id, json) VALUES (?1, ?2, ?3)
                    ON CONFLICT (kind, id) DO UPDATE SET json = excluded.json";
-        self.write(durability, sql, &[kind, id, json])
-            .map_err(|e| Error::database(format!("cannot store the record of {kind} {id}"), e))
+        self.write(durability, sql, &[kind, id, json], &format!("cannot store the record of {kind} {id}"))
     }
 
     /// Removes a record. Not being there is fine.
@@ -67,8 +68,8 @@ impl Records {
     /// # Errors
     /// When the database cannot be written.
     pub fn delete(&self, kind: &str, id: &str, durability: Durability) -> Result<()> {
-        self.write(durability, "DELETE FROM records WHERE kind = ?1 AND id = ?2", &[kind, id])
-            .map_err(|e| Error::database(format!("cannot remove the record of {kind} {id}"), e))
+        let sql = "DELETE FROM records WHERE kind = ?1 AND id = ?2";
+        self.write(durability, sql, &[kind, id], &format!("cannot remove the record of {kind} {id}"))
     }
 
     /// The document of one record.
@@ -98,18 +99,21 @@ impl Records {
         read().map_err(|e| Error::database(format!("cannot read the records of kind {kind}"), e))
     }
 
-    fn write(&self, durability: Durability, sql: &str, values: &[&str]) -> rusqlite::Result<()> {
+    fn write(&self, durability: Durability, sql: &str, values: &[&str], what: &str) -> Result<()> {
         let connection = self.lock();
-        if durability == Durability::Full {
-            connection.pragma_update(None, "synchronous", "FULL")?;
-        }
-        let done = connection
-            .prepare_cached(sql)
-            .and_then(|mut statement| statement.execute(rusqlite::params_from_iter(values)));
-        if durability == Durability::Full {
-            connection.pragma_update(None, "synchronous", "NORMAL")?;
-        }
-        done.map(|_| ())
+        let once = || -> rusqlite::Result<()> {
+            if durability == Durability::Full {
+                connection.pragma_update(None, "synchronous", "FULL")?;
+            }
+            let done = connection
+                .prepare_cached(sql)
+                .and_then(|mut statement| statement.execute(rusqlite::params_from_iter(values)));
+            if durability == Durability::Full {
+                connection.pragma_update(None, "synchronous", "NORMAL")?;
+            }
+            done.map(|_| ())
+        };
+        self.ballast.relieve(|| once().map_err(|e| Error::database(what, e)))
     }
 
     fn lock(&self) -> MutexGuard<'_, Connection> {

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use types::{Digest, Rootfs};
 
+use crate::ballast::Ballast;
 use crate::blobs::Blobs;
 use crate::error::Result;
 use crate::image::{Image, ImageList, write_index};
@@ -27,6 +28,7 @@ pub(crate) struct Inner {
     pub(crate) root: PathBuf,
     pub(crate) root_fd: Arc<OwnedFd>,
     pub(crate) options: Options,
+    pub(crate) ballast: Ballast,
     pub(crate) ingest: Ingest,
     pub(crate) blobs: Blobs,
     pub(crate) layers: Layers,
@@ -156,7 +158,7 @@ impl Store {
     /// Makes the list durable, then the one that everybody sees.
     pub(crate) fn publish(&self, _change: &Change<'_>, list: ImageList) -> Result<()> {
         let path = self.0.root.join("index.json");
-        write_index(&path, list.iter().map(AsRef::as_ref))?;
+        self.0.ballast.relieve(|| write_index(&path, list.iter().map(AsRef::as_ref)))?;
         // A copy for the day on which index.json cannot be read. It is only that, so its loss is no failure.
         if let Ok(json) = std::fs::read_to_string(&path) {
             let _ = self.0.records.put("store", "index", &json, Durability::Relaxed);

@@ -3,16 +3,21 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
+use layer::TreePath;
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
-use types::Kind;
+use types::{Kind, Rootfs};
 
 use crate::durable;
 use crate::error::{Error, Result};
-use crate::tree;
+use crate::merged;
+use crate::tree::{self, Tree};
 
 /// A volume.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -50,10 +55,14 @@ pub struct VolumeOptions {
 pub struct Volumes {
     dir: PathBuf,
     table: Mutex<BTreeMap<String, Volume>>,
+    /// One copy-up at a time: two containers may start on one new volume.
+    copying: Mutex<()>,
 }
 
 const DATA: &str = "_data";
 const NOTE: &str = "volume.json";
+/// Lies beside the data while an image's files are being copied in.
+const UNFINISHED: &str = "copying";
 
 impl Volumes {
     pub(crate) fn open(dir: PathBuf) -> Result<Self> {
@@ -70,7 +79,7 @@ impl Volumes {
                 table.insert(name.clone(), read(&dir, &name));
             }
         }
-        Ok(Self { dir, table: Mutex::new(table) })
+        Ok(Self { dir, table: Mutex::new(table), copying: Mutex::new(()) })
     }
 
     /// Makes a volume, durably. One of that name that is there already is answered as it is; the flag says
@@ -163,6 +172,40 @@ impl Volumes {
         Ok(entries.next().is_none())
     }
 
+    /// Fills an empty volume with what the image has at `path`, with its owner and mode, as Docker does at a volume's first
+    /// mount. A volume with something in it, or an image without such a directory, changes nothing. Answers whether it copied.
+    ///
+    /// # Errors
+    /// When the path has `..`, or something cannot be read or copied.
+    pub fn copy_up(&self, name: &str, image: &Rootfs, path: &str) -> Result<bool> {
+        let what = || format!("cannot fill volume {name} from the image's {path}");
+        let volume = self.path(name)?;
+        let path = TreePath::parse(path.as_bytes(), &layer::Limits::default())
+            .map_err(|e| Error::invalid(format!("{}: {e}", what())))?;
+        let _one = self.copying.lock().unwrap_or_else(PoisonError::into_inner);
+        let mark = self.dir.join(name).join(UNFINISHED);
+        if mark.exists() {
+            // The process was killed in the middle of it.
+            empty(&volume)?;
+        } else if !self.is_empty(name)? {
+            return Ok(false);
+        }
+        let Some((_view, from)) = image_dir(image, &path)? else { return Ok(false) };
+        let fail = |e: std::io::Error| Error::call(what(), e);
+        fs::write(&mark, "").map_err(fail)?;
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let copied = rustix::fs::open(&volume, flags, Mode::empty())
+            .map_err(std::io::Error::from)
+            .and_then(|to| tree::copy_contents(&from, &to));
+        if let Err(e) = copied {
+            let _ = empty(&volume);
+            let _ = fs::remove_file(&mark);
+            return Err(fail(e));
+        }
+        fs::remove_file(&mark).map_err(fail)?;
+        Ok(true)
+    }
+
     /// Makes the whole directory beside, then names it.
     fn make(&self, volume: &Volume) -> Result<()> {
         let fail = |e| Error::call(format!("cannot make volume {}", volume.name), e);
@@ -184,6 +227,27 @@ impl Volumes {
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Volume>> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The directory at that path in the image, if there is one, and the view that it is in.
+fn image_dir(image: &Rootfs, path: &TreePath) -> Result<Option<(Tree, OwnedFd)>> {
+    let view = match image {
+        Rootfs::Overlay { lower, .. } => merged::view(lower)?,
+        Rootfs::Directory(dir) => merged::view(std::slice::from_ref(dir))?,
+    };
+    match view.open_at(path, OFlags::RDONLY | OFlags::DIRECTORY) {
+        Ok(dir) => Ok(Some((view, dir))),
+        Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
+        Err(e) => Err(Error::call(format!("cannot open the image's {path}"), e)),
+    }
+}
+
+fn empty(dir: &Path) -> Result<()> {
+    for entry in fs::read_dir(dir).map_err(|e| Error::call("cannot read a volume", e))? {
+        let entry = entry.map_err(|e| Error::call("cannot read a volume", e))?;
+        tree::remove(&entry.path())?;
+    }
+    Ok(())
 }
 
 /// A volume whose note is lost keeps its data and name.

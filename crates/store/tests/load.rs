@@ -1,5 +1,7 @@
 //! Loading archives of every shape that tools make, and finding, naming and removing what came of them.
 
+#![allow(clippy::disallowed_methods, reason = "tests read files")]
+
 mod support;
 
 use std::os::unix::fs::{FileTypeExt, MetadataExt};

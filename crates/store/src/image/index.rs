@@ -68,7 +68,7 @@ pub(crate) fn write_index<'a>(path: &Path, images: impl Iterator<Item = &'a Imag
     durable::write(path, &json)
 }
 
-fn descriptors(image: &Image) -> Vec<Descriptor> {
+pub(crate) fn descriptors(image: &Image) -> Vec<Descriptor> {
     let mut bare = Descriptor {
         media_type: image.manifest_type.clone(),
         digest: image.manifest.to_string(),

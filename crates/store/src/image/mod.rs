@@ -11,7 +11,7 @@ use oci::image::ImageConfig;
 use types::{Digest, Reference};
 
 pub(crate) use document::{check_index, check_manifest, parse_config};
-pub(crate) use index::{Naming, read_index, read_layout, write_index};
+pub(crate) use index::{Naming, descriptors, read_index, read_layout, write_index};
 pub use list::ImageList;
 pub use remove::{Removed, Usage};
 pub(crate) use tag::with_name;

@@ -10,6 +10,9 @@ use layer::TreePath;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat, openat2, statat};
 use rustix::io::Errno;
 
+/// How often the kernel may say that the tree changed under a look-up.
+const TRIES: u32 = 10_000;
+
 /// The root of a tree.
 pub(crate) struct Tree {
     root: OwnedFd,
@@ -33,10 +36,11 @@ impl Tree {
     pub(crate) fn open_at(&self, path: &TreePath, flags: OFlags) -> rustix::io::Result<OwnedFd> {
         let name = if path.is_root() { OsStr::new(".") } else { os(path.as_bytes()) };
         let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+        let mut tries = 0;
         loop {
             match openat2(&self.root, name, flags | OFlags::CLOEXEC, Mode::empty(), resolve) {
-                // Something was renamed meanwhile; the kernel asks to try again.
-                Err(Errno::AGAIN | Errno::INTR) => {}
+                // Something was renamed or mounted meanwhile; the kernel asks to try again.
+                Err(Errno::AGAIN | Errno::INTR) if tries < TRIES => tries += 1,
                 other => return other,
             }
         }

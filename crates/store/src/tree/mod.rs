@@ -1,10 +1,12 @@
 //! Trees on disk, always walked from a handle: unpacking, removing, measuring, copying.
 
+mod copy;
 mod handle;
 mod measure;
 mod remove;
 mod unpack;
 
+pub(crate) use copy::copy_contents;
 pub(crate) use handle::Tree;
 pub(crate) use measure::content_bytes;
 pub(crate) use remove::{remove, remove_at};

@@ -1,0 +1,53 @@
+//! A little room kept for the day on which somebody else filled the disk: removing things must still work then, and even that
+//! writes a little first.
+
+use std::fs::{self, File};
+use std::path::PathBuf;
+
+use types::Kind;
+
+use crate::error::{Error, Result};
+
+const BYTES: u64 = 1 << 20;
+
+/// The file `ballast` of the data root.
+#[derive(Clone, Debug)]
+pub(crate) struct Ballast {
+    path: PathBuf,
+}
+
+impl Ballast {
+    /// Makes the file when there is room for it.
+    pub(crate) fn open(path: PathBuf) -> Self {
+        let ballast = Self { path };
+        ballast.fill();
+        ballast
+    }
+
+    /// Does the work; when the disk is full, throws the ballast off and does it once more.
+    pub(crate) fn relieve<T>(&self, work: impl Fn() -> Result<T>) -> Result<T> {
+        let is_full = |e: &Error| e.kind() == Kind::Exhausted;
+        match work() {
+            Err(e) if is_full(&e) && fs::remove_file(&self.path).is_ok() => {
+                let done = work();
+                self.fill();
+                done
+            }
+            done => done,
+        }
+    }
+
+    fn fill(&self) {
+        if fs::metadata(&self.path).is_ok_and(|m| m.len() == BYTES) {
+            return;
+        }
+        // No room for it is no failure: it is tried again later.
+        let filled = File::create(&self.path).is_ok_and(|file| {
+            let keep = rustix::fs::FallocateFlags::empty();
+            rustix::fs::fallocate(&file, keep, 0, BYTES).is_ok()
+        });
+        if !filled {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
