@@ -30,7 +30,7 @@ pub(crate) async fn load(call: Call) -> Result<u8> {
     };
     let quiet = call.flags.is("quiet") || !terminal::is_terminal(rustix::stdio::stdout());
     let query = Query::from("/images/load").with("quiet", if quiet { "1" } else { "0" });
-    show(call.client.post_stream(query, Payload::Archive(pieces(input))).await?).await
+    show(call.client.post_archive(query, Payload::Archive(pieces(input))).await?).await
 }
 
 /// `berth import`.
@@ -56,7 +56,7 @@ pub(crate) async fn import(call: Call) -> Result<u8> {
         "-" => Payload::Archive(pieces(stdin()?)),
         path => Payload::Archive(pieces(open(path)?)),
     };
-    show(call.client.post_stream(query, payload).await?).await
+    show(call.client.post_archive(query, payload).await?).await
 }
 
 fn open(path: &str) -> Result<File> {

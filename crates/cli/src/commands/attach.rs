@@ -56,10 +56,10 @@ async fn running(call: &Call, name: &str) -> Result<Value> {
     let container = call.client.get(Query::path("/containers/{}/json", &[name])).await?;
     let state = &container["State"];
     let refusal = match () {
-        () if state["Running"] != true => "cannot attach to a stopped container, start it first",
-        () if state["Paused"] == true => "cannot attach to a paused container, unpause it first",
+        () if state["Running"] != true => "You cannot attach to a stopped container, start it first",
+        () if state["Paused"] == true => "You cannot attach to a paused container, unpause it first",
         () if state["Restarting"] == true => {
-            "cannot attach to a restarting container, wait until it is running"
+            "You cannot attach to a restarting container, wait until it is running"
         }
         () => return Ok(container),
     };

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::text;
 use crate::error::{Error, Result};
-use crate::render::{Template, event_time, timestamp};
+use crate::render::{Subject, Template, event_time, timestamp};
 use crate::stream;
 use crate::tree::Call;
 use crate::wire::Query;
@@ -18,7 +18,7 @@ pub(crate) async fn events(call: Call) -> Result<u8> {
         source => Some(source),
     };
     let template = template
-        .map(|source| Template::read(source, false))
+        .map(|source| Template::read(source, Subject::Document))
         .transpose()
         .map_err(|e| Error::new(format!("Error parsing format: {e}")).code(64))?;
     let moment = |name: &str| {

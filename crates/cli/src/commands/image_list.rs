@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::text;
 use crate::error::Result;
-use crate::render::{Layout, List, Row, ago, ellipsis, local_time, rfc3339, short_id};
+use crate::render::{Layout, List, Row, ago, ellipsis, human_size, local_time, rfc3339, short_id};
 use crate::stream;
 use crate::tree::Call;
 use crate::wire::Query;
@@ -137,10 +137,10 @@ fn image_row(image: &Value, name: &Name, cut: bool) -> Row {
         ("CreatedSince", ago(created)),
         ("CreatedAt", local_time(created)),
         ("Size", types::print_bytes_decimal(size)),
-        ("VirtualSize", types::print_bytes_decimal(size)),
+        ("VirtualSize", human_size(size)),
         ("Containers", or_none(containers.map(|n| n.to_string()))),
-        ("SharedSize", or_none(shared.map(types::print_bytes_decimal))),
-        ("UniqueSize", or_none(shared.map(|shared| types::print_bytes_decimal(size.saturating_sub(shared))))),
+        ("SharedSize", or_none(shared.map(human_size))),
+        ("UniqueSize", or_none(shared.map(|shared| human_size(size.saturating_sub(shared))))),
     ])
 }
 

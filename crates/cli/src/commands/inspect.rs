@@ -6,7 +6,7 @@ use types::Kind;
 
 use super::joined;
 use crate::error::{Error, Result};
-use crate::render::{Template, indent};
+use crate::render::{Subject, Template, indent};
 use crate::stream;
 use crate::tree::Call;
 use crate::wire::Query;
@@ -71,7 +71,9 @@ async fn look(call: &Call, kinds: &[What]) -> Result<u8> {
     let format = call.flags.text("format");
     let template = match format {
         "" | "json" => None,
-        source => Some(Template::read(source, false).map_err(|e| Error::new(e.to_string()).code(64))?),
+        source => {
+            Some(Template::read(source, Subject::Document).map_err(|e| Error::new(e.to_string()).code(64))?)
+        }
     };
     let (mut errors, mut raw, mut filled) = (Vec::new(), Vec::new(), String::new());
     for name in &call.args {

@@ -25,6 +25,7 @@ const LAYOUT: Layout = Layout {
         ("Mounts", "MOUNTS"),
         ("LocalVolumes", "LOCAL VOLUMES"),
         ("Networks", "NETWORKS"),
+        ("Platform", "PLATFORM"),
     ],
     table: "{{.ID}}\t{{.Image}}\t{{.Command}}\t{{.RunningFor}}\t{{.Status}}\t{{.Ports}}\t{{.Names}}",
 };
@@ -77,6 +78,7 @@ fn row(container: &Value, cut: bool) -> Row {
         ("Networks", networks(container)),
     ])
     .labels(&container["Labels"])
+    .absent("Platform")
 }
 
 fn names(container: &Value, cut: bool) -> String {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::text;
 use crate::error::{Error, Result};
-use crate::render::{Layout, List, Row, Template};
+use crate::render::{Layout, List, Row, Subject, Template, human_size};
 use crate::stream::{self, remark};
 use crate::tree::Call;
 use crate::wire::Query;
@@ -93,7 +93,7 @@ fn template(format: &str) -> Result<Option<Template>> {
         "json" => "{{json .}}",
         source => source,
     };
-    Template::read(source, false).map(Some).map_err(|e| Error::new(e.to_string()).code(64))
+    Template::read(source, Subject::Document).map(Some).map_err(|e| Error::new(e.to_string()).code(64))
 }
 
 /// `berth info`.
@@ -258,7 +258,7 @@ fn df_row(kind: &str, total: usize, active: usize, size: u64, idle: u64) -> Row 
         ("Type", kind.to_owned()),
         ("TotalCount", total.to_string()),
         ("Active", active.to_string()),
-        ("Size", types::print_bytes_decimal(size)),
-        ("Reclaimable", format!("{}{share}", types::print_bytes_decimal(idle))),
+        ("Size", human_size(size)),
+        ("Reclaimable", format!("{}{share}", human_size(idle))),
     ])
 }

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::{joined, text, warn};
 use crate::error::{Error, Result};
-use crate::render::{Layout, List, Row};
+use crate::render::{Layout, List, Row, human_size};
 use crate::stream;
 use crate::tree::Call;
 use crate::wire::{Payload, Query};
@@ -73,7 +73,7 @@ fn row(volume: &Value) -> Row {
         ("Scope", text(volume, "Scope").to_owned()),
         ("Mountpoint", text(volume, "Mountpoint").to_owned()),
         ("Links", usage["RefCount"].as_i64().map_or_else(none, |n| n.to_string())),
-        ("Size", usage["Size"].as_u64().map_or_else(none, types::print_bytes_decimal)),
+        ("Size", usage["Size"].as_u64().map_or_else(none, human_size)),
         ("Group", none()),
         ("Availability", none()),
         ("Status", none()),

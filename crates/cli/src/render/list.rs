@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{Template, columns};
+use super::{Subject, Template, columns};
 use crate::error::Result;
 
 /// Names and headings of the cells a kind of row has.
@@ -32,6 +32,12 @@ impl Row {
         self.cells.insert(name.to_owned(), text.into());
     }
 
+    /// The row with a cell that is never there.
+    pub(crate) fn absent(mut self, name: &str) -> Self {
+        self.cells.insert(name.to_owned(), Value::Null);
+        self
+    }
+
     /// The row with labels for `.Label "key"` and `.Labels`.
     pub(crate) fn labels(mut self, labels: &Value) -> Self {
         let mut pairs: Vec<String> = Vec::new();
@@ -59,7 +65,7 @@ impl List<'_> {
     /// The text of the rows.
     pub(crate) fn print(&self, rows: &[Row]) -> Result<String> {
         let (source, is_table) = self.source();
-        let template = Template::read(&source, false)?;
+        let template = Template::read(&source, Subject::Row)?;
         let mut body = String::new();
         for row in rows {
             body += &template.fill_row(&Value::Object(row.cells.clone()), &row.labels)?;
@@ -74,7 +80,7 @@ impl List<'_> {
             .iter()
             .map(|(name, heading)| ((*name).to_owned(), (*heading).into()))
             .collect();
-        let head = Template::read(&source, true)?.fill(&Value::Object(headings))?;
+        let head = Template::read(&source, Subject::Headings)?.fill(&Value::Object(headings))?;
         Ok(columns(&format!("{head}\n{body}"), 10))
     }
 

@@ -11,5 +11,7 @@ pub(crate) use json::indent;
 pub(crate) use list::{Layout, List, Row};
 pub(crate) use ports::displayed as displayed_ports;
 pub(crate) use tabs::columns;
-pub(crate) use template::Template;
-pub(crate) use words::{ago, ellipsis, event_time, local_time, quoted, rfc3339, short_id, timestamp};
+pub(crate) use template::{Subject, Template};
+pub(crate) use words::{
+    ago, ellipsis, event_time, human_size, local_time, quoted, rfc3339, short_id, timestamp,
+};

@@ -10,24 +10,39 @@ use crate::error::{Error, Result};
 const MAIN: &str = "main";
 const LABEL: &str = "label of the row";
 
+/// What a template is filled in with.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Subject {
+    /// A document of the daemon's.
+    Document,
+    /// A row of a list.
+    Row,
+    /// The headings of a table: functions leave a column's name as it is.
+    Headings,
+}
+
 /// A template, read and ready.
 pub(crate) struct Template {
     inner: gotmpl::Template,
     labels: Arc<Mutex<Value>>,
+    subject: Subject,
 }
 
 impl Template {
-    /// Reads a template. `header` is for a table's first line: functions leave the column's name as it is.
-    pub(crate) fn read(source: &str, header: bool) -> Result<Self> {
+    /// Reads a template.
+    pub(crate) fn read(source: &str, subject: Subject) -> Result<Self> {
+        let what =
+            if subject == Subject::Document { "template parsing error" } else { "failed to parse template" };
+        let unreadable = |e: TemplateError| Error::new(format!("{what}: {}", words(&e)));
         let (mut tree, defines) =
-            Parser::new(source, "{{", "}}").and_then(Parser::parse).map_err(|e| failed(&e))?;
+            Parser::new(source, "{{", "}}").and_then(Parser::parse).map_err(unreadable)?;
         methods(&mut tree);
         let labels = Arc::new(Mutex::new(Value::Nil));
-        let mut inner = functions(gotmpl::Template::new(""), header, &labels).missing_key(MissingKey::Error);
+        let mut inner = functions(gotmpl::Template::new(""), subject, &labels).missing_key(MissingKey::Error);
         for define in defines {
             inner = inner.add_parse_tree(&define.name, define.body);
         }
-        Ok(Self { inner: inner.add_parse_tree(MAIN, tree), labels })
+        Ok(Self { inner: inner.add_parse_tree(MAIN, tree), labels, subject })
     }
 
     /// Fills the template in with a document.
@@ -37,22 +52,29 @@ impl Template {
 
     /// Fills the template in with a row whose labels are asked for by `.Label "key"`.
     pub(crate) fn fill_row(&self, data: &serde_json::Value, labels: &serde_json::Value) -> Result<String> {
-        let value = gotmpl::to_value(data).map_err(|e| failed(&e))?;
+        let failed = |e: TemplateError| match (&e, self.subject) {
+            (TemplateError::MissingKey { key }, Subject::Row) => Error::new(format!(
+                "failed to execute template: template: :1: executing \"\" at <.{key}>: can't evaluate field {key}"
+            )),
+            (_, Subject::Row) => Error::new(format!("failed to execute template: {}", words(&e))),
+            _ => Error::new(format!("template parsing error: {}", words(&e))),
+        };
+        let value = gotmpl::to_value(data).map_err(failed)?;
         if let Ok(mut slot) = self.labels.lock() {
-            *slot = gotmpl::to_value(labels).map_err(|e| failed(&e))?;
+            *slot = gotmpl::to_value(labels).map_err(failed)?;
         }
-        self.inner.execute_template_to_string(MAIN, &value).map_err(|e| failed(&e))
+        self.inner.execute_template_to_string(MAIN, &value).map_err(failed)
     }
 }
 
-fn failed(error: &TemplateError) -> Error {
-    let text = match error {
+/// An error in Go's words, where it has them.
+fn words(error: &TemplateError) -> String {
+    match error {
         TemplateError::MissingKey { key } => {
             format!("template: :1: executing \"\" at <.{key}>: map has no entry for key \"{key}\"")
         }
-        other => format!("template: {other}"),
-    };
-    Error::new(format!("template parsing error: {text}"))
+        other => format!("template: :{}", other.to_string().trim_start_matches("template: ")),
+    }
 }
 
 /// `.Label "x"` is a method of Docker's rows; here it becomes a call of a function.
@@ -96,21 +118,26 @@ fn label(command: &mut CommandNode) {
 
 type Answer = gotmpl::Result<Value>;
 
-fn functions(template: gotmpl::Template, header: bool, labels: &Arc<Mutex<Value>>) -> gotmpl::Template {
+fn functions(template: gotmpl::Template, subject: Subject, labels: &Arc<Mutex<Value>>) -> gotmpl::Template {
     let labels = Arc::clone(labels);
     let template = template.func("pad", pad).func(LABEL, move |args| {
         let key = text(args, 0)?;
         let labels = labels.lock().map_err(|_| TemplateError::Exec("labels are lost".to_owned()))?;
         Ok(labels.field(&key).cloned().unwrap_or_else(|| string("")))
     });
-    if header {
+    if subject == Subject::Headings {
         let same = |args: &[Value]| Ok(args.first().cloned().unwrap_or(Value::Nil));
         return ["json", "split", "join", "title", "lower", "upper", "truncate"]
             .into_iter()
             .fold(template, |template, name| template.func(name, same));
     }
     template
-        .func("json", |args| Ok(string(&json(args.first().unwrap_or(&Value::Nil)).to_string())))
+        .func("json", move |args| {
+            let value = args.first().unwrap_or(&Value::Nil);
+            let text = json(value).to_string();
+            let whole_row = subject == Subject::Row && matches!(value, Value::Map(_));
+            Ok(string(&if whole_row { escaped(&text) } else { text }))
+        })
         .func("split", |args| {
             let (whole, separator) = (text(args, 0)?, text(args, 1)?);
             Ok(Value::List(whole.split(separator.as_str()).map(string).collect()))
@@ -160,6 +187,11 @@ fn number(args: &[Value], index: usize) -> gotmpl::Result<usize> {
     usize::try_from(number).map_err(|_| wrong("a length must not be negative"))
 }
 
+/// Whole rows are printed by Go's own encoder, which keeps HTML in mind.
+fn escaped(text: &str) -> String {
+    text.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026")
+}
+
 fn title(text: &str) -> String {
     let mut begins = true;
     text.chars()
@@ -188,14 +220,14 @@ fn json(value: &Value) -> serde_json::Value {
 mod tests {
     use serde_json::json;
 
-    use super::Template;
+    use super::{Subject, Template};
 
     fn check(source: &str, out: &str) {
         let data = json!({
             "Name": "web one", "Empty": "", "Ports": ["a", "b"], "Labels": { "x": "1", "a.b": "2" }, "N": 3,
             "State": { "Running": true, "Code": 0 }, "Nothing": null,
         });
-        let template = Template::read(source, false).unwrap_or_else(|e| panic!("{source}: {e}"));
+        let template = Template::read(source, Subject::Document).unwrap_or_else(|e| panic!("{source}: {e}"));
         let filled = template.fill_row(&data, &json!({ "com.x": "y" }));
         assert_eq!(filled.unwrap_or_else(|e| e.to_string()), out, "{source}");
     }
@@ -222,6 +254,6 @@ mod tests {
         ] {
             check(source, out);
         }
-        assert!(Template::read("{{.Name", false).is_err());
+        assert!(Template::read("{{.Name", Subject::Row).is_err());
     }
 }

@@ -118,6 +118,20 @@ fn go_duration(text: &str) -> Option<f64> {
     Some(sign * seconds)
 }
 
+/// A size with four digits and decimal units, as Docker's accounts print it.
+pub(crate) fn human_size(bytes: u64) -> String {
+    let (mut value, mut unit) = (bytes as f64, 0);
+    let units = ["B", "kB", "MB", "GB", "TB", "PB", "EB"];
+    while value >= 1000.0 && unit + 1 < units.len() {
+        value /= 1000.0;
+        unit += 1;
+    }
+    let whole = value.trunc().to_string().len();
+    let text = format!("{value:.*}", 4_usize.saturating_sub(whole));
+    let text = if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { &text };
+    format!("{text}{}", units[unit])
+}
+
 /// The first twelve characters of an id, without the algorithm before it.
 pub(crate) fn short_id(id: &str) -> &str {
     let id = id.split_once(':').map_or(id, |(_, hex)| hex);
@@ -210,6 +224,8 @@ mod tests {
         assert_eq!(short_id("sha256:0123456789abcdef"), "0123456789ab");
         assert_eq!(ellipsis("sleep 1000000000000000", 20), "sleep 1000000000000…");
         assert_eq!(quoted("sh -c \"a\n\""), "\"sh -c \\\"a\\n\\\"\"");
+        assert_eq!(human_size(1_982_354), "1.982MB");
+        assert_eq!(human_size(0) + &human_size(999) + &human_size(21_500_000), "0B999B21.5MB");
         assert_eq!(quoted("é\u{1}"), "\"é\\x01\"");
     }
 }

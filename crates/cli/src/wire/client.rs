@@ -68,6 +68,13 @@ impl Client {
         self.version.lock().map(|version| version.clone()).unwrap_or_default()
     }
 
+    /// POST of a file's content, the answer as it comes. What is sent can't be sent twice, so the version is settled
+    /// by a small request first.
+    pub(crate) async fn post_archive(&self, query: Query, payload: Payload) -> Result<Stream> {
+        self.get_bytes("/_ping").await?;
+        self.post_stream(query, payload).await
+    }
+
     /// GET, the answer's document.
     pub(crate) async fn get(&self, query: impl Into<Query>) -> Result<Value> {
         document(&self.get_bytes(query).await?)
@@ -199,7 +206,7 @@ impl Client {
             ))
             .of(Kind::Forbidden);
         }
-        Error::new(format!("Cannot connect to the Berth daemon at {endpoint}. Is the daemon running?"))
+        Error::new(format!("Cannot connect to the Berth daemon at {endpoint}. Is the berth daemon running?"))
             .of(Kind::Unavailable)
     }
 
