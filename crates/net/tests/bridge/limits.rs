@@ -120,9 +120,12 @@ fn without_the_capability_the_error_names_it() {
 }
 
 #[test]
-#[ignore = "takes many seconds; run by hand for the numbers"]
 fn a_thousand_endpoints_fit_and_reach_the_host() {
     on_fresh_host(|| {
+        use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+        let limit = getrlimit(Resource::Nofile);
+        setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit })
+            .expect("raise the soft limit");
         let network = open(0);
         let since = Instant::now();
         let all: Vec<_> = (0..1_000).map(|_| network.claim("x", None).expect("an endpoint")).collect();
