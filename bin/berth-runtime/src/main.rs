@@ -13,7 +13,10 @@ fn main() -> ExitCode {
         (_, Some("init")) => code(runtime::init::main(&rest[1..])),
         ("hello", _) | (_, Some("hello")) => hello(),
         (_, Some("supervisor")) => sealed(&arguments, || supervisor::run(&rest[1..])),
-        _ => sealed(&arguments, || code(runtime::command::main(&arguments))),
+        _ if runtime::command::enters(rest) => {
+            sealed(&arguments, || code(runtime::command::main(&arguments)))
+        }
+        _ => code(runtime::command::main(&arguments)),
     }
 }
 

@@ -1,7 +1,6 @@
 //! Seeing what the host is.
 
 use plan::facts::{Cgroups, Facts, V1, V2};
-use rustix::thread::CapabilitySet;
 
 use crate::error::{Error, Tried};
 use crate::kernel::read_file;
@@ -13,23 +12,18 @@ use crate::kernel::read_file;
 pub fn gather() -> Result<Facts, Error> {
     let cgroups = cgroups()?;
     let swap_limit = swap_limit(&cgroups);
-    let sets = rustix::thread::capabilities(None).tried(|| "read own capabilities")?;
+    let status = read_file("/proc/self/status").tried(|| "read /proc/self/status")?;
     let last_capability = number("/proc/sys/kernel/cap_last_cap").unwrap_or(40) as u32;
-    let links = ["mnt", "pid", "net", "uts", "ipc", "user", "cgroup", "time"];
     let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
     Ok(Facts {
         swap_limit,
         cgroups,
         kernel: kernel(),
         seccomp: sys::seccomp::action_available(SECCOMP_RET_ERRNO),
-        namespaces: links
-            .iter()
-            .filter(|l| rustix::fs::lstat(format!("/proc/self/ns/{l}")).is_ok())
-            .map(|l| (*l).to_owned())
-            .collect(),
+        namespaces: namespaces(),
         last_capability,
-        effective: sets.effective.bits(),
-        bounding: bounding(last_capability),
+        effective: set(&status, "CapEff:"),
+        bounding: set(&status, "CapBnd:"),
         nofile_hard: limit.maximum.unwrap_or(u64::MAX),
         max_user_namespaces: number("/proc/sys/user/max_user_namespaces").unwrap_or(0),
         uid: rustix::process::geteuid().as_raw(),
@@ -42,6 +36,11 @@ fn number(path: &str) -> Option<u64> {
     read_file(path).ok()?.trim().parse().ok()
 }
 
+fn namespaces() -> Vec<String> {
+    let entries = std::fs::read_dir("/proc/self/ns").into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().into_string().ok()).collect()
+}
+
 fn kernel() -> (u32, u32) {
     let name = rustix::system::uname();
     let release = name.release().to_string_lossy();
@@ -49,15 +48,10 @@ fn kernel() -> (u32, u32) {
     (parts.next().unwrap_or(0), parts.next().unwrap_or(0))
 }
 
-fn bounding(last: u32) -> u64 {
-    let mut bits = 0;
-    for number in 0..=last {
-        let one = CapabilitySet::from_bits_retain(1 << number);
-        if rustix::thread::capability_is_in_bounding_set(one).unwrap_or(false) {
-            bits |= 1 << number;
-        }
-    }
-    bits
+/// A capability set, as `/proc/self/status` has it: hexadecimal.
+fn set(status: &str, name: &str) -> u64 {
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
+    line.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok()).unwrap_or(0)
 }
 
 /// Hierarchies from the mount table, own places from `/proc/self/cgroup`.

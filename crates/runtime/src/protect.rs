@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 
-use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, mkdirat, openat};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, fchmod, fstat, openat, unlinkat};
 use rustix::io::Errno;
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, OpenTreeFlags, fsconfig_create, fsconfig_set_string, fsmount,
@@ -36,63 +36,71 @@ pub(crate) fn make_read_only(tree: &mut Tree, paths: &[String]) -> Result<(), Er
 
 /// Covers each path by an empty directory or file that cannot be written.
 pub(crate) fn mask(tree: &mut Tree, paths: &[String]) -> Result<(), Error> {
-    let mut empty = None;
+    let (mut directories, mut files) = (Vec::new(), Vec::new());
     for path in paths {
         let tried = || format!("mask {path}");
         let place = match tree.handle(path) {
             Err(Errno::NOENT | Errno::NOTDIR) => continue,
             other => other.tried(tried)?,
         };
-        let directory = FileType::from_raw_mode(fstat(&place).tried(tried)?.st_mode) == FileType::Directory;
-        let empty = match &empty {
-            Some(empty) => empty,
-            None => empty.insert(Empty::make().tried(tried)?),
-        };
-        attach(&empty.cover(directory).tried(tried)?, &place).tried(tried)?;
+        let kind = FileType::from_raw_mode(fstat(&place).tried(tried)?.st_mode);
+        if kind == FileType::Directory { &mut directories } else { &mut files }.push((path, place));
     }
+    if directories.is_empty() && files.is_empty() {
+        return Ok(());
+    }
+    let Some(((first_path, first), others)) = directories.split_first() else {
+        return files
+            .iter()
+            .try_for_each(|(path, place)| null_device(place).tried(|| format!("mask {path}")));
+    };
+    let tried = || format!("mask {first_path}");
+    let empty = tmpfs().tried(tried)?;
+    attach(&empty, first).tried(tried)?;
+    for (path, place) in others {
+        cover(&empty, "", place).tried(|| format!("mask {path}"))?;
+    }
+    if !files.is_empty() {
+        let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
+        openat(&empty, "file", flags, Mode::from_raw_mode(0o444)).map(drop).tried(tried)?;
+        for (path, place) in &files {
+            cover(&empty, "file", place).tried(|| format!("mask {path}"))?;
+        }
+        unlinkat(&empty, "file", AtFlags::empty()).tried(tried)?;
+    }
+    let directory = openat(&empty, ".", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).tried(tried)?;
+    fchmod(directory, Mode::from_raw_mode(0o555)).tried(tried)?;
+    set_attributes(&empty, c"", &READ_ONLY, false).tried(tried)?;
     tree.forget();
     Ok(())
 }
 
-/// One tmpfs with an empty directory and an empty file; every mask is a copy of a mount of one of them, so a container
-/// has one more superblock, not a dozen.
-struct Empty(OwnedFd);
+const READ_ONLY: Change<'_> = Change { set: RDONLY, clear: 0, propagation: 0, users: None };
 
-impl Empty {
-    fn make() -> Result<Self, Errno> {
-        let attributes = MountAttrFlags::from_bits_retain((NOSUID | NODEV | NOEXEC) as u32);
-        let mount = tmpfs("4k", attributes)?;
-        mkdirat(&mount, "directory", Mode::from_raw_mode(0o555))?;
-        let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
-        drop(openat(&mount, "file", flags, Mode::from_raw_mode(0o444))?);
-        set_attributes(&mount, c"", &Change { set: RDONLY, ..Change::default() }, false)?;
-        Ok(Self(mount))
-    }
-
-    /// A mount to put over a path.
-    fn cover(&self, directory: bool) -> Result<OwnedFd, Errno> {
-        let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
-        match open_tree(&self.0, if directory { "directory" } else { "file" }, flags) {
-            // Before 6.15 a detached mount cannot be copied.
-            Err(Errno::INVAL) if directory => {
-                let attributes = MountAttrFlags::from_bits_retain((RDONLY | NOSUID | NODEV | NOEXEC) as u32);
-                tmpfs("4k", attributes)
-            }
-            // The host's, which is still in sight, not the container's.
-            Err(Errno::INVAL) => {
-                let null = open_tree(CWD, "/dev/null", flags)?;
-                set_attributes(&null, c"", &Change { set: RDONLY, ..Change::default() }, false)?;
-                Ok(null)
-            }
-            other => other,
-        }
-    }
+/// Puts a read-only copy of the empty tmpfs, or of the file in it, onto a place. One tmpfs serves all masks, so a
+/// container has one more superblock, not a dozen. It is attached itself: a mount that is closed without having been
+/// attached costs an RCU grace period, and kernels before 6.15 copy only attached ones.
+fn cover(empty: &OwnedFd, name: &str, place: &OwnedFd) -> Result<(), Errno> {
+    let flags =
+        OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
+    let copy = open_tree(empty, name, flags)?;
+    set_attributes(&copy, c"", &READ_ONLY, false)?;
+    attach(&copy, place)
 }
 
-fn tmpfs(size: &str, attributes: MountAttrFlags) -> Result<OwnedFd, Errno> {
+/// Without a directory to put the tmpfs on: the host's null device, which is still in sight; never the container's.
+fn null_device(place: &OwnedFd) -> Result<(), Errno> {
+    let null =
+        open_tree(CWD, "/dev/null", OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC)?;
+    set_attributes(&null, c"", &READ_ONLY, false)?;
+    attach(&null, place)
+}
+
+fn tmpfs() -> Result<OwnedFd, Errno> {
+    let attributes = MountAttrFlags::from_bits_retain((NOSUID | NODEV | NOEXEC) as u32);
     let context = fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
     fsconfig_set_string(context.as_fd(), "source", "tmpfs")?;
-    fsconfig_set_string(context.as_fd(), "size", size)?;
+    fsconfig_set_string(context.as_fd(), "size", "4k")?;
     fsconfig_create(context.as_fd())?;
     fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, attributes)
 }

@@ -35,6 +35,12 @@ pub fn main(arguments: &[String]) -> i32 {
     }
 }
 
+/// Will this invocation have a process of ours enter a container?
+pub fn enters(words: &[String]) -> bool {
+    let command = Arguments::leading(words, &GLOBAL_VALUES).ok().and_then(|(_, rest)| rest.first());
+    command.is_some_and(|c| matches!(c.as_str(), "create" | "run" | "exec"))
+}
+
 fn run(global: &Arguments, rest: &[String]) -> Result<i32, Complaint> {
     let Some((command, rest)) = rest.split_first() else {
         if global.has("version") || global.has("v") {
