@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_methods, reason = "a test: spawns ip and nft, opens sockets, reads clocks")]
 
 mod host;
+mod killed;
 mod life;
 mod limits;
 mod publish;
