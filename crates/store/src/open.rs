@@ -5,9 +5,12 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::fd::OwnedFd;
 use std::path::Path;
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::thread;
+use std::time::Duration;
 
 use rustix::fs::{FlockOperation, Mode, OFlags, flock, open};
+use rustix::io::Errno;
 use types::{Digest, Kind};
 
 use crate::Store;
@@ -23,6 +26,10 @@ use crate::records::Records;
 use crate::snapshots::Snapshots;
 use crate::store::Inner;
 use crate::volumes::Volumes;
+
+/// A daemon that was just killed, or a child that it was starting, may hold the lock for a moment more: half a second.
+const LOCK_TRIES: u32 = 25;
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
 
 impl Store {
     /// Opens the data root, making what is missing.
@@ -85,17 +92,16 @@ fn lock(root: &Path) -> Result<OwnedFd> {
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC;
     let file = open(&path, flags, Mode::RUSR | Mode::WUSR)
         .map_err(|e| Error::call(format!("cannot open {}", path.display()), e))?;
-    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(file),
-        Err(rustix::io::Errno::WOULDBLOCK) => {
-            let what = format!(
-                "another daemon uses the data root {}; give this one another --data-root",
-                root.display()
-            );
-            Err(Error::new(Kind::Conflict, what))
+    for _ in 0..LOCK_TRIES {
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => return Ok(file),
+            Err(Errno::WOULDBLOCK) => thread::sleep(LOCK_PAUSE),
+            Err(e) => return Err(Error::call(format!("cannot lock {}", path.display()), e)),
         }
-        Err(e) => Err(Error::call(format!("cannot lock {}", path.display()), e)),
     }
+    let root = root.display();
+    let what = format!("another daemon uses the data root {root}; give this one another --data-root");
+    Err(Error::new(Kind::Conflict, what))
 }
 
 /// Reads every image of the index; those that cannot be read are left out and told.
@@ -119,8 +125,7 @@ fn with_images(mut inner: Inner) -> Result<Store> {
     }
     let store = Store(Arc::new(inner));
     let change = store.change();
-    *store.0.images.write().unwrap_or_else(std::sync::PoisonError::into_inner) =
-        Arc::new(ImageList::new(images));
+    *store.0.images.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(ImageList::new(images));
     if whole && !lost {
         // What a killed load committed before its last step. Where anything is amiss, nothing is thrown away.
         store.sweep(&change)?;
