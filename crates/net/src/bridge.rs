@@ -92,7 +92,7 @@ fn networks(addresses: &[Address], routes: &[Route]) -> Vec<Ipv4Net> {
 /// The largest packet of the link that the default route goes by: larger ones from containers would be lost where
 /// somebody filters ICMP.
 fn uplink_mtu(socket: &mut Socket, routes: &[Route]) -> Option<u32> {
-    let link = routes.iter().find(|route| route.prefix == 0)?.link?;
+    let link = routes.iter().find(|route| route.prefix == 0 && route.is_main)?.link?;
     let mtu = sys::netlink::link(socket, PortLink::Index(link)).ok()?.mtu;
     (mtu >= 576).then_some(mtu.min(USUAL_MTU))
 }

@@ -66,6 +66,29 @@ fn containers_leave_with_the_hosts_address_and_strangers_do_not_come_in() {
 }
 
 #[test]
+fn a_subnet_and_a_packet_size_that_suit_the_host_are_chosen() {
+    on_fresh_host(|| {
+        let _far = neighbour();
+        run("ip link set wan mtu 1380; ip route add default via 203.0.113.2");
+        run("ip route add 172.30.4.0/24 via 203.0.113.2; ip route add 172.31.0.0/16 dev wan table 52");
+        let network =
+            Network::open(BridgeConfig { pool_size: 0, ..BridgeConfig::default() }).expect("a network");
+        assert_eq!(network.info().subnet.to_string(), "172.29.0.0/16");
+        let a = network.claim("a", None).expect("an endpoint");
+        assert!(inside(&a.netns, || run("ip link show eth0")).contains("mtu 1380"));
+        let taken = Some("203.0.112.0/23".parse().expect("a subnet"));
+        let config = BridgeConfig {
+            bridge: "berth1".into(),
+            table: "berth1".into(),
+            subnet: taken,
+            ..Default::default()
+        };
+        assert_eq!(Network::open(config).expect_err("overlap").kind(), types::Kind::Conflict);
+        network.teardown().expect("teardown");
+    });
+}
+
+#[test]
 fn an_obstacle_is_reported_not_touched() {
     on_fresh_host(|| {
         run("nft 'table ip filter { chain FORWARD { type filter hook forward priority 0; policy drop; }; }'");

@@ -8,8 +8,8 @@ use super::error::Error;
 use super::socket::Socket;
 use super::uapi::{
     AF_INET, IFA_ADDRESS, IFA_BROADCAST, IFA_LOCAL, NDA_DST, NDA_LLADDR, NLM_F_CREATE, NLM_F_DUMP,
-    NLM_F_EXCL, NLM_F_REPLACE, NUD_PERMANENT, RT_TABLE_MAIN, RTA_DST, RTA_GATEWAY, RTA_OIF, RTA_TABLE,
-    RTM_DELNEIGH, RTM_GETADDR, RTM_GETROUTE, RTM_NEWADDR, RTM_NEWNEIGH, RTM_NEWROUTE, RTN_UNICAST,
+    NLM_F_EXCL, NLM_F_REPLACE, NUD_PERMANENT, RT_TABLE_LOCAL, RT_TABLE_MAIN, RTA_DST, RTA_GATEWAY, RTA_OIF,
+    RTA_TABLE, RTM_DELNEIGH, RTM_GETADDR, RTM_GETROUTE, RTM_NEWADDR, RTM_NEWNEIGH, RTM_NEWROUTE, RTN_UNICAST,
     RTPROT_BOOT,
 };
 
@@ -24,7 +24,7 @@ pub struct Address {
     pub prefix: u8,
 }
 
-/// A route of the main table.
+/// A route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Route {
     /// The destination network; 0.0.0.0 with prefix 0 is the default route.
@@ -33,6 +33,8 @@ pub struct Route {
     pub prefix: u8,
     /// The link it goes out by, when it is one.
     pub link: Option<u32>,
+    /// Whether it is in the main table; a VPN or a policy may have others.
+    pub is_main: bool,
 }
 
 /// Gives a link an address; `EEXIST` when it has it.
@@ -102,7 +104,7 @@ pub fn addresses(socket: &mut Socket) -> Result<Vec<Address>, Error> {
     })
 }
 
-/// Lists the IPv4 routes of the main table.
+/// Lists the IPv4 routes of every table but that of the host's own addresses.
 ///
 /// # Errors
 /// When the dump fails.
@@ -116,11 +118,12 @@ pub fn routes(socket: &mut Socket) -> Result<Vec<Route>, Error> {
     socket.dump(request, |message: &Message<'_>| {
         let (head, rest) = message.payload.split_at_checked(12)?;
         let table = find(rest, RTA_TABLE).and_then(u32_of).unwrap_or(u32::from(head[4]));
-        let wanted = message.kind == RTM_NEWROUTE && head[0] == AF_INET && table == u32::from(RT_TABLE_MAIN);
+        let wanted = message.kind == RTM_NEWROUTE && head[0] == AF_INET && table != u32::from(RT_TABLE_LOCAL);
         wanted.then(|| Route {
             destination: find(rest, RTA_DST).and_then(be32).unwrap_or(0).into(),
             prefix: head[1],
             link: find(rest, RTA_OIF).and_then(u32_of),
+            is_main: table == u32::from(RT_TABLE_MAIN),
         })
     })
 }

@@ -100,6 +100,28 @@ fn malformed_bytes_end_the_walk() {
 }
 
 #[test]
+fn no_bytes_make_the_decoder_fail_otherwise() {
+    // A linear congruential generator: the same bytes in every run.
+    let mut state = 1_u64;
+    let mut random = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as u8
+    };
+    for round in 0..20_000_usize {
+        // Small bytes make lengths that fit now and then.
+        let mask = [0xff, 0x1f, 0x07][round % 3];
+        let bytes: Vec<u8> = (0..round % 97).map(|_| random() & mask).collect();
+        let walked = attributes(&bytes).map_while(Result::ok).map(|a| a.payload.len() + 4).sum::<usize>();
+        assert!(walked <= bytes.len());
+        for message in messages(&bytes).map_while(Result::ok) {
+            assert!(
+                attributes(message.payload).filter_map(Result::ok).all(|a| text(a.payload).len() <= 3 * 97)
+            );
+        }
+    }
+}
+
+#[test]
 fn acknowledgements_are_asked_for_where_wanted() {
     let mut batch = Batch::new();
     for label in ["a", "b", "c"] {

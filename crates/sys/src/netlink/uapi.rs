@@ -70,5 +70,6 @@ pub(crate) const RTA_OIF: u16 = 4;
 pub(crate) const RTA_GATEWAY: u16 = 5;
 pub(crate) const RTA_TABLE: u16 = 15;
 pub(crate) const RT_TABLE_MAIN: u8 = 254;
+pub(crate) const RT_TABLE_LOCAL: u8 = 255;
 pub(crate) const RTPROT_BOOT: u8 = 3;
 pub(crate) const RTN_UNICAST: u8 = 1;
