@@ -13,10 +13,11 @@ use rustix::mount::{
 use sys::mount::{Change, set_attributes};
 
 use crate::error::{Error, Tried};
+use crate::kernel::open_for_write;
 use crate::tree::Tree;
 
-/// Mounts that the parent has made before the clone, by their target: in a user namespace the child has neither the right
-/// to make them nor to walk to their sources.
+/// What the parent has made or opened before the clone, by target or path: in a user namespace the child has neither the
+/// right to make these mounts nor to walk to their sources, nor to open its cgroups.
 #[derive(Debug, Default)]
 pub(crate) struct Early(Vec<(String, OwnedFd)>);
 
@@ -29,6 +30,10 @@ impl Early {
         for act in plan.setup.iter().filter_map(|s| s.act.as_ref()) {
             match act {
                 Act::Bind(bind) => early.0.push((bind.target.clone(), open_source(bind)?)),
+                Act::EnterCgroup(path) => {
+                    let file = open_for_write(path).tried(|| format!("open {path}"))?;
+                    early.0.push((path.clone(), file));
+                }
                 Act::Filesystem(fs) if fs.early => early.0.push((fs.target.clone(), make(fs)?)),
                 _ => {}
             }
@@ -36,7 +41,7 @@ impl Early {
         Ok(early)
     }
 
-    fn take(&mut self, target: &str) -> Option<OwnedFd> {
+    pub(crate) fn take(&mut self, target: &str) -> Option<OwnedFd> {
         let at = self.0.iter().position(|(t, _)| t == target)?;
         Some(self.0.remove(at).1)
     }

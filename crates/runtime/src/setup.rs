@@ -12,7 +12,7 @@ use types::Kind;
 use crate::become_program::{self, Program};
 use crate::console::{self, Terminal};
 use crate::error::{Error, Tried};
-use crate::kernel::Proc;
+use crate::kernel::{self, Proc};
 use crate::mounts::{self, Early};
 use crate::report::{self, Report};
 use crate::spawn::StdioFds;
@@ -94,9 +94,7 @@ fn become_container(child: Child<'_>) -> Result<std::convert::Infallible, Error>
 impl Setup<'_> {
     fn apply(&mut self, act: &Act) -> Result<(), Error> {
         match act {
-            Act::EnterCgroup(path) => {
-                crate::kernel::write_file(path, "0").tried(|| format!("enter cgroup {path}"))
-            }
+            Act::EnterCgroup(path) => self.enter_cgroup(path),
             Act::UnshareCgroup(_) => {
                 sys::process::unshare(CLONE_NEWCGROUP).tried(|| "make a cgroup namespace")
             }
@@ -139,6 +137,14 @@ impl Setup<'_> {
             Some(proc) => Ok(proc),
             none => Ok(none.insert(Proc::open()?)),
         }
+    }
+
+    fn enter_cgroup(&mut self, path: &str) -> Result<(), Error> {
+        match self.early.take(path) {
+            Some(file) => kernel::write_once(file.as_fd(), "0"),
+            None => kernel::write_file(path, "0"),
+        }
+        .tried(|| format!("enter cgroup {path}"))
     }
 
     /// The parent does this for a child in a user namespace.

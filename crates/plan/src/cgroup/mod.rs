@@ -5,6 +5,8 @@ mod convert;
 mod devices;
 mod filter;
 mod layout;
+#[cfg(test)]
+mod tests;
 mod v1;
 mod v2;
 

@@ -50,7 +50,9 @@ pub(super) fn steps(spec: &Spec, users: bool) -> Result<Vec<Step>, Error> {
 }
 
 fn bind(node: Node) -> Act {
-    Act::Bind(Bind { source: node.path.clone(), target: node.path, ..Bind::default() })
+    // Opened by the parent, in the host's propagation.
+    let propagation = super::options::bit::PRIVATE;
+    Act::Bind(Bind { source: node.path.clone(), target: node.path, propagation, ..Bind::default() })
 }
 
 fn node(device: &LinuxDevice) -> Result<Node, Error> {

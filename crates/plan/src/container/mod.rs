@@ -10,6 +10,8 @@ mod options;
 mod order;
 mod print;
 mod process;
+#[cfg(test)]
+mod tests;
 
 pub use exec::{ExecOptions, plan_exec};
 pub use order::plan;

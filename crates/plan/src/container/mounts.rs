@@ -16,6 +16,8 @@ pub(super) struct Context<'a> {
     pub facts: &'a Facts,
     pub users: bool,
     pub bundle: &'a str,
+    /// Mounts are opened where they can be copied with the host's propagation (by the parent, or in a slave tree).
+    pub host_propagation: bool,
 }
 
 /// The document's mounts, in the document's order: a later one may lie in an earlier one.
@@ -105,12 +107,21 @@ fn bind(mount: &Mount, target: String, mounting: Mounting, context: &Context<'_>
         clear: mounting.clear,
         set_all: mounting.set_all,
         clear_all: mounting.clear_all,
-        // A bind takes its source's propagation; unless asked for, the container's stays its own.
-        propagation: if mounting.propagation == 0 { bit::PRIVATE } else { mounting.propagation },
+        propagation: propagation(&mounting, context),
         propagate_all: mounting.propagation == 0 || mounting.propagate_all,
         mapped: mounting.mapped,
         no_follow: mounting.no_follow,
     })))
+}
+
+/// A bind takes its source's propagation; unless asked for, the container's stays its own. Where every source is private
+/// already there is nothing to change.
+fn propagation(mounting: &Mounting, context: &Context<'_>) -> u64 {
+    match mounting.propagation {
+        0 | bit::PRIVATE if context.host_propagation => bit::PRIVATE,
+        0 | bit::PRIVATE => 0,
+        asked => asked,
+    }
 }
 
 fn filesystem(
@@ -243,7 +254,7 @@ fn cgroup_mount(
         source: source.into(),
         target: target.into(),
         set: attributes,
-        propagation: bit::PRIVATE,
+        propagation: if context.host_propagation { bit::PRIVATE } else { 0 },
         ..Bind::default()
     }))
 }

@@ -69,6 +69,7 @@ pub fn plan(
         facts,
         users: users.is_some(),
         bundle: &options.bundle,
+        host_propagation: users.is_some() || travel != bit::PRIVATE,
     };
     setup.extend(mounts::steps(spec, &context)?);
     // Nodes and links after the mounts: /dev is one of them. A /dev of the host's is left as it is.

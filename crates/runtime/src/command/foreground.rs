@@ -132,7 +132,8 @@ fn copy_some(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> Result<bool, Complaint
 }
 
 fn copy_size(terminal: BorrowedFd<'_>) {
-    if let Ok(size) = tcgetwinsize(rustix::stdio::stdin()) {
+    let size = tcgetwinsize(rustix::stdio::stdin()).ok().filter(|size| size.ws_col != 0);
+    if let Some(size) = size {
         let _ = tcsetwinsize(terminal, size);
     }
 }

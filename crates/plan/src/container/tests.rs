@@ -1,0 +1,252 @@
+//! Golden plans: the whole start of a typical container as text, on every kind of host.
+//!
+//! A changed plan is a changed product: when a golden file differs, the test prints the new text; read the
+//! difference, then replace the file.
+
+use oci::runtime::Spec;
+use serde_json::{Value, json};
+use types::Rootfs;
+
+use super::{ExecOptions, Options, plan, plan_exec, print, print_exec};
+use crate::facts::{Cgroups, Facts, V1, V2};
+
+fn v1(controllers: &[&str], directory: &str) -> V1 {
+    V1 {
+        controllers: controllers.iter().map(|c| (*c).to_owned()).collect(),
+        mount: format!("/sys/fs/cgroup/{directory}"),
+        own: "/".into(),
+    }
+}
+
+fn v2(controllers: &str, mount: &str) -> Option<V2> {
+    let controllers = controllers.split_whitespace().map(str::to_owned).collect();
+    Some(V2 { controllers, mount: mount.into(), own: "/".into() })
+}
+
+fn facts(cgroups: Cgroups) -> Facts {
+    let kinds = ["mnt", "pid", "net", "uts", "ipc", "user", "cgroup", "time"];
+    Facts {
+        cgroups,
+        kernel: (6, 18),
+        seccomp: true,
+        namespaces: kinds.iter().map(|k| (*k).to_owned()).collect(),
+        last_capability: 40,
+        effective: (1 << 41) - 1,
+        bounding: (1 << 41) - 1,
+        nofile_hard: 20_000,
+        max_user_namespaces: 1000,
+        uid: 0,
+        swap_limit: true,
+    }
+}
+
+fn host_v1() -> Facts {
+    let pairs: [(&[&str], &str); 6] = [
+        (&["cpu", "cpuacct"], "cpu,cpuacct"),
+        (&["cpuset"], "cpuset"),
+        (&["memory"], "memory"),
+        (&["devices"], "devices"),
+        (&["pids"], "pids"),
+        (&["name=systemd"], "systemd"),
+    ];
+    facts(Cgroups { v1: pairs.iter().map(|(c, d)| v1(c, d)).collect(), v2: None })
+}
+
+fn host_hybrid() -> Facts {
+    let mut facts = host_v1();
+    facts.cgroups.v2 = v2("hugetlb", "/sys/fs/cgroup/unified");
+    facts
+}
+
+fn host_v2() -> Facts {
+    facts(Cgroups { v1: Vec::new(), v2: v2("cpuset cpu io memory hugetlb pids", "/sys/fs/cgroup") })
+}
+
+fn mount(destination: &str, kind: &str, options: &[&str]) -> Value {
+    json!({"destination": destination, "type": kind, "source": kind, "options": options})
+}
+
+/// What the engine makes of `docker run busybox true`, less its seccomp profile.
+fn document() -> Value {
+    let sets = json!(["CAP_CHOWN", "CAP_KILL", "CAP_NET_RAW"]);
+    json!({
+        "ociVersion": "1.2.0",
+        "process": {
+            "user": {"uid": 0, "gid": 0, "additionalGids": [10]},
+            "args": ["true"],
+            "env": ["PATH=/bin"],
+            "cwd": "/",
+            "capabilities": {"bounding": sets, "effective": sets, "permitted": sets},
+            "oomScoreAdj": 0,
+            "rlimits": [{"type": "RLIMIT_NOFILE", "soft": 1024, "hard": 4096}],
+        },
+        "root": {"path": "rootfs"},
+        "hostname": "0123456789ab",
+        "mounts": [
+            mount("/proc", "proc", &["nosuid", "noexec", "nodev"]),
+            mount("/dev", "tmpfs", &["nosuid", "strictatime", "mode=755", "size=65536k"]),
+            mount("/dev/pts", "devpts", &["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"]),
+            mount("/sys", "sysfs", &["nosuid", "noexec", "nodev", "ro"]),
+            mount("/sys/fs/cgroup", "cgroup", &["ro", "nosuid", "noexec", "nodev"]),
+            {"destination": "/etc/hosts", "type": "bind", "source": "/c/hosts", "options": ["rbind", "rprivate"]},
+            {"destination": "/data", "type": "bind", "source": "/srv", "options": ["rbind", "ro", "rro", "rslave"]},
+        ],
+        "linux": {
+            "sysctl": {"net.ipv4.ip_unprivileged_port_start": "0"},
+            "resources": {
+                "devices": [{"allow": false, "access": "rwm"}, {"allow": true, "type": "c", "major": 10, "minor": 229, "access": "rwm"}],
+                "memory": {"limit": 67_108_864, "swap": 134_217_728, "reservation": 1_048_576},
+                "cpu": {"shares": 512, "quota": 50_000, "period": 100_000},
+                "pids": {"limit": 100},
+            },
+            "namespaces": [
+                {"type": "mount"}, {"type": "network", "path": "fd:net"}, {"type": "uts"}, {"type": "pid"}, {"type": "ipc"},
+                {"type": "cgroup"}, {"type": "time"},
+            ],
+            "maskedPaths": ["/proc/kcore", "/sys/firmware"],
+            "readonlyPaths": ["/proc/sys"],
+        },
+    })
+}
+
+fn overlay() -> Rootfs {
+    Rootfs::Overlay {
+        lower: vec!["/l/2".into(), "/l/1".into()],
+        upper: "/c/upper".into(),
+        work: "/c/work".into(),
+        volatile: false,
+    }
+}
+
+fn planned(document: &Value, facts: &Facts) -> Result<super::Planned, crate::Error> {
+    let spec: Spec = serde_json::from_value(document.clone()).expect("a document");
+    let options = Options { cgroup_parent: "/berth".into(), bundle: String::new() };
+    plan("0123456789abcdef", &spec, &overlay(), facts, &options)
+}
+
+#[track_caller]
+fn check(document: &Value, facts: &Facts, golden: &str) {
+    let planned = planned(document, facts).expect("a plan");
+    let text = print(&planned.plan);
+    assert!(text == golden, "the plan is now\n----\n{text}----\nwarnings {:?}", planned.warnings);
+}
+
+#[test]
+fn default_on_v1() {
+    check(&document(), &host_v1(), include_str!("golden/v1.txt"));
+}
+
+#[test]
+fn default_on_hybrid() {
+    check(&document(), &host_hybrid(), include_str!("golden/hybrid.txt"));
+}
+
+#[test]
+fn default_on_v2() {
+    check(&document(), &host_v2(), include_str!("golden/v2.txt"));
+}
+
+#[test]
+fn user_namespace() {
+    let mut document = document();
+    let map = json!([{"containerID": 0, "hostID": 100_000, "size": 65_536}]);
+    document["linux"]["namespaces"].as_array_mut().expect("a list").push(json!({"type": "user"}));
+    document["linux"]["uidMappings"] = map.clone();
+    document["linux"]["gidMappings"] = map;
+    check(&document, &host_v2(), include_str!("golden/userns.txt"));
+}
+
+#[test]
+fn privileged_with_a_terminal() {
+    let mut document = document();
+    document["process"]["terminal"] = json!(true);
+    document["process"]["noNewPrivileges"] = json!(true);
+    document["root"]["readonly"] = json!(true);
+    document["linux"]["resources"] = json!({"devices": [{"allow": true, "access": "rwm"}]});
+    document["linux"]["maskedPaths"] = json!([]);
+    document["linux"]["readonlyPaths"] = json!([]);
+    document["linux"]["namespaces"] =
+        json!([{"type": "mount"}, {"type": "pid"}, {"type": "network"}, {"type": "uts"}]);
+    document["linux"]["devices"] = json!([{"path": "/dev/fuse", "type": "c", "major": 10, "minor": 229, "fileMode": 0o600, "uid": 0, "gid": 0}]);
+    check(&document, &host_hybrid(), include_str!("golden/privileged.txt"));
+}
+
+#[test]
+fn exec_takes_the_rules_of_the_container() {
+    let mut document = document();
+    document["process"]["noNewPrivileges"] = json!(true);
+    let container = planned(&document, &host_v2()).expect("a plan").plan;
+    let process = serde_json::from_value(json!({"args": ["sh"], "cwd": "/", "user": {"uid": 5, "gid": 6}}))
+        .expect("a process");
+    let mut options = ExecOptions { privileged: false, facts: host_v2() };
+    let plain = plan_exec(&container, &process, &options).expect("an exec");
+    assert_eq!(
+        print_exec(&plain),
+        "exec in 0123456789abcdef\n  join mnt pid net uts ipc cgroup time\nprocess\n  args [\"sh\"]\n  \
+         user 5:6 groups [6] cwd /\n  capabilities bounding 2021 effective 2021 inheritable 0 permitted 2021 ambient 0\n  \
+         oom_score_adj 0\n  no_new_privs\n"
+    );
+    options.privileged = true;
+    let process = plan_exec(&container, &process, &options).expect("an exec").process.expect("a process");
+    assert_eq!(process.capabilities.map(|c| (c.bounding, c.inheritable)), Some(((1 << 41) - 1, 0)));
+    assert!(!process.no_new_privs);
+}
+
+#[test]
+fn refusals_name_the_field() {
+    type Change = fn(&mut Value);
+    let table: [(Change, &str); 12] = [
+        (|d| d["process"]["args"] = json!([]), "process.args names no program"),
+        (|d| d["process"]["cwd"] = json!("x"), "process.cwd \"x\" is not an absolute path"),
+        (|d| d["process"]["apparmorProfile"] = json!("x"), "process.apparmorProfile is not supported"),
+        (
+            |d| d["process"]["rlimits"][0]["type"] = json!("RLIMIT_X"),
+            "process.rlimits: \"RLIMIT_X\" is not a limit",
+        ),
+        (
+            |d| d["process"]["rlimits"][0]["soft"] = json!(9999),
+            "has a soft limit (9999) above its hard limit (4096)",
+        ),
+        (|d| d["linux"]["sysctl"] = json!({"kernel.panic": "1"}), "is not in a separate kernel namespace"),
+        (
+            |d| d["linux"]["sysctl"] = json!({"net.../../kernel/panic": "1"}),
+            "is not in a separate kernel namespace",
+        ),
+        (|d| d["linux"]["cgroupsPath"] = json!("/a/../b"), "is not a plain absolute path"),
+        (|d| d["linux"]["cgroupsPath"] = json!("a.slice:b:c"), "systemd cgroup driver"),
+        (|d| d["linux"]["namespaces"] = json!([{"type": "pid"}]), "must have a new mount namespace"),
+        (|d| d["linux"]["resources"]["memory"]["swap"] = json!(1), "must not be below memory.limit"),
+        (|d| d["mounts"][6]["source"] = json!("srv"), "source \"srv\" is not an absolute path"),
+    ];
+    for (change, wanted) in table {
+        let mut document = document();
+        change(&mut document);
+        let error = planned(&document, &host_v2()).expect_err(wanted).to_string();
+        assert!(error.contains(wanted), "{error:?} does not say {wanted:?}");
+    }
+}
+
+#[test]
+fn what_v2_does_not_have_is_said() {
+    let mut document = document();
+    document["linux"]["resources"]["memory"]["swappiness"] = json!(10);
+    let warnings = planned(&document, &host_v2()).expect("a plan").warnings;
+    assert_eq!(warnings, ["linux.resources.memory.swappiness has no effect: cgroup v2 has no such limit"]);
+    assert!(planned(&document, &host_v1()).expect("a plan").warnings.is_empty());
+}
+
+#[test]
+fn mount_options_later_ones_win() {
+    use super::options::{Mounting, bit};
+    let read = |words: &str| {
+        let words: Vec<String> = words.split(' ').map(str::to_owned).collect();
+        Mounting::of(&words).expect("options")
+    };
+    let m = read("ro nosuid rw size=1k noatime");
+    assert_eq!((m.set, m.clear), (bit::NOSUID | bit::NOATIME, bit::RDONLY | bit::ATIME));
+    assert_eq!(m.data, ["size=1k"]);
+    let m = read("rbind rro rslave");
+    assert!(m.bind && m.recursive && m.propagate_all);
+    assert_eq!((m.set_all, m.propagation), (bit::RDONLY, bit::SLAVE));
+    assert!(Mounting::of(&["remount".to_owned()]).is_err());
+}
