@@ -67,7 +67,7 @@ pub struct Network {
     pub(crate) route: Mutex<Socket>,
     /// Ends the watcher, where there is one.
     stop: Option<OwnedFd>,
-    threads: Vec<JoinHandle<()>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl Network {
@@ -102,7 +102,16 @@ impl Network {
         ];
         let stop = watch(&filter, &mut threads)?;
         let route = Mutex::new(route);
-        Ok(Self { config, bridge, forwarding_switched_on, shared, filter, route, stop, threads })
+        Ok(Self {
+            config,
+            bridge,
+            forwarding_switched_on,
+            shared,
+            filter,
+            route,
+            stop,
+            threads: Mutex::new(threads),
+        })
     }
 
     /// An endpoint for a container: from the pool, or made on the spot when that is empty or `hint` asks for an address
@@ -265,13 +274,14 @@ impl Network {
     }
 
     /// Ends the threads; endpoints in the pool vanish with their namespaces.
-    pub(crate) fn stop(&mut self) {
+    pub(crate) fn stop(&self) {
         self.shared.close();
         if let Some(stop) = &self.stop {
             // An event counter takes eight bytes.
             let _ = rustix::io::write(stop, &1_u64.to_ne_bytes());
         }
-        self.threads.drain(..).for_each(|thread| drop(thread.join()));
+        let threads: Vec<_> = lock(&self.threads).drain(..).collect();
+        threads.into_iter().for_each(|thread| drop(thread.join()));
         self.shared.lock().ready.clear();
     }
 }

@@ -45,7 +45,7 @@ impl Network {
     ///
     /// # Errors
     /// When the kernel refuses; everything is tried all the same, the first refusal is the error.
-    pub fn teardown(mut self) -> Result<()> {
+    pub fn teardown(&self) -> Result<()> {
         self.stop();
         let mut route = open_socket(Family::Route)?;
         let mut batch = Batch::new();
