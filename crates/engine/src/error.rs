@@ -59,6 +59,11 @@ impl Error {
         }
     }
 
+    /// A doer's error as it is, with what caused it.
+    fn from_doer(kind: Kind, source: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Self { kind, message: chain(&source), exit_code: 0, source: Some(Box::new(source)) }
+    }
+
     /// A call to the operating system failed while `tried`.
     #[must_use]
     pub fn io(tried: &str, source: std::io::Error) -> Self {
@@ -109,5 +114,23 @@ fn chain(error: &dyn std::error::Error) -> String {
 impl From<plan::Error> for Error {
     fn from(error: plan::Error) -> Self {
         Self::new(error.kind(), error.to_string())
+    }
+}
+
+impl From<dockerapi::Error> for Error {
+    fn from(error: dockerapi::Error) -> Self {
+        Self::invalid(error.to_string())
+    }
+}
+
+impl From<store::Error> for Error {
+    fn from(error: store::Error) -> Self {
+        Self::from_doer(error.kind(), error)
+    }
+}
+
+impl From<net::Error> for Error {
+    fn from(error: net::Error) -> Self {
+        Self::from_doer(error.kind(), error)
     }
 }

@@ -3,19 +3,69 @@
 //! nothing of HTTP.
 //!
 //! Reads answer from immutable records; changes of one container wait for each other, never for other containers.
+//!
+//! ```no_run
+//! # async fn example() -> engine::Result<()> {
+//! let engine = engine::Engine::open(engine::Options::default()).await?;
+//! let body = serde_json::from_str(r#"{"Image":"hello"}"#).expect("a request");
+//! let created = engine.create(Some("first"), body).await?;
+//! engine.start(&created.id).await?;
+//! let ended = engine.wait(&created.id, engine::WaitCondition::NotRunning).await?.await?;
+//! assert_eq!(ended.status_code, 0);
+//! # Ok(()) }
+//! ```
 #![allow(clippy::disallowed_methods, reason = "a doer: files under its own roots, the clock, the host's ps")]
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod attach;
 mod clock;
+mod create;
+mod devices;
+mod engine;
 mod error;
 mod events;
-mod filters;
+mod execs;
+mod exits;
+mod fault;
 mod foreign;
+mod host;
+mod images;
+mod inspect;
+mod list;
+mod live;
 mod logs;
+mod networks;
+mod open;
+mod options;
+mod remove;
+mod start;
 mod state;
+mod stop;
+pub mod supervisor;
+mod system;
+mod tell;
+mod top;
+mod update;
 mod usage;
+mod volumes;
+mod wait;
 
+pub use attach::{AttachOptions, AttachReader, AttachWriter, Attached};
+pub use engine::Engine;
 pub use error::{Error, Result};
 pub use events::{Event, EventOptions, EventStream};
-pub use filters::Filters;
+pub use images::Import;
+pub use list::ListOptions;
 pub use logs::{LogOptions, LogStream};
+pub use options::Options;
+pub use remove::RemoveOptions;
+pub use wait::WaitCondition;
+
+/// Runs a change to its end even when whoever asked for it goes away: a half-done change helps nobody.
+pub(crate) async fn detached<T: Send + 'static>(
+    change: impl Future<Output = Result<T>> + Send + 'static,
+) -> Result<T> {
+    tokio::spawn(change)
+        .await
+        .unwrap_or_else(|e| Err(Error::doing("a change was cut short", types::Kind::Internal, e)))
+}

@@ -7,18 +7,18 @@ const DEFAULT: [u8; 2] = [16, 17];
 
 /// Finds the detach sequence in a client's input, also when it is spread over several reads.
 #[derive(Debug, Clone)]
-pub struct DetachKeys {
+pub(crate) struct DetachKeys {
     keys: Vec<u8>,
     matched: usize,
 }
 
 /// What became of a piece of input.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Filtered {
+pub(crate) struct Filtered {
     /// The bytes for the container.
-    pub pass: Vec<u8>,
+    pub(crate) pass: Vec<u8>,
     /// The sequence was completed; bytes after it are dropped.
-    pub detached: bool,
+    pub(crate) detached: bool,
 }
 
 impl DetachKeys {
@@ -26,7 +26,7 @@ impl DetachKeys {
     ///
     /// # Errors
     /// A part is neither one character nor `ctrl-` and one of `a-z@[\]^_`.
-    pub fn parse(text: &str) -> Result<Self> {
+    pub(crate) fn parse(text: &str) -> Result<Self> {
         if text.is_empty() {
             return Ok(Self { keys: DEFAULT.to_vec(), matched: 0 });
         }
@@ -36,7 +36,7 @@ impl DetachKeys {
     }
 
     /// Takes a piece of input. A held-back start of the sequence is passed on as soon as it turns out to be none.
-    pub fn filter(&mut self, input: &[u8]) -> Filtered {
+    pub(crate) fn filter(&mut self, input: &[u8]) -> Filtered {
         let mut pass = Vec::with_capacity(input.len());
         for byte in input {
             if *byte == self.keys[self.matched] {

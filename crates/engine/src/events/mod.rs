@@ -8,8 +8,10 @@ use std::time::Duration;
 
 use tokio::sync::broadcast::{self, error::RecvError};
 
+use dockerapi::Filters;
+
+use crate::Result;
 use crate::clock::now_ns;
-use crate::{Filters, Result};
 
 /// So many past events can be asked for.
 const REMEMBERED: usize = 256;
@@ -72,6 +74,11 @@ impl Events {
         }
         past.push_back(event.clone());
         let _ = self.sender.send(event);
+    }
+
+    /// How many listen now.
+    pub(crate) fn listeners(&self) -> usize {
+        self.sender.receiver_count()
     }
 
     /// Listens: first the remembered events that are wanted, then new ones, none missed or doubled in between.
@@ -141,6 +148,14 @@ mod tests {
         pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
     }
 
+    fn filters(pairs: &[(&str, &str)]) -> Filters {
+        let mut filters = Filters::default();
+        for (key, value) in pairs {
+            filters.add(key, value);
+        }
+        filters
+    }
+
     #[tokio::test]
     async fn past_then_present_in_order() {
         let events = Events::default();
@@ -174,11 +189,8 @@ mod tests {
         );
         events.tell("volume", "create", "v", BTreeMap::new());
         let count = async |pairs: &[(&str, &str)]| {
-            let options = EventOptions {
-                since_ns: Some(0),
-                until_ns: Some(now_ns()),
-                filters: Filters::from_pairs(pairs),
-            };
+            let options =
+                EventOptions { since_ns: Some(0), until_ns: Some(now_ns()), filters: filters(pairs) };
             let mut stream = events.listen(options).expect("listen");
             let mut n = 0;
             while stream.next().await.is_some() {
@@ -203,7 +215,7 @@ mod tests {
         ] {
             assert_eq!(count(&pairs).await, expected, "{pairs:?}");
         }
-        let odd = EventOptions { filters: Filters::from_pairs(&[("odd", "1")]), ..EventOptions::default() };
+        let odd = EventOptions { filters: filters(&[("odd", "1")]), ..EventOptions::default() };
         assert!(events.listen(odd).is_err());
     }
 }

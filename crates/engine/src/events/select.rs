@@ -1,7 +1,9 @@
 //! Which events a listener's filters let through.
 
+use dockerapi::Filters;
+
 use super::Event;
-use crate::{Filters, Result};
+use crate::Result;
 
 const KNOWN: [&str; 14] = [
     "config",
@@ -21,14 +23,14 @@ const KNOWN: [&str; 14] = [
 ];
 
 pub(super) fn check(filters: &Filters) -> Result<()> {
-    filters.allow(&KNOWN)
+    Ok(filters.only(&KNOWN)?)
 }
 
 pub(super) fn wants(filters: &Filters, event: &Event) -> bool {
     let action = event.action.split(':').next().unwrap_or("");
-    filters.any("type", |kind| kind == event.kind)
-        && filters.any("event", |wanted| wanted == action || wanted == event.action)
-        && filters.any("scope", |scope| scope == "local")
+    filters.exact("type", event.kind)
+        && any(filters, "event", |wanted| wanted == action || wanted == event.action)
+        && filters.exact("scope", "local")
         && filters.labels(&event.attributes)
         && ["container", "volume", "network"].iter().all(|kind| names(filters, kind, event))
         && image(filters, event)
@@ -38,12 +40,17 @@ pub(super) fn wants(filters: &Filters, event: &Event) -> bool {
 /// A filter by object: the event must be of that kind and the value its id, the start of it, or its name.
 fn names(filters: &Filters, kind: &str, event: &Event) -> bool {
     let name = event.attributes.get("name");
-    filters.any(kind, |wanted| {
+    any(filters, kind, |wanted| {
         let by_id =
             event.kind == kind && (event.id == wanted || kind != "volume" && event.id.starts_with(wanted));
         let by_name = event.kind == kind && name.is_some_and(|n| n == wanted.trim_start_matches('/'));
         by_id || by_name || event.attributes.get(kind).is_some_and(|id| id == wanted)
     })
+}
+
+/// Whether the key is absent, or one of its values is accepted.
+fn any(filters: &Filters, key: &str, accepts: impl Fn(&str) -> bool) -> bool {
+    !filters.has(key) || filters.get(key).iter().any(|value| accepts(value))
 }
 
 /// Images are meant with and without their tag, in their own events and in those of their containers.
@@ -54,7 +61,7 @@ fn image(filters: &Filters, event: &Event) -> bool {
         Some((repository, tag)) if !tag.contains('/') => repository.to_owned(),
         _ => name.to_owned(),
     };
-    filters.any("image", |wanted| {
+    any(filters, "image", |wanted| {
         wanted == image || wanted == bare(image) || event.kind == "image" && event.id == wanted
     })
 }

@@ -22,6 +22,8 @@ pub(crate) struct Cursor {
     /// Bytes read but not handed out, from `start` on.
     buffer: Vec<u8>,
     start: usize,
+    /// Where to stop: the inode of a file, and bytes in it.
+    end: Option<(u64, u64)>,
 }
 
 #[derive(Debug)]
@@ -38,13 +40,29 @@ impl Cursor {
         if let Some(tail) = tail {
             seek_tail(&mut files, tail)?;
         }
-        Ok(Self { path: path.to_owned(), files, buffer: Vec::new(), start: 0 })
+        Ok(Self { path: path.to_owned(), files, buffer: Vec::new(), start: 0, end: None })
+    }
+
+    /// Ends the sequence at this many bytes of the file with this inode.
+    pub(crate) fn stop_at(mut self, inode: u64, bytes: u64) -> Self {
+        self.end = Some((inode, bytes));
+        self
+    }
+
+    /// Whether everything before the place to stop at was handed out.
+    fn is_at_end(&self) -> bool {
+        let Some((part, (inode, bytes))) = self.files.front().zip(self.end) else { return false };
+        let unread = (self.buffer.len() - self.start) as u64;
+        part.inode == inode && part.offset - unread.min(part.offset) >= bytes
     }
 
     /// The next complete line without its newline; `None` when there is none for now.
     pub(crate) fn next_line(&mut self) -> io::Result<Option<&[u8]>> {
         let mut searched = self.start;
         loop {
+            if self.is_at_end() {
+                return Ok(None);
+            }
             if let Some(at) = find_newline(&self.buffer[searched..]) {
                 let (from, end) = (self.start, searched + at);
                 self.start = end + 1;

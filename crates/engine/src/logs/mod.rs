@@ -95,6 +95,36 @@ impl LogStream {
     }
 }
 
+/// What a log has up to a place: what an attach with `logs` begins with.
+#[derive(Debug)]
+pub(crate) struct Past {
+    options: LogOptions,
+    cursor: Cursor,
+}
+
+impl Past {
+    /// Opens the log; `end` is the inode of its current file and the bytes in it, `None` for all there is.
+    pub(crate) fn open(path: &Path, options: LogOptions, end: Option<(u64, u64)>) -> Result<Self> {
+        let cursor = Cursor::open(path, None).map_err(|e| Error::io("cannot open the container's log", e))?;
+        let cursor = match end {
+            Some((inode, bytes)) => cursor.stop_at(inode, bytes),
+            None => cursor,
+        };
+        Ok(Self { options, cursor })
+    }
+
+    /// The next entry.
+    pub(crate) fn next(&mut self) -> Option<(u8, Bytes)> {
+        loop {
+            match entry::read(self.cursor.next_line().ok()??, &self.options) {
+                Seen::Entry(stream, bytes) => return Some((stream, bytes.into())),
+                Seen::End => return None,
+                Seen::Skip => {}
+            }
+        }
+    }
+}
+
 /// How long until this time comes; `None` when it has passed.
 fn time_left(until_ns: i64) -> Option<Duration> {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).ok()?;

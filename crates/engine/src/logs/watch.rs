@@ -37,6 +37,10 @@ impl Watch {
     }
 }
 
+#[allow(
+    deprecated,
+    reason = "an owned descriptor stays open as long as it is registered, which is all that is asked for"
+)]
 fn open(directory: &Path) -> std::io::Result<AsyncFd<OwnedFd>> {
     let fd = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?;
     let flags = WatchFlags::MODIFY | WatchFlags::CREATE | WatchFlags::MOVED_TO;

@@ -3,5 +3,5 @@
 mod record;
 mod table;
 
-pub(crate) use record::{Phase, Record, State, Status};
+pub(crate) use record::{LogRecord, MountRecord, NetworkRecord, Phase, Record, State, Status};
 pub(crate) use table::{Entry, Table};

@@ -51,6 +51,11 @@ impl Entry {
         now
     }
 
+    /// Tells waiters that a start failed: for them the container has ended.
+    pub(crate) fn set_failed(&self) {
+        self.phase.send_modify(|phase| phase.exits += 1);
+    }
+
     /// Tells waiters that the container is gone.
     pub(crate) fn set_removed(&self) {
         self.phase.send_modify(|phase| {
@@ -131,11 +136,6 @@ impl Table {
     /// Gives a name back.
     pub(crate) fn release(&self, name: &str) {
         write(&self.0).names.remove(name);
-    }
-
-    /// Whether the name is taken.
-    pub(crate) fn has_name(&self, name: &str) -> bool {
-        read(&self.0).names.contains_key(name)
     }
 
     /// Adds a container, with its name.

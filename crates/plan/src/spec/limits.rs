@@ -48,9 +48,7 @@ fn memory(limits: &Resources, host: &Host<'_>, warnings: &mut Vec<String>) -> Re
         return Err(Error::invalid("Minimum memory limit allowed is 6MB"));
     }
     if memory > 0 && swap > 0 && swap < memory {
-        return Err(Error::invalid(
-            "Minimum memoryswap limit should be larger than memory limit, see usage",
-        ));
+        return Err(Error::invalid("Minimum memoryswap limit should be larger than memory limit, see usage"));
     }
     if swap < -1 {
         return Err(Error::invalid(format!("invalid memoryswap limit {swap}: only -1 means unlimited")));
@@ -164,9 +162,9 @@ fn unsupported(limits: &Resources) -> Result<(), Error> {
         ("IOMaximumBandwidth", limits.io_maximum_bandwidth != 0),
     ];
     match asked.iter().find(|(_, asked)| *asked) {
-        Some((field, _)) => {
-            Err(Error::unimplemented(format!("HostConfig.{field} is not supported by Berth yet; leave it out")))
-        }
+        Some((field, _)) => Err(Error::unimplemented(format!(
+            "HostConfig.{field} is not supported by Berth yet; leave it out"
+        ))),
         None => Ok(()),
     }
 }
@@ -266,16 +264,25 @@ mod tests {
             (r(), ""),
             (Resources { memory: 5 * MB, ..r() }, "Minimum memory limit allowed is 6MB"),
             (Resources { memory: -1, ..r() }, "Minimum memory limit allowed is 6MB"),
-            (Resources { memory: 64 * MB, memory_swap: 32 * MB, ..r() }, "Minimum memoryswap limit should be larger"),
+            (
+                Resources { memory: 64 * MB, memory_swap: 32 * MB, ..r() },
+                "Minimum memoryswap limit should be larger",
+            ),
             (Resources { memory_swap: 32 * MB, ..r() }, "You should always set the Memory limit"),
             (Resources { memory: 64 * MB, memory_swap: -1, ..r() }, ""),
-            (Resources { memory: 64 * MB, memory_reservation: 65 * MB, ..r() }, "Minimum memory limit can not"),
+            (
+                Resources { memory: 64 * MB, memory_reservation: 65 * MB, ..r() },
+                "Minimum memory limit can not",
+            ),
             (Resources { memory_swappiness: Some(101), ..r() }, "Invalid value: 101"),
             (Resources { oom_kill_disable: Some(true), ..r() }, "OOM killer is disabled"),
             (Resources { nano_cpus: 3_000_000_000, ..r() }, "Range of CPUs is from 0.01 to 2.00"),
             (Resources { nano_cpus: 1, ..r() }, "Range of CPUs"),
             (Resources { nano_cpus: 1_500_000_000, ..r() }, ""),
-            (Resources { nano_cpus: 1_000_000_000, cpu_quota: 5000, ..r() }, "Conflicting options: Nano CPUs and CPU Quota"),
+            (
+                Resources { nano_cpus: 1_000_000_000, cpu_quota: 5000, ..r() },
+                "Conflicting options: Nano CPUs and CPU Quota",
+            ),
             (Resources { cpu_period: 5, ..r() }, "CPU cfs period"),
             (Resources { cpu_quota: 5, ..r() }, "CPU cfs quota"),
             (Resources { cpu_shares: 1, ..r() }, "The minimum allowed cpu-shares is 2"),

@@ -48,8 +48,7 @@ mod tests {
             env: vec!["A=1".to_owned(), "B=1".to_owned()],
             ..ContainerConfig::default()
         };
-        let mut config =
-            Config { user: "root".to_owned(), env: vec!["A=2".to_owned()], ..Config::default() };
+        let mut config = Config { user: "root".to_owned(), env: vec!["A=2".to_owned()], ..Config::default() };
         merge(&mut config, &image);
         assert_eq!((config.user.as_str(), config.working_dir.as_str()), ("root", "/srv"));
         assert_eq!(config.env, ["A=2", "B=1"]);

@@ -76,10 +76,10 @@ pub struct Modes {
 pub fn read(host: &HostConfig) -> Result<Modes, Error> {
     let mut modes = Modes { network: Network::parse(&host.network_mode)?, ..Modes::default() };
     match host.ipc_mode.as_str() {
-        "" | "private" => {}
+        // Shareable only says that others may join, which none can yet.
+        "" | "private" | "shareable" => {}
         "none" => modes.no_shm = true,
         "host" => modes.host_ipc = true,
-        "shareable" => return Err(sharing("IpcMode shareable")),
         other if other.starts_with("container:") => return Err(sharing("IpcMode container:…")),
         other => return Err(Error::invalid(format!("Invalid IPC mode: {other}"))),
     }
@@ -130,7 +130,9 @@ fn contradictions(host: &HostConfig, modes: &Modes) -> Result<(), Error> {
             )));
         }
     }
-    if modes.own_users && (host.privileged || modes.host_pid || modes.host_ipc || no_network || modes.pid_of.is_some()) {
+    if modes.own_users
+        && (host.privileged || modes.host_pid || modes.host_ipc || no_network || modes.pid_of.is_some())
+    {
         return Err(Error::invalid(
             "a user namespace of its own cannot be combined with privileged mode or with namespaces of the host or of another \
              container",
@@ -167,7 +169,7 @@ mod tests {
             HostConfig { network_mode: "mynet".to_owned(), ..host() },
             HostConfig { network_mode: "container:".to_owned(), ..host() },
             HostConfig { ipc_mode: "x".to_owned(), ..host() },
-            HostConfig { ipc_mode: "shareable".to_owned(), ..host() },
+            HostConfig { ipc_mode: "container:x".to_owned(), ..host() },
             HostConfig { pid_mode: "container:".to_owned(), ..host() },
             HostConfig { uts_mode: "x".to_owned(), ..host() },
             HostConfig { userns_mode: "auto".to_owned(), privileged: true, ..host() },

@@ -107,9 +107,8 @@ fn of_bind(bind: Bind) -> Wish {
 }
 
 fn of_mount(mount: &Mount) -> Result<Wish, Error> {
-    let invalid = |why: &str| {
-        Error::invalid(format!("invalid mount config for type \"{}\": {why}", mount.kind))
-    };
+    let invalid =
+        |why: &str| Error::invalid(format!("invalid mount config for type \"{}\": {why}", mount.kind));
     if mount.target.is_empty() {
         return Err(invalid("field Target must not be empty"));
     }
@@ -142,10 +141,7 @@ fn bind_mount(mount: &Mount, invalid: &dyn Fn(&str) -> Error) -> Result<What, Er
         return Err(invalid("field Source must not be empty"));
     }
     if !mount.source.starts_with('/') {
-        return Err(invalid(&format!(
-            "invalid mount path: '{}' mount path must be absolute",
-            mount.source
-        )));
+        return Err(invalid(&format!("invalid mount path: '{}' mount path must be absolute", mount.source)));
     }
     let options = mount.bind_options.clone().unwrap_or_default();
     if !options.propagation.is_empty() && !bind::is_propagation(&options.propagation) {
@@ -214,7 +210,9 @@ mod tests {
                 .iter()
                 .map(|w| {
                     let what = match &w.what {
-                        What::Bind { source, create, .. } => format!("{source}{}", if *create { "+" } else { "" }),
+                        What::Bind { source, create, .. } => {
+                            format!("{source}{}", if *create { "+" } else { "" })
+                        }
                         What::Volume { name, .. } => name.clone().unwrap_or_else(|| "?".to_owned()),
                         What::Tmpfs { options } => options.join(","),
                     };
@@ -227,7 +225,12 @@ mod tests {
     }
 
     fn mount(kind: &str, source: &str, target: &str) -> Mount {
-        Mount { kind: kind.to_owned(), source: source.to_owned(), target: target.to_owned(), ..Mount::default() }
+        Mount {
+            kind: kind.to_owned(),
+            source: source.to_owned(),
+            target: target.to_owned(),
+            ..Mount::default()
+        }
     }
 
     #[test]
@@ -247,10 +250,22 @@ mod tests {
             (binds(&["/a:/b", "/c:/b/"]), vec![], "! Duplicate mount point: /b"),
             (mounts(vec![mount("bind", "/a", "/b"), mount("volume", "", "/v")]), vec![], "/a>/b ?>/v"),
             (mounts(vec![tmpfs]), vec![], "noexec,nosuid,nodev,mode=700,size=9>/t"),
-            (mounts(vec![odd]), vec![], "! invalid mount config for type \"tmpfs\": field BindOptions must not be specified"),
-            (mounts(vec![mount("bind", "", "/b")]), vec![], "! invalid mount config for type \"bind\": field Source must not be empty"),
+            (
+                mounts(vec![odd]),
+                vec![],
+                "! invalid mount config for type \"tmpfs\": field BindOptions must not be specified",
+            ),
+            (
+                mounts(vec![mount("bind", "", "/b")]),
+                vec![],
+                "! invalid mount config for type \"bind\": field Source must not be empty",
+            ),
             (mounts(vec![mount("x", "", "/b")]), vec![], "! mount type unknown: \"x\""),
-            (mounts(vec![mount("volume", "/p", "/b")]), vec![], "! invalid mount config for type \"volume\": a volume's source is its name, not a path"),
+            (
+                mounts(vec![mount("volume", "/p", "/b")]),
+                vec![],
+                "! invalid mount config for type \"volume\": a volume's source is its name, not a path",
+            ),
         ] {
             assert_eq!(list(&host, &volumes), expected);
         }

@@ -1,0 +1,198 @@
+//! `create`: a request becomes a record, a writable layer, volumes and a directory; or nothing at all.
+
+mod check;
+pub(crate) mod files;
+mod logging;
+mod names;
+mod ports;
+pub(crate) mod prepare;
+pub(crate) mod volumes;
+
+pub(crate) use check::restart as check_restart;
+pub(crate) use names::new_id;
+
+use std::sync::Arc;
+
+use dockerapi::{ContainerCreate, ContainerCreated};
+use plan::spec::modes::{Modes, Network};
+use plan::spec::{limits, merge, mounts};
+use store::Image;
+use types::{ContainerName, Kind};
+
+use crate::clock::now_ns;
+use crate::engine::{Engine, Inner, blocking};
+use crate::state::{Entry, Record};
+use crate::{Error, Result};
+
+impl Engine {
+    /// Makes a container; `name` is optional. Answers its id, and warnings about what this host cannot honour.
+    ///
+    /// # Errors
+    /// A request that is malformed or asks for something Berth does not have; an unknown image; a name in use. Nothing
+    /// is left behind.
+    pub async fn create(&self, name: Option<&str>, mut body: ContainerCreate) -> Result<ContainerCreated> {
+        let inner = &self.0;
+        let image = self.image_for(&body.config.image).await?;
+        let mut warnings = Vec::new();
+        complete(&mut body, &image, &mut warnings);
+        let checked = check::check(&body, &inner.host)?;
+        warnings.extend(checked.warnings);
+        let network = ports::read(&body, &checked.modes.network)?;
+        warnings.extend(network.warnings);
+        let wishes = mounts::wishes(&body.config, &body.host_config)?;
+        let log = logging::read(&body.host_config.log_config, &inner.options)?;
+        let id = new_id()?;
+        let name = reserve(inner, name, &id)?;
+        let record = Record {
+            id: id.clone(),
+            name: name.clone(),
+            created_ns: now_ns(),
+            image_id: image.id.to_string(),
+            image_name: body.config.image.clone(),
+            volatile: body.host_config.auto_remove,
+            config: body.config,
+            host: body.host_config,
+            ports: network.ports,
+            ip: network.ip,
+            aliases: network.aliases,
+            log,
+            ..Record::default()
+        };
+        let record = named(inner, record, &checked.modes)?;
+        let engine = self.clone();
+        let made = blocking(move || engine.0.make(record, &image, &wishes)).await.and_then(|made| made);
+        if made.is_err() {
+            inner.table.release(&name);
+        }
+        let record = made?;
+        inner.table.insert(Arc::new(Entry::new(record.clone())));
+        inner.tell(&record, "create", &[]);
+        Ok(ContainerCreated { id, warnings })
+    }
+
+    /// The image by this name; the embedded one appears when it is asked for.
+    pub(crate) async fn image_for(&self, name: &str) -> Result<Arc<Image>> {
+        if name.is_empty() {
+            return Err(Error::invalid("no image was named"));
+        }
+        match self.0.store.resolve(name) {
+            Err(e) if e.kind() == Kind::NotFound && matches!(name, "hello" | "hello:latest") => {
+                let inner = self.0.clone();
+                blocking(move || Ok(inner.store.embedded_hello(&inner.options.runtime)?)).await?
+            }
+            found => Ok(found?),
+        }
+    }
+}
+
+/// What is left open is filled from the image and from Docker's defaults.
+fn complete(body: &mut ContainerCreate, image: &Image, warnings: &mut Vec<String>) {
+    if let Some(defaults) = &image.config.config {
+        let health = defaults.healthcheck.as_ref().and_then(|h| h.test.first());
+        if health.is_some_and(|test| test != "NONE") && body.config.healthcheck.is_none() {
+            warnings.push("The image's HEALTHCHECK is not run: Berth has no health checks yet.".to_owned());
+        }
+        merge::merge(&mut body.config, defaults);
+    }
+    // ONBUILD is for builds: what the image has of it is not the container's.
+    body.config.on_build.clear();
+    limits::complete(&mut body.host_config.resources);
+    let host = &mut body.host_config;
+    for (field, default) in [
+        (&mut host.network_mode, "bridge"),
+        (&mut host.ipc_mode, "private"),
+        (&mut host.cgroupns_mode, "private"),
+        (&mut host.log_config.driver, "json-file"),
+        (&mut host.runtime, "berth"),
+        (&mut host.restart_policy.name, "no"),
+    ] {
+        if field.is_empty() || field == "default" {
+            default.clone_into(field);
+        }
+    }
+    if host.shm_size == 0 {
+        host.shm_size = plan::spec::defaults::SHM_BYTES;
+    }
+}
+
+fn reserve(inner: &Inner, name: Option<&str>, id: &str) -> Result<String> {
+    match name {
+        None | Some("") => names::reserve_any(&inner.table, id),
+        Some(name) => {
+            let name: ContainerName = name.parse().map_err(|e: types::IdError| {
+                let text = e.to_string();
+                Error::invalid(format!("{}{}", text[..1].to_uppercase(), &text[1..]))
+            })?;
+            inner.table.reserve(name.as_str(), id)?;
+            Ok(name.as_str().to_owned())
+        }
+    }
+}
+
+/// Gives the container a host name, and looks up the containers it wants to share namespaces with.
+fn named(inner: &Inner, mut record: Record, modes: &Modes) -> Result<Record> {
+    let found = (|| -> Result<Option<String>> {
+        if let Some(who) = &modes.pid_of {
+            inner.find(who)?;
+        }
+        Ok(match &modes.network {
+            Network::Container(who) => Some(inner.find(who)?.record().config.hostname.clone()),
+            _ => None,
+        })
+    })();
+    let of_other = found.inspect_err(|_| inner.table.release(&record.name))?;
+    if modes.host_uts {
+        record.config.hostname.clone_from(&inner.host.hostname);
+    } else if record.config.hostname.is_empty() {
+        record.config.hostname = match (of_other, &modes.network) {
+            (Some(name), _) => name,
+            (None, Network::Host) => inner.host.hostname.clone(),
+            _ => record.id[..12].to_owned(),
+        };
+    }
+    Ok(record)
+}
+
+impl Inner {
+    /// Makes the container's parts on disk and writes its record; on failure takes all of them back. Blocks.
+    fn make(&self, mut record: Record, image: &Image, wishes: &[mounts::Wish]) -> Result<Record> {
+        let directory = self.directory(&record.id);
+        let mut undo = Undo { inner: self, id: record.id.clone(), mounts: Vec::new(), done: false };
+        let rootfs = self.store.prepare(&record.id, image, record.volatile)?;
+        std::os::unix::fs::DirBuilderExt::mode(&mut std::fs::DirBuilder::new(), 0o700)
+            .create(&directory)
+            .map_err(|e| Error::io("cannot make the container's directory", e))?;
+        let mounted = volumes::prepare(&self.store, wishes, &rootfs)?;
+        undo.mounts.clone_from(&mounted.mounts);
+        for name in &mounted.made {
+            self.tell_volume("create", name);
+        }
+        record.mounts = mounted.mounts;
+        self.save(&record)?;
+        undo.done = true;
+        Ok(record)
+    }
+}
+
+/// Takes a half-made container back, unless told that it is whole.
+struct Undo<'a> {
+    inner: &'a Inner,
+    id: String,
+    mounts: Vec<crate::state::MountRecord>,
+    done: bool,
+}
+
+impl Drop for Undo<'_> {
+    fn drop(&mut self) {
+        if self.done {
+            return;
+        }
+        volumes::discard(&self.inner.store, &self.mounts);
+        let _ = std::fs::remove_dir_all(self.inner.directory(&self.id));
+        if self.inner.store.snapshots().contains(&self.id)
+            && let Err(error) = self.inner.store.discard(&self.id)
+        {
+            tracing::warn!(container = %self.id, %error, "a half-made container's layer could not be removed");
+        }
+    }
+}
