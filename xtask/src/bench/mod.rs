@@ -1,11 +1,75 @@
-//! Benches, each a command that anybody can run.
+//! Benches, each a command that anybody can run as root: times and memory beside the limit and beside other engines, in one run on
+//! one machine.
+//!
+//! Everything happens in a network, mount and pid namespace of its own (`stage`), so that whatever a peer leaves running ends with the
+//! bench; what it leaves on disk and in cgroups carries the bench's mark and is removed by the process outside.
 
-/// Time to start.
-pub(crate) fn start(_: &[String]) -> Result<(), String> {
-    Err("this bench is not written yet".to_owned())
+mod bundle;
+mod contestants;
+mod daemons;
+mod image;
+mod measure;
+mod memory;
+mod processes;
+mod report;
+mod stage;
+
+use stage::Stage;
+
+/// `cargo xtask bench start [--runs N] [--warm N] [--only a,b]`: time from the command to its end, of a container that runs a static `true`.
+pub(crate) fn start(args: &[String]) -> Result<(), String> {
+    let options = Options::read(args, &["--runs", "--warm", "--only"])?;
+    stage::within("start", args, |stage: &Stage| {
+        let mut contestants = contestants::gather(stage, &options)?;
+        measure::interleave(&mut contestants.list, &options);
+        report::print_start(&contestants, &options);
+        Ok(())
+    })
 }
 
-/// Memory per idle container.
-pub(crate) fn memory(_: &[String]) -> Result<(), String> {
-    Err("this bench is not written yet".to_owned())
+/// `cargo xtask bench memory [--counts 100,1000] [--docker-count N]`: memory of idle containers and of what watches over them.
+pub(crate) fn memory(args: &[String]) -> Result<(), String> {
+    let options = Options::read(args, &["--counts", "--docker-count"])?;
+    stage::within("memory", args, |stage: &Stage| memory::measure(stage, &options))
+}
+
+/// What the command line says.
+struct Options {
+    runs: usize,
+    warm: usize,
+    only: Vec<String>,
+    counts: Vec<usize>,
+    docker_count: usize,
+}
+
+impl Options {
+    fn read(args: &[String], known: &[&str]) -> Result<Self, String> {
+        let mut options =
+            Self { runs: 100, warm: 5, only: Vec::new(), counts: vec![100, 1000], docker_count: 100 };
+        let mut words = args.iter();
+        while let Some(word) = words.next() {
+            if !known.contains(&word.as_str()) {
+                return Err(format!("unknown option {word}, there are: {}", known.join(" ")));
+            }
+            let value = words.next().ok_or_else(|| format!("{word} wants a value"))?;
+            let number =
+                || value.parse::<usize>().map_err(|_| format!("{word} wants a number, not {value:?}"));
+            match word.as_str() {
+                "--runs" => options.runs = number()?.max(1),
+                "--warm" => options.warm = number()?,
+                "--docker-count" => options.docker_count = number()?,
+                "--only" => options.only = value.split(',').map(str::to_owned).collect(),
+                _ => {
+                    let counts: Result<_, _> = value.split(',').map(str::parse).collect();
+                    options.counts = counts.map_err(|_| format!("{word} wants numbers, not {value:?}"))?;
+                }
+            }
+        }
+        Ok(options)
+    }
+
+    /// Whether this contestant takes part.
+    fn takes(&self, name: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|only| name.contains(only.as_str()))
+    }
 }

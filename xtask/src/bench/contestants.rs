@@ -1,0 +1,179 @@
+//! Who takes part, and the command by which each runs one container.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use super::daemons::{self, Daemon};
+use super::image::{self, Image};
+use super::stage::Stage;
+use super::{Options, bundle};
+use crate::command;
+
+/// The container's place on a network.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Network {
+    /// No network, or a network namespace without any link: `--network none`.
+    None,
+    /// The engine's bridge.
+    Bridge,
+}
+
+/// Where a run's time comes from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Clock {
+    /// From before the command's start until after its end.
+    Wall,
+    /// The program prints microseconds: its own start is none of the container's.
+    Printed,
+}
+
+/// One way to run the container.
+pub(super) struct Contestant {
+    pub(super) name: &'static str,
+    pub(super) network: Network,
+    pub(super) clock: Clock,
+    words: Vec<String>,
+    /// Milliseconds of every run after the warm-up.
+    pub(super) times: Vec<f64>,
+    /// Why it does not take part (any more).
+    pub(super) skipped: Option<String>,
+}
+
+/// The contestants with what has to live as long as they run.
+pub(super) struct Contestants {
+    pub(super) list: Vec<Contestant>,
+    _daemons: Vec<Daemon>,
+}
+
+/// The name of the limit program's row, by which all others are divided.
+pub(super) const LIMIT: &str = "limit";
+
+const LIMITS: [&str; 6] = ["--memory", "64m", "--cpus", "1", "--pids-limit", "100"];
+const BRIDGE: &str = "blimit0";
+const SUBNET: &str = "172.31.251.1/24";
+
+impl Contestant {
+    fn new(name: &'static str, network: Network, words: Vec<String>) -> Self {
+        Self { name, network, clock: Clock::Wall, words, times: Vec::new(), skipped: None }
+    }
+
+    /// The command of one run.
+    pub(super) fn command(&self) -> Command {
+        let mut command = Command::new(&self.words[0]);
+        command.args(&self.words[1..]).stdin(Stdio::null());
+        command
+    }
+}
+
+/// Prepares everybody who can take part here.
+pub(super) fn gather(stage: &Stage, options: &Options) -> Result<Contestants, String> {
+    let image = image::build(stage)?;
+    let mut contestants = Contestants { list: Vec::new(), _daemons: Vec::new() };
+    let plain = image.root.join("true").to_string_lossy().into_owned();
+    contestants.list.push(Contestant::new("fork and exec of true", Network::None, vec![plain]));
+    add_limit(&mut contestants.list, stage, &image)?;
+    add_runtimes(&mut contestants.list, stage, &image)?;
+    if options.takes("podman run") {
+        add_podman(&mut contestants.list, stage, &image);
+    }
+    for (name, start) in
+        [("berth run", daemons::start_berth as fn(&Stage) -> _), ("docker run", daemons::start_docker)]
+    {
+        if options.takes(name) {
+            add_engine(&mut contestants, stage, &image, (name, start));
+        }
+    }
+    contestants.list.retain(|contestant| contestant.name == LIMIT || options.takes(contestant.name));
+    Ok(contestants)
+}
+
+fn add_limit(list: &mut Vec<Contestant>, stage: &Stage, image: &Image) -> Result<(), String> {
+    let ip = |words: &str| command::run(Command::new("ip").args(words.split(' ')));
+    ip(&format!("link add {BRIDGE} type bridge"))?;
+    ip(&format!("address add {SUBNET} dev {BRIDGE}"))?;
+    ip(&format!("link set {BRIDGE} up"))?;
+    let work = stage.path("limit-work");
+    std::fs::create_dir_all(&work).map_err(|error| error.to_string())?;
+    let mut words = texts(&[&image.limit, Path::new("--lower"), &image.root, Path::new("--work"), &work]);
+    words.extend(["--filter".to_owned(), image.filter.to_string_lossy().into_owned()]);
+    words.extend(["--runs", "1", "--warm", "0"].map(str::to_owned));
+    let mut bridged = words.clone();
+    bridged.extend(["--bridge", BRIDGE, "--subnet", SUBNET].map(str::to_owned));
+    for (network, words) in [(Network::None, words), (Network::Bridge, bridged)] {
+        list.push(Contestant { clock: Clock::Printed, ..Contestant::new(LIMIT, network, words) });
+    }
+    Ok(())
+}
+
+fn add_runtimes(list: &mut Vec<Contestant>, stage: &Stage, image: &Image) -> Result<(), String> {
+    let ours = stage.programs.runtime.to_string_lossy().into_owned();
+    for (name, program) in [("berth-runtime run", ours.as_str()), ("crun run", "crun"), ("runc run", "runc")]
+    {
+        let short = name.split(' ').next().unwrap_or(name);
+        let cgroup = format!("/{}-{short}", stage.mark);
+        let bundle = bundle::write(stage.path(&format!("bundle-{short}")), image, &cgroup)?;
+        let state = stage.path(&format!("state-{short}"));
+        let mut words = vec![program.to_owned(), "--root".to_owned()];
+        words.extend(texts(&[&state, Path::new("run"), Path::new("--bundle"), &bundle, Path::new("bench")]));
+        list.push(Contestant::new(name, Network::None, words));
+    }
+    Ok(())
+}
+
+fn add_podman(list: &mut Vec<Contestant>, stage: &Stage, image: &Image) {
+    let mut base = vec!["podman".to_owned(), "--root".to_owned()];
+    base.extend(texts(&[&stage.path("podman"), Path::new("--runroot"), &stage.path("podman-run")]));
+    base.extend(texts(&[Path::new("--tmpdir"), &stage.path("podman-tmp")]));
+    base.extend(["--cgroup-manager", "cgroupfs", "--storage-driver", "overlay"].map(str::to_owned));
+    let imported = daemons::import(client(&base), &image.archive);
+    for (network, flag) in [(Network::None, "none"), (Network::Bridge, "bridge")] {
+        let mut words = base.clone();
+        words.extend(run_words(flag, image));
+        words.splice(
+            words.len() - 2..words.len() - 2,
+            ["--cgroup-parent".to_owned(), format!("/{}-podman", stage.mark)],
+        );
+        let skipped = imported.clone().err();
+        list.push(Contestant { skipped, ..Contestant::new("podman run", network, words) });
+    }
+}
+
+type Engine = (&'static str, fn(&Stage) -> Result<Daemon, String>);
+
+fn add_engine(contestants: &mut Contestants, stage: &Stage, image: &Image, (name, start): Engine) {
+    let berth = stage.programs.berth.to_string_lossy().into_owned();
+    let program = if name == "docker run" { "docker".to_owned() } else { berth };
+    let started = start(stage).and_then(|daemon| {
+        let base = vec![program, "--host".to_owned(), daemon.host().to_owned()];
+        daemons::import(client(&base), &image.archive)?;
+        contestants._daemons.push(daemon);
+        Ok(base)
+    });
+    for (network, flag) in [(Network::None, "none"), (Network::Bridge, "bridge")] {
+        let (mut words, skipped) = match &started {
+            Ok(base) => (base.clone(), None),
+            Err(reason) => (Vec::new(), Some(reason.clone())),
+        };
+        words.extend(run_words(flag, image));
+        contestants.list.push(Contestant { skipped, ..Contestant::new(name, network, words) });
+    }
+}
+
+/// `run` and its flags, the same for every engine.
+fn run_words(network: &str, image: &Image) -> Vec<String> {
+    let mut words: Vec<String> = ["run", "--rm", "--network", network].map(str::to_owned).to_vec();
+    words.extend(LIMITS.map(str::to_owned));
+    words.extend(["--security-opt".to_owned(), format!("seccomp={}", image.profile.display())]);
+    words.extend(["bench", "/true"].map(str::to_owned));
+    words
+}
+
+fn client(base: &[String]) -> Command {
+    let mut client = Command::new(&base[0]);
+    client.args(&base[1..]);
+    client
+}
+
+fn texts(paths: &[&Path]) -> Vec<String> {
+    paths.iter().map(|path| path.to_string_lossy().into_owned()).collect()
+}

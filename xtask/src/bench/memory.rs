@@ -1,0 +1,140 @@
+//! Memory per idle container: the processes' own share, and what the kernel holds besides.
+
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use super::daemons::{self, Daemon};
+use super::processes::{self, Held};
+use super::stage::Stage;
+use super::{Options, image};
+use crate::command;
+
+/// Memory at one moment, in KiB.
+struct Moment {
+    /// Share of all processes but the containers' own and the bench's.
+    engine: u64,
+    /// Share of the containers' own processes.
+    containers: u64,
+    available: u64,
+    slab: u64,
+}
+
+/// Idle daemons first, then containers by the hundreds, then the same under Docker.
+pub(super) fn measure(stage: &Stage, options: &Options) -> Result<(), String> {
+    let image = image::build(stage)?;
+    println!(
+        "`cargo xtask bench memory`: KiB per idle container (`/pause`, on the bridge), and of what watches over them.\n"
+    );
+    let berth = daemons::start_berth(stage)?;
+    let client =
+        [stage.programs.berth.to_string_lossy().into_owned(), "--host".to_owned(), berth.host().to_owned()];
+    daemons::import(command_of(&client), &image.archive)?;
+    // One container first: the supervisor starts with it.
+    run_idle(&client)?;
+    remove_all(&client)?;
+    settle();
+    print_idle(&berth);
+    print_head();
+    for count in &options.counts {
+        measure_engine("berth", &client, *count)?;
+    }
+    drop(berth);
+    match daemons::start_docker(stage) {
+        Ok(docker) => {
+            let client = ["docker".to_owned(), "--host".to_owned(), docker.host().to_owned()];
+            daemons::import(command_of(&client), &image.archive)?;
+            measure_engine("docker", &client, options.docker_count)
+        }
+        Err(reason) => {
+            println!("\ndocker: skipped: {reason}");
+            Ok(())
+        }
+    }
+}
+
+fn print_idle(berth: &Daemon) {
+    let mut total = 0;
+    for (pid, process) in processes::all() {
+        let what = match process.name.contains("supervisor") {
+            _ if pid == berth.pid() => "daemon",
+            true => "supervisor",
+            false => continue,
+        };
+        total += process.rss;
+        println!("idle {what}: RSS {} KiB, PSS {} KiB", process.rss, process.pss);
+    }
+    println!("idle together: RSS {:.1} MiB\n", total as f64 / 1024.0);
+}
+
+fn print_head() {
+    println!(
+        "| engine | containers | engine's processes | container's process | kernel | together | slab alone |"
+    );
+    println!("| --- | ---: | ---: | ---: | ---: | ---: | ---: |");
+}
+
+fn measure_engine(name: &str, client: &[String], count: usize) -> Result<(), String> {
+    settle();
+    let before = Moment::now();
+    for _ in 0..count {
+        run_idle(client)?;
+    }
+    settle();
+    let after = Moment::now();
+    remove_all(client)?;
+    let per = |after: u64, before: u64| (after as f64 - before as f64) / count as f64;
+    let (engine, containers) = (per(after.engine, before.engine), per(after.containers, before.containers));
+    let together = per(before.available, after.available);
+    println!(
+        "| {name} | {count} | {engine:.0} | {containers:.0} | {:.0} | {together:.0} | {:.0} |",
+        together - engine - containers,
+        per(after.slab, before.slab)
+    );
+    Ok(())
+}
+
+impl Moment {
+    fn now() -> Self {
+        let memory = processes::meminfo();
+        let of = |name: &str| memory.get(name).copied().unwrap_or_default();
+        let mut moment = Self { engine: 0, containers: 0, available: of("MemAvailable"), slab: of("Slab") };
+        for (pid, process) in processes::all() {
+            if process.name == "/pause" {
+                moment.containers += process.pss;
+            } else if !is_bench(pid, &process) {
+                moment.engine += process.pss;
+            }
+        }
+        moment
+    }
+}
+
+/// The bench itself, and the shell it runs under.
+fn is_bench(pid: u32, process: &Held) -> bool {
+    pid == 1 || pid == std::process::id() || process.name.contains("xtask bench")
+}
+
+fn run_idle(client: &[String]) -> Result<(), String> {
+    let mut run = command_of(client);
+    run.args(["run", "--detach", "bench", "/pause"]).stdout(Stdio::null());
+    command::run(&mut run)
+}
+
+fn remove_all(client: &[String]) -> Result<(), String> {
+    let ids = command::output(command_of(client).args(["ps", "--quiet", "--no-trunc"]))?;
+    for some in ids.lines().collect::<Vec<_>>().chunks(50) {
+        command::run(command_of(client).args(["rm", "--force"]).args(some).stdout(Stdio::null()))?;
+    }
+    Ok(())
+}
+
+fn command_of(client: &[String]) -> Command {
+    let mut command = Command::new(&client[0]);
+    command.args(&client[1..]);
+    command
+}
+
+/// The kernel frees and counts with delay.
+fn settle() {
+    std::thread::sleep(Duration::from_secs(3));
+}

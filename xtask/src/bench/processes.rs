@@ -1,0 +1,39 @@
+//! What processes and the kernel hold in memory, from `/proc`.
+
+use std::collections::BTreeMap;
+
+/// One process. Sizes in KiB.
+pub(super) struct Held {
+    pub(super) name: String,
+    pub(super) rss: u64,
+    /// Its share of memory: pages that several have count once among them.
+    pub(super) pss: u64,
+}
+
+/// Every process of this pid namespace, by pid.
+pub(super) fn all() -> BTreeMap<u32, Held> {
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    pids.filter_map(|pid| Some((pid, held(pid)?))).collect()
+}
+
+fn held(pid: u32) -> Option<Held> {
+    let line = std::fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+    let name = String::from_utf8_lossy(&line).replace('\0', " ").trim().to_owned();
+    let sizes = fields(&std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?);
+    Some(Held { name, rss: *sizes.get("Rss")?, pss: *sizes.get("Pss")? })
+}
+
+/// What the kernel says of all memory, in KiB.
+pub(super) fn meminfo() -> BTreeMap<String, u64> {
+    fields(&std::fs::read_to_string("/proc/meminfo").unwrap_or_default())
+}
+
+/// Lines of the form `Name:   123 kB`.
+fn fields(text: &str) -> BTreeMap<String, u64> {
+    let field = |line: &str| {
+        let (name, value) = line.split_once(':')?;
+        Some((name.to_owned(), value.split_whitespace().next()?.parse().ok()?))
+    };
+    text.lines().filter_map(field).collect()
+}

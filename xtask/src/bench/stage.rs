@@ -1,0 +1,147 @@
+//! Where a bench happens: namespaces of its own, one directory, one mark; and its end, whatever happened inside.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::programs::{self, Programs};
+use crate::{command, packages};
+
+/// Tells the process inside where it is: the mark, then the two programs.
+const INSIDE: &str = "BERTH_BENCH_INSIDE";
+
+/// What the benches need installed: a compiler for the limit program, and the peers.
+const PACKAGES: &[&str] =
+    &["gcc", "libc6-dev", "iproute2", "util-linux", "runc", "crun", "podman", "docker.io", "containerd"];
+
+/// The inside of a bench.
+pub(super) struct Stage {
+    /// Name of everything that is made: directory, cgroups, links.
+    pub(super) mark: String,
+    /// The bench's directory.
+    pub(super) directory: PathBuf,
+    /// Berth's programs.
+    pub(super) programs: Programs,
+}
+
+/// Runs `act` inside. The first call, outside, builds the programs, starts this program again in new namespaces, and cleans up after it.
+pub(super) fn within(
+    name: &str,
+    args: &[String],
+    act: impl FnOnce(&Stage) -> Result<(), String>,
+) -> Result<(), String> {
+    if let Ok(inside) = std::env::var(INSIDE) {
+        let words: Vec<&str> = inside.split('\n').collect();
+        let [mark, berth, runtime] = words.as_slice() else { return Err(format!("{INSIDE} is malformed")) };
+        let stage = Stage {
+            mark: (*mark).to_owned(),
+            directory: directory(mark),
+            programs: Programs { berth: berth.into(), runtime: runtime.into() },
+        };
+        stage.set_up()?;
+        return act(&stage);
+    }
+    if !command::is_root() {
+        return Err("benches make containers, and that needs root: run it with sudo".to_owned());
+    }
+    packages::install(PACKAGES)?;
+    let programs = programs::build()?;
+    let mark = format!("berth-bench-{}", std::process::id());
+    let done = run_inside(name, args, &mark, &programs);
+    sweep(&mark);
+    done
+}
+
+/// In the new pid namespace a shell is process 1: it collects the orphans of daemons and shims.
+fn run_inside(name: &str, args: &[String], mark: &str, programs: &Programs) -> Result<(), String> {
+    let own = std::env::current_exe().map_err(|error| format!("find this program: {error}"))?;
+    let mut unshare = Command::new("unshare");
+    unshare.args(["--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]);
+    unshare.args(["sh", "-c", "\"$@\"; exit $?", "bench"]).arg(own).args(["bench", name]).args(args);
+    unshare.env(INSIDE, format!("{mark}\n{}\n{}", programs.berth.display(), programs.runtime.display()));
+    unshare.env_remove("DOCKER_HOST").env_remove("DOCKER_CONTEXT");
+    command::run(&mut unshare)
+}
+
+impl Stage {
+    fn set_up(&self) -> Result<(), String> {
+        std::fs::create_dir_all(&self.directory)
+            .map_err(|error| format!("{}: {error}", self.directory.display()))?;
+        command::run(Command::new("ip").args(["link", "set", "lo", "up"]))?;
+        if let Err(reason) = take_hugetlb() {
+            eprintln!("hugetlb stays on cgroup v2, so crun may refuse: {reason}");
+        }
+        Ok(())
+    }
+
+    /// A path in the bench's directory.
+    pub(super) fn path(&self, name: &str) -> PathBuf {
+        self.directory.join(name)
+    }
+}
+
+const HUGETLB: &str = "/sys/fs/cgroup/hugetlb";
+
+/// Debian's crun refuses a host with v1 and v2 as long as v2 holds a controller: it is mounted as v1, in this mount namespace.
+fn take_hugetlb() -> Result<(), String> {
+    let held = std::fs::read_to_string("/sys/fs/cgroup/unified/cgroup.controllers").unwrap_or_default();
+    if !held.split_whitespace().any(|controller| controller == "hugetlb") {
+        return Ok(());
+    }
+    std::fs::create_dir(HUGETLB).map_err(|error| format!("{HUGETLB}: {error}"))?;
+    command::run(Command::new("mount").args(["-t", "cgroup", "-o", "hugetlb", "hugetlb", HUGETLB]))
+}
+
+/// The mount went with its namespace; the hierarchy stays as long as it has groups.
+fn give_hugetlb_back(mark: &str) {
+    if !Path::new(HUGETLB).exists() || Path::new(HUGETLB).join("tasks").exists() {
+        return;
+    }
+    if std::fs::read_to_string("/proc/self/cgroup").is_ok_and(|groups| groups.contains(":hugetlb:")) {
+        let script = "mount -t cgroup -o hugetlb hugetlb \"$1\" && find \"$1\" -mindepth 1 -depth -path \"*$2*\" -type d -exec rmdir {} +";
+        let mut unshare = Command::new("unshare");
+        unshare.args(["--mount", "sh", "-c", script, "sweep", HUGETLB, mark]);
+        if let Err(error) = command::run(&mut unshare) {
+            eprintln!("{error}");
+        }
+    }
+    if let Err(error) = std::fs::remove_dir(HUGETLB) {
+        eprintln!("{HUGETLB}: {error}");
+    }
+}
+
+fn directory(mark: &str) -> PathBuf {
+    std::env::temp_dir().join(mark)
+}
+
+/// Removes what carries the mark. All processes are gone by now: their pid namespace is.
+fn sweep(mark: &str) {
+    for hierarchy in std::fs::read_dir("/sys/fs/cgroup").into_iter().flatten().flatten() {
+        remove_groups(&hierarchy.path(), mark);
+    }
+    remove_groups(Path::new("/sys/fs/cgroup"), mark);
+    give_hugetlb_back(mark);
+    if let Err(error) = std::fs::remove_dir_all(directory(mark)) {
+        eprintln!("{}: {error}", directory(mark).display());
+    }
+}
+
+/// Removes the groups below `parent` whose name begins with the mark (or with the limit program's), with all groups in them.
+fn remove_groups(parent: &Path, mark: &str) {
+    for entry in std::fs::read_dir(parent).into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name.starts_with(mark) || name == "berth-limit" {
+            remove_group(&entry.path());
+        }
+    }
+}
+
+fn remove_group(group: &Path) {
+    for entry in std::fs::read_dir(group).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            remove_group(&entry.path());
+        }
+    }
+    if let Err(error) = std::fs::remove_dir(group) {
+        eprintln!("{}: {error}", group.display());
+    }
+}
