@@ -30,6 +30,9 @@ pub struct Plan {
     /// Id maps of a new user namespace.
     #[prost(message, optional, tag = "7")]
     pub users: Option<Users>,
+    /// For tests of the undo: fail at this step (counted over `prepare`, the clone, `setup`, the process).
+    #[prost(uint32, optional, tag = "8")]
+    pub fault_step: Option<u32>,
 }
 
 /// One act.

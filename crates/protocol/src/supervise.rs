@@ -338,7 +338,8 @@ pub enum Tell {
     /// Close the duplicates named (no descriptors come along). With no names: all of that process.
     #[prost(message, tag = "10")]
     Release(Held),
-    /// Answer to `Attach`: everything printed from here on comes over this connection.
+    /// Answer to `Attach`: everything printed from here on comes over this connection. Told once more when a process
+    /// begins that was attached to before.
     #[prost(message, tag = "11")]
     Attached(Attached),
 }

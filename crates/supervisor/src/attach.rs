@@ -152,6 +152,15 @@ impl Supervisor {
         }
     }
 
+    /// Tells everybody attached before the start that the process runs now.
+    pub(crate) fn tell_begin(&mut self, slot: usize) {
+        let Some(entry) = self.entry(slot) else { return };
+        for number in entry.clients.clone() {
+            let attached = Attached { running: true, ..Attached::default() };
+            self.tell(number, 0, Tell::Attached(attached));
+        }
+    }
+
     /// Tells everybody attached that no more output comes.
     pub(crate) fn end_clients(&mut self, slot: usize) {
         let Some(entry) = self.entry(slot) else { return };

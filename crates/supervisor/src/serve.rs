@@ -22,7 +22,7 @@ type Result<T> = std::result::Result<T, Error>;
 impl Supervisor {
     /// Does what is asked and answers, now or (a start) later.
     pub(crate) fn serve(&mut self, client: u64, seq: u64, ask: Ask) -> Result<()> {
-        if self.adoption.is_some() && !matches!(ask, Ask::Adopt(_) | Ask::Attach(_)) {
+        if self.adoption.is_some() && !matches!(ask, Ask::Adopt(_)) {
             let message = "the supervisor waits for what the daemon holds of the one before";
             return Err(Error::new(Kind::Unavailable, message));
         }

@@ -194,6 +194,7 @@ impl Supervisor {
             Origin::Client(client, seq) => self.tell(client, seq, Tell::Started(told)),
             Origin::Policy => self.emit(slot, Happening::Restarted(told)),
         }
+        self.tell_begin(slot);
         self.wake_clients(slot);
     }
 

@@ -116,6 +116,7 @@ pub(crate) fn read_output(wire: &mut Wire) -> (Vec<u8>, Vec<u8>) {
             Tell::Output(output) if output.end => return (out, err),
             Tell::Output(output) if output.stream == 1 => out.extend(output.bytes),
             Tell::Output(output) => err.extend(output.bytes),
+            Tell::Attached(_) => {}
             other => panic!("{other:?}"),
         }
     }
