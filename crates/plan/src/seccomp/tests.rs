@@ -55,27 +55,41 @@ fn run(program: &Program, call: &Call) -> (u32, usize) {
     }
 }
 
+/// An architecture with the numbers that each rule of the document means there.
+struct Reading {
+    arch: Arch,
+    meant: Vec<BTreeSet<u32>>,
+    last: Option<u32>,
+}
+
+fn read(document: &LinuxSeccomp, native: Arch) -> Vec<Reading> {
+    let numbers =
+        |arch: Arch, rule: &LinuxSyscall| rule.names.iter().filter_map(|name| arch.number(name)).collect();
+    let reading = |arch| {
+        let meant: Vec<BTreeSet<u32>> = document.syscalls.iter().map(|rule| numbers(arch, rule)).collect();
+        Reading { arch, last: meant.iter().flatten().max().copied(), meant }
+    };
+    arch::listed(document, native).unwrap().into_iter().map(reading).collect()
+}
+
 /// The rules read one by one, as the document's words say.
-fn judge(document: &LinuxSeccomp, arches: &[Arch], call: &Call) -> u32 {
+fn judge(document: &LinuxSeccomp, readings: &[Reading], call: &Call) -> u32 {
     let default = rules::verdict(document.default_action, document.default_errno_ret);
-    let same_audit = |arch: &&Arch| arch.audit() == call.audit;
-    let x32 = call.number >= arch::X32_BIT;
-    let Some(arch) = arches
-        .iter()
-        .filter(same_audit)
-        .find(|arch| !x32 || arch.first() != 0 || arch.audit() != 0xc000_003e)
-    else {
-        let skipped = call.audit == 0xc000_003e && call.number == u32::MAX && arches.contains(&Arch::X86_64);
+    let x86_64 = call.audit == Arch::X86_64.audit();
+    let x32 = x86_64 && call.number >= arch::X32_BIT;
+    let same = |reading: &&Reading| reading.arch.audit() == call.audit && (reading.arch == Arch::X32) == x32;
+    let Some(reading) = readings.iter().find(same) else {
+        let skipped = call.number == u32::MAX && readings.iter().any(|r| r.arch.audit() == call.audit);
         return if skipped { default } else { 0 };
     };
-    let named = |rule: &&LinuxSyscall| rule.names.iter().any(|name| arch.number(name) == Some(call.number));
-    let known = |name: &String| arch.number(name);
-    let last = document.syscalls.iter().flat_map(|rule| rule.names.iter().filter_map(known)).max();
-    if matches!(document.default_action, Action::Errno) && last.is_some_and(|last| call.number > last) {
+    if matches!(document.default_action, Action::Errno) && reading.last.is_some_and(|last| call.number > last)
+    {
         return ENOSYS;
     }
     let verdict = |rule: &LinuxSyscall| rules::verdict(rule.action, rule.errno_ret);
-    let mut candidates = document.syscalls.iter().filter(named).filter(|rule| verdict(rule) != default);
+    let rules = document.syscalls.iter().zip(&reading.meant);
+    let named = rules.filter(|(_, meant)| meant.contains(&call.number)).map(|(rule, _)| rule);
+    let mut candidates = named.filter(|rule| verdict(rule) != default);
     if let Some(rule) = candidates.clone().find(|rule| rule.args.is_empty()) {
         return verdict(rule);
     }
@@ -131,7 +145,7 @@ fn check(document: &LinuxSeccomp, native: Arch) -> usize {
 /// Compares tree and reading for these numbers, all probes and architectures; answers the longest path.
 fn check_numbers(document: &LinuxSeccomp, native: Arch, numbers: BTreeSet<u32>) -> usize {
     let program = compile(document, native).unwrap();
-    let arches = arch::listed(document, native).unwrap();
+    let readings = read(document, native);
     let probes = probes(document);
     let conditional = document.syscalls.iter().filter(|rule| !rule.args.is_empty());
     let looked_at: BTreeSet<u32> = conditional
@@ -147,7 +161,7 @@ fn check_numbers(document: &LinuxSeccomp, native: Arch, numbers: BTreeSet<u32>) 
             for args in &probes[..if looks { probes.len() } else { 2 }] {
                 let call = Call { number, audit, args: *args };
                 let (verdict, steps) = run(&program, &call);
-                let wanted = judge(document, &arches, &call);
+                let wanted = judge(document, &readings, &call);
                 assert_eq!(verdict, wanted, "{verdict:#x} is not {wanted:#x} for {call:#x?}");
                 longest = longest.max(steps);
             }
