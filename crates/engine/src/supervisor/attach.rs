@@ -142,7 +142,8 @@ impl AttachReader {
 }
 
 impl AttachWriter {
-    /// Sends input. Waits while the container does not read.
+    /// Sends input. Waits while the container does not read. When the supervisor is replaced, it waits for the reader, who must be
+    /// read meanwhile, to attach again.
     ///
     /// # Errors
     /// When nothing takes input any more.

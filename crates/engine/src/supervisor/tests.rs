@@ -111,14 +111,21 @@ async fn callers_see_a_delay() {
             assert_eq!(listed[0].pid, started.pid);
         }
     }
-    // Input sent to a supervisor in its last moment is lost with it; so let the last kill take effect.
-    tokio::time::sleep(Duration::from_millis(500)).await;
-    writer.write(b"typed\n").await.expect("input");
-    let mut last = Vec::new();
-    while let Some((stream, bytes)) = reader.next().await {
-        assert_eq!(stream, 1);
-        last = bytes.to_vec();
-    }
+    let type_later = async {
+        // Input sent to a supervisor in its last moment is lost with it; so let the last kill take effect.
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        writer.write(b"typed\n").await.expect("input");
+    };
+    let read = async {
+        let mut last = Vec::new();
+        while let Some((stream, bytes)) = reader.next().await {
+            assert_eq!(stream, 1);
+            last = bytes.to_vec();
+        }
+        last
+    };
+    let both = async { tokio::join!(type_later, read).1 };
+    let last = tokio::time::timeout(Duration::from_secs(20), both).await.expect("an end");
     assert!(last.ends_with(b"typed\n"), "{last:?}");
     assert_eq!(exit_of(&mut events, "c").await, Some(42));
     let mut expected: Vec<String> = (0..1000).map(|n| format!("line {n}\\n")).collect();
