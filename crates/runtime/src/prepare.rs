@@ -15,7 +15,7 @@ pub(crate) fn apply(plan: &Plan, warnings: &mut Vec<String>) -> Result<(), Error
     // Many writes go to one file (device lists): it is opened once.
     let mut open: Option<(String, OwnedFd)> = None;
     for (index, step) in plan.prepare.iter().enumerate() {
-        let done = fault::point(index as u32).and_then(|()| apply_one(step, &mut open, warnings));
+        let done = fault::point(plan, index as u32).and_then(|()| apply_one(step, &mut open, warnings));
         if let Err(error) = done {
             undo(&plan.prepare[..index]);
             return Err(error.at_step(index as u32));

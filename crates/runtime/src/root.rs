@@ -3,7 +3,7 @@
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use protocol::plan::Root;
-use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::fs::{CWD, Gid, Mode, OFlags, Uid, openat};
 use rustix::io::Errno;
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, OpenTreeFlags, fsconfig_create, fsconfig_set_flag,
@@ -14,42 +14,37 @@ use sys::mount::{Change, IDMAP, PRIVATE, Users, set_attributes};
 use crate::error::{Error, Tried};
 use crate::mounts::complaint;
 
-/// Makes the mount. With a user namespace, owners in the layers are mapped through it.
-pub(crate) fn make(root: &Root, users: Option<BorrowedFd<'_>>) -> Result<OwnedFd, Error> {
+/// A container's user namespace, and who is its root outside.
+#[derive(Clone, Copy)]
+pub(crate) struct Owner<'a> {
+    pub(crate) namespace: BorrowedFd<'a>,
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
+}
+
+/// Makes the mount. With a user namespace, owners in the read-only layers are mapped through it. The writable layer holds
+/// the ids of the outside, as overlayfs itself writes there with the rights of the one who mounts.
+pub(crate) fn make(root: &Root, owner: Option<Owner<'_>>) -> Result<OwnedFd, Error> {
+    let owner = owner.filter(|_| root.mapped);
     if root.lower.is_empty() {
-        return directory(root, users.filter(|_| root.mapped));
+        return directory(root, owner);
     }
     let tried = || "mount the root overlay".to_owned();
-    match users.filter(|_| root.mapped) {
-        None => overlay(root, &root.lower, &root.upper, &root.work).map_err(|error| error.or(tried)),
-        Some(users) => {
-            let layers = root.lower.iter().map(|l| mapped_clone(l, users)).collect::<Result<Vec<_>, _>>()?;
-            // Upper and work directory must lie on one mount: their common parent is cloned.
-            let (parent, upper, work) = common_parent(&root.upper, &root.work);
-            let parent = mapped_clone(parent, users)?;
-            let below = |name: &str| openat(&parent, name, OFlags::PATH | OFlags::CLOEXEC, Mode::empty());
-            let upper = below(upper).tried(|| format!("open {}", root.upper))?;
-            let work = below(work).tried(|| format!("open {}", root.work))?;
-            let names: Vec<String> = layers.iter().map(path_of).collect();
-            overlay(root, &names, &path_of(&upper), &path_of(&work)).map_err(|error| error.or(tried))
-        }
+    let Some(owner) = owner else {
+        return overlay(root, &root.lower).map_err(|error| error.or(tried));
+    };
+    for path in [&root.upper, &root.work] {
+        rustix::fs::chown(&**path, Some(Uid::from_raw(owner.uid)), Some(Gid::from_raw(owner.gid)))
+            .tried(|| format!("give {path} to the container's root"))?;
     }
+    let layers =
+        root.lower.iter().map(|l| mapped_clone(l, owner.namespace)).collect::<Result<Vec<_>, _>>()?;
+    let names: Vec<String> = layers.iter().map(path_of).collect();
+    overlay(root, &names).map_err(|error| error.or(tried))
 }
 
 fn path_of(fd: &OwnedFd) -> String {
     format!("/proc/self/fd/{}", fd.as_raw_fd())
-}
-
-fn common_parent<'a>(upper: &'a str, work: &'a str) -> (&'a str, &'a str, &'a str) {
-    let cut = upper
-        .bytes()
-        .zip(work.bytes())
-        .enumerate()
-        .take_while(|(_, (a, b))| a == b)
-        .filter(|(_, (a, _))| *a == b'/')
-        .last()
-        .map_or(0, |(at, _)| at);
-    (if cut == 0 { "/" } else { &upper[..cut] }, &upper[cut + 1..], &work[cut + 1..])
 }
 
 /// A detached copy of the mount at `path`, owners mapped.
@@ -71,7 +66,7 @@ impl Refusal {
     }
 }
 
-fn overlay(root: &Root, lower: &[String], upper: &str, work: &str) -> Result<OwnedFd, Refusal> {
+fn overlay(root: &Root, lower: &[String]) -> Result<OwnedFd, Refusal> {
     let silent = |errno| Refusal(String::new(), errno);
     let context = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC).map_err(silent)?;
     let said = |errno| Refusal(complaint(&context), errno);
@@ -86,8 +81,8 @@ fn overlay(root: &Root, lower: &[String], upper: &str, work: &str) -> Result<Own
     } else {
         set("lowerdir", &short.text).map_err(said)?;
     }
-    set("upperdir", upper).map_err(said)?;
-    set("workdir", work).map_err(said)?;
+    set("upperdir", &root.upper).map_err(said)?;
+    set("workdir", &root.work).map_err(said)?;
     for option in &root.options {
         match option.split_once('=') {
             Some((key, value)) => set(key, value).map_err(said)?,
@@ -126,27 +121,15 @@ fn short_list(lower: &[String]) -> Result<ShortList, Errno> {
     Ok(ShortList { text: names.join(":"), _open: open })
 }
 
-fn directory(root: &Root, users: Option<BorrowedFd<'_>>) -> Result<OwnedFd, Error> {
+fn directory(root: &Root, owner: Option<Owner<'_>>) -> Result<OwnedFd, Error> {
     let tried = || format!("bind the root {}", root.directory);
     let flags =
         OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_RECURSIVE;
     let tree = open_tree(CWD, &*root.directory, flags).tried(tried)?;
     set_attributes(&tree, c"", &Change { propagation: PRIVATE, ..Change::default() }, true).tried(tried)?;
-    if let Some(users) = users {
-        let change = Change { set: IDMAP, users: Some(Users(users)), ..Change::default() };
+    if let Some(owner) = owner {
+        let change = Change { set: IDMAP, users: Some(Users(owner.namespace)), ..Change::default() };
         set_attributes(&tree, c"", &change, false).tried(tried)?;
     }
     Ok(tree)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::common_parent;
-
-    #[test]
-    fn parents() {
-        assert_eq!(common_parent("/a/b/upper", "/a/b/work"), ("/a/b", "upper", "work"));
-        assert_eq!(common_parent("/a/ux", "/a/uy"), ("/a", "ux", "uy"));
-        assert_eq!(common_parent("/u", "/w"), ("/", "u", "w"));
-    }
 }

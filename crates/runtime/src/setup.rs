@@ -73,13 +73,13 @@ fn become_container(child: Child<'_>) -> Result<std::convert::Infallible, Error>
     setup.score().map_err(|e| e.at_step(first))?;
     for (index, step) in plan.setup.iter().enumerate() {
         let number = first + index as u32;
-        fault::point(number)?;
+        fault::point(plan, number)?;
         if let Some(act) = &step.act {
             setup.apply(act).map_err(|error| error.at_step(number))?;
         }
     }
     let number = first + plan.setup.len() as u32;
-    fault::point(number)?;
+    fault::point(plan, number)?;
     let way = become_program::Way {
         socket: child.socket,
         stdio: child.stdio,

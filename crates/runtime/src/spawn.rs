@@ -94,7 +94,7 @@ fn start_child(
     warnings: Vec<String>,
 ) -> Result<Starting, Error> {
     let plan = launch.plan;
-    fault::point(plan.prepare.len() as u32)?;
+    fault::point(plan, plan.prepare.len() as u32)?;
     let process =
         plan.process.as_ref().ok_or_else(|| Error::said(Kind::InvalidInput, "the plan has no process"))?;
     let program = become_program::Program::of(process)?;

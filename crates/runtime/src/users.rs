@@ -9,7 +9,8 @@ use rustix::fs::{Mode, OFlags, open};
 
 use crate::error::{Error, Tried};
 use crate::kernel::write_file;
-use crate::{report, root};
+use crate::report;
+use crate::root::{self, Owner};
 
 /// The parent: gives the child its ids and its root, and lets it go on.
 pub(crate) fn let_go(plan: &Plan, pid: i32, socket: BorrowedFd<'_>) -> Result<(), Error> {
@@ -31,11 +32,18 @@ pub(crate) fn let_go(plan: &Plan, pid: i32, socket: BorrowedFd<'_>) -> Result<()
             let path = format!("/proc/{pid}/ns/user");
             let namespace = open(&*path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
                 .tried(|| format!("open {path}"))?;
-            Some(root::make(made, Some(namespace.as_fd()))?)
+            let owner =
+                Owner { namespace: namespace.as_fd(), uid: outside(&users.uid), gid: outside(&users.gid) };
+            Some(root::make(made, Some(owner))?)
         }
         None => None,
     };
     report::send_go(socket, root.as_ref().map(AsFd::as_fd)).tried(|| "wake the container's first process")
+}
+
+/// Who is 0 inside.
+fn outside(maps: &[IdMap]) -> u32 {
+    maps.iter().find(|m| m.inside == 0).map_or(0, |m| m.outside)
 }
 
 fn lines(maps: &[IdMap]) -> String {

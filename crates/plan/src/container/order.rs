@@ -102,8 +102,19 @@ pub fn plan(
         namespaces: namespaces.into_list(),
         cgroup: Some(cgroup),
         users,
+        fault_step: fault_step(spec)?,
     };
     Ok(Planned { plan, warnings })
+}
+
+/// The annotation by which a test of the undo makes one step fail.
+const FAULT_STEP: &str = "berth.fault-step";
+
+fn fault_step(spec: &Spec) -> Result<Option<u32>, Error> {
+    let Some(text) = spec.annotations.get(FAULT_STEP) else { return Ok(None) };
+    text.parse()
+        .map(Some)
+        .map_err(|_| Error::invalid(format!("annotation {FAULT_STEP}: {text:?} is not a number")))
 }
 
 fn refuse_unknown(spec: &Spec) -> Result<(), Error> {
