@@ -1,0 +1,162 @@
+//! Images.
+
+use dockerapi::{Filters, Progress};
+use hyper::{Response, StatusCode};
+
+use super::Context;
+use crate::error::{Error, Result};
+use crate::wire::answer::{Answer, Pieces, empty, json, json_line, pieces};
+use crate::wire::body;
+
+/// `GET /images/json`.
+pub(super) async fn list(context: Context) -> Result<Response<Answer>> {
+    let query = &context.query;
+    let mut filters = Filters::parse(query.get("filters").unwrap_or_default())?;
+    if let Some(name) = query.text("filter").filter(|_| !context.version.has(41)) {
+        filters.add("reference", name);
+    }
+    let mut images = context.engine.image_list(query.flag("all"), filters).await?;
+    for image in &mut images {
+        if !context.version.has(44) {
+            image.virtual_size = Some(image.size);
+        }
+        if !context.version.has(43) && image.repo_tags.is_empty() && image.repo_digests.is_empty() {
+            image.repo_tags.push("<none>:<none>".to_owned());
+            image.repo_digests.push("<none>@<none>".to_owned());
+        }
+    }
+    Ok(json(StatusCode::OK, &images))
+}
+
+/// `GET /images/{name}/json`.
+pub(super) async fn inspect(context: Context) -> Result<Response<Answer>> {
+    let mut image = context.engine.image_inspect(&context.name).await?;
+    if !context.version.has(44) {
+        image.virtual_size = Some(image.size);
+    }
+    Ok(json(StatusCode::OK, &image))
+}
+
+/// `GET /images/{name}/history`.
+pub(super) async fn history(context: Context) -> Result<Response<Answer>> {
+    Ok(json(StatusCode::OK, &context.engine.image_history(&context.name).await?))
+}
+
+/// `POST /images/{name}/tag`.
+pub(super) async fn tag(context: Context) -> Result<Response<Answer>> {
+    let repository = context.query.text("repo").ok_or_else(|| Error::invalid("invalid reference format"))?;
+    let target = with_tag(repository, context.query.text("tag"));
+    context.engine.image_tag(&context.name, &target).await?;
+    Ok(empty(StatusCode::CREATED))
+}
+
+fn with_tag(repository: &str, tag: Option<&str>) -> String {
+    match tag {
+        None => repository.to_owned(),
+        Some(digest) if digest.contains(':') => format!("{repository}@{digest}"),
+        Some(tag) => format!("{repository}:{tag}"),
+    }
+}
+
+/// `DELETE /images/{name}`.
+pub(super) async fn remove(context: Context) -> Result<Response<Answer>> {
+    let query = &context.query;
+    let removed =
+        context.engine.image_remove(&context.name, query.flag("force"), query.flag("noprune")).await?;
+    Ok(json(StatusCode::OK, &removed))
+}
+
+/// `POST /images/load`: an archive in, progress out while it is read.
+pub(super) async fn load(context: Context) -> Result<Response<Answer>> {
+    let Context { engine, query, request, .. } = context;
+    let quiet = query.flag("quiet");
+    let upload = body::upload(request.into_body());
+    let (output, response) = pieces("application/json");
+    tokio::spawn(async move {
+        let teller = Teller { output, quiet };
+        let result = engine.image_load(upload, teller.sender()).await;
+        teller.end(result.map(|_| ())).await;
+    });
+    Ok(response)
+}
+
+/// `POST /images/create`: an import with `fromSrc=-`. Pulling is not there.
+pub(super) async fn create(context: Context) -> Result<Response<Answer>> {
+    let Context { engine, query, request, .. } = context;
+    if let Some(image) = query.text("fromImage") {
+        return Err(Error::new(
+            types::Kind::Unimplemented,
+            format!("Berth does not have image pull yet: get {image} by load or import"),
+        ));
+    }
+    match query.text("fromSrc") {
+        Some("-") => {}
+        Some(_) => {
+            return Err(super::absent::not_there("import from a URL: download it and import the file"));
+        }
+        None => return Err(Error::invalid("want fromImage or fromSrc")),
+    }
+    let import = engine::Import {
+        reference: query.text("repo").map(|repository| with_tag(repository, query.text("tag"))),
+        changes: query.all("changes"),
+        message: query.get("message").unwrap_or_default().to_owned(),
+        platform: query.get("platform").unwrap_or_default().to_owned(),
+    };
+    let upload = body::upload(request.into_body());
+    let (output, response) = pieces("application/json");
+    tokio::spawn(async move {
+        let teller = Teller { output, quiet: false };
+        let result = engine.image_import(upload, import).await;
+        if let Ok(id) = &result {
+            teller.tell(&Progress::status(id.clone())).await;
+        }
+        teller.end(result.map(|_| ())).await;
+    });
+    Ok(response)
+}
+
+/// Tells a client how its upload goes.
+struct Teller {
+    output: Pieces,
+    quiet: bool,
+}
+
+impl Teller {
+    /// For the engine's worker thread. A client that does not listen is no reason to stop.
+    fn sender(&self) -> impl FnMut(Progress) + Send + 'static {
+        let (output, quiet) = (self.output.clone(), self.quiet);
+        move |progress| {
+            if quiet && progress.detail.is_some() {
+                return;
+            }
+            if let Ok(line) = json_line(&progress) {
+                let _ = output.blocking_send(line);
+            }
+        }
+    }
+
+    async fn tell(&self, progress: &Progress) {
+        if let Ok(line) = json_line(progress) {
+            let _ = self.output.send(line).await;
+        }
+    }
+
+    /// The head is out: a failure can only be one more message.
+    async fn end(self, result: std::result::Result<(), engine::Error>) {
+        if let Err(error) = result {
+            self.tell(&Progress::failure(error.to_string())).await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::with_tag;
+
+    #[test]
+    fn joins_repository_and_tag() {
+        assert_eq!(with_tag("a/b", None), "a/b");
+        assert_eq!(with_tag("a/b", Some("1")), "a/b:1");
+        assert_eq!(with_tag("a/b", Some("sha256:00")), "a/b@sha256:00");
+    }
+}

@@ -1,0 +1,86 @@
+//! The calls, one file per noun: parameters and documents in, one call of the engine, the answer out.
+
+mod absent;
+mod attach;
+mod containers;
+mod events;
+mod execs;
+mod images;
+mod logs;
+mod networks;
+mod stats;
+mod system;
+mod table;
+mod volumes;
+
+use std::sync::Arc;
+
+use engine::Engine;
+use hyper::body::Incoming;
+use hyper::{Request, Response};
+
+use crate::error::Result;
+use crate::wire::answer::Answer;
+use crate::wire::query::Query;
+use crate::wire::version::Version;
+
+pub(crate) use table::{Call, TABLE};
+
+/// One request, taken apart.
+pub(crate) struct Context {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) version: Version,
+    /// The name in the path.
+    pub(crate) name: String,
+    pub(crate) query: Query,
+    pub(crate) request: Request<Incoming>,
+}
+
+/// Makes the call.
+pub(crate) async fn dispatch(call: Call, context: Context) -> Result<Response<Answer>> {
+    match call {
+        Call::Ping => Ok(system::ping(&context)),
+        Call::Version => system::version(context).await,
+        Call::Info => system::info(context).await,
+        Call::DiskUsage => system::disk_usage(context).await,
+        Call::Events => events::listen(context).await,
+        Call::ContainerList => containers::list(context).await,
+        Call::ContainerCreate => containers::create(context).await,
+        Call::ContainerInspect => containers::inspect(context).await,
+        Call::ContainerStart => containers::start(context).await,
+        Call::ContainerStop => containers::stop(context).await,
+        Call::ContainerRestart => containers::restart(context).await,
+        Call::ContainerKill => containers::kill(context).await,
+        Call::ContainerPause => containers::pause(context).await,
+        Call::ContainerUnpause => containers::unpause(context).await,
+        Call::ContainerWait => containers::wait(context).await,
+        Call::ContainerRename => containers::rename(context).await,
+        Call::ContainerUpdate => containers::update(context).await,
+        Call::ContainerResize => containers::resize(context).await,
+        Call::ContainerTop => containers::top(context).await,
+        Call::ContainerRemove => containers::remove(context).await,
+        Call::ContainerAttach => attach::attach(context).await,
+        Call::ContainerLogs => logs::stream(context).await,
+        Call::ContainerStats => stats::stream(context).await,
+        Call::ExecCreate => execs::create(context).await,
+        Call::ExecStart => execs::start(context).await,
+        Call::ExecResize => execs::resize(context).await,
+        Call::ExecInspect => execs::inspect(context).await,
+        Call::ImageList => images::list(context).await,
+        Call::ImageInspect => images::inspect(context).await,
+        Call::ImageHistory => images::history(context).await,
+        Call::ImageTag => images::tag(context).await,
+        Call::ImageRemove => images::remove(context).await,
+        Call::ImageLoad => images::load(context).await,
+        Call::ImageCreate => images::create(context).await,
+        Call::NetworkList => networks::list(context).await,
+        Call::NetworkInspect => networks::inspect(context).await,
+        Call::VolumeList => volumes::list(context).await,
+        Call::VolumeInspect => volumes::inspect(context).await,
+        Call::VolumeCreate => volumes::create(context).await,
+        Call::VolumeRemove => volumes::remove(context).await,
+        Call::Plugins => Ok(absent::no_plugins()),
+        Call::Swarm => Err(absent::swarm()),
+        Call::Absent(what) => Err(absent::not_there(what)),
+    }
+}

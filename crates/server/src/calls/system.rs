@@ -1,0 +1,48 @@
+//! The engine about itself.
+
+use hyper::header::{CACHE_CONTROL, HeaderName, HeaderValue, PRAGMA};
+use hyper::{Method, Response, StatusCode};
+
+use super::Context;
+use crate::error::Result;
+use crate::wire::answer::{Answer, json, text};
+use crate::wire::version::Version;
+
+/// `GET` and `HEAD /_ping`: what clients negotiate by. `Builder-Version: 1` says that there is no BuildKit.
+pub(super) fn ping(context: &Context) -> Response<Answer> {
+    let mut response = text(StatusCode::OK, "OK");
+    if context.request.method() == Method::HEAD {
+        *response.body_mut() = Answer::Whole(None);
+        response.headers_mut().insert(hyper::header::CONTENT_LENGTH, HeaderValue::from_static("0"));
+    }
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache, no-store, must-revalidate"));
+    headers.insert(PRAGMA, HeaderValue::from_static("no-cache"));
+    headers.insert(HeaderName::from_static("builder-version"), HeaderValue::from_static("1"));
+    headers.insert(HeaderName::from_static("swarm"), HeaderValue::from_static("inactive"));
+    response
+}
+
+/// `GET /version`.
+pub(super) async fn version(context: Context) -> Result<Response<Answer>> {
+    let mut version = context.engine.version().await?;
+    version.api_version = Version::MAX.to_string();
+    version.min_api_version = Version::MIN.to_string();
+    for component in &mut version.components {
+        if component.name == "Engine" {
+            component.details.insert("ApiVersion".to_owned(), Version::MAX.to_string());
+            component.details.insert("MinAPIVersion".to_owned(), Version::MIN.to_string());
+        }
+    }
+    Ok(json(StatusCode::OK, &version))
+}
+
+/// `GET /info`.
+pub(super) async fn info(context: Context) -> Result<Response<Answer>> {
+    Ok(json(StatusCode::OK, &context.engine.info().await?))
+}
+
+/// `GET /system/df`.
+pub(super) async fn disk_usage(context: Context) -> Result<Response<Answer>> {
+    Ok(json(StatusCode::OK, &context.engine.disk_usage().await?))
+}

@@ -1,0 +1,159 @@
+//! What a daemon is told about itself, and what of it cannot be.
+
+use std::path::PathBuf;
+
+use engine::Options;
+use types::Kind;
+
+use crate::error::{Error, Result};
+
+/// What a daemon is told. `cli` reads it from the flags, which have dockerd's meaning.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DaemonOptions {
+    /// `-H`: where to listen; empty for the default socket.
+    pub hosts: Vec<String>,
+    /// `--data-root`: what outlives a boot.
+    pub data_root: PathBuf,
+    /// `--exec-root`: what does not.
+    pub exec_root: PathBuf,
+    /// `--group`: who else may use a Unix socket; `docker`, when it exists, unless named.
+    pub group: Option<String>,
+    /// `--cgroup-parent`.
+    pub cgroup_parent: Option<String>,
+    /// `--bridge`: the default bridge's name. One that is not the default also names the packet filter's table.
+    pub bridge: Option<String>,
+    /// `--bip`: the bridge's own address with its prefix length.
+    pub bridge_address: Option<String>,
+    /// `--runtime`: the small program; beside this program or in the path unless named.
+    pub runtime: Option<PathBuf>,
+    /// `--pidfile`; in the exec root unless named.
+    pub pidfile: Option<PathBuf>,
+    /// `--log-level`: `debug`, `info`, `warn`, `error` or `fatal`.
+    pub log_level: String,
+    /// `--temporary`: a daemon that ends in good order takes its containers and all else it made along.
+    pub temporary: bool,
+}
+
+impl Default for DaemonOptions {
+    fn default() -> Self {
+        Self {
+            hosts: Vec::new(),
+            data_root: "/var/lib/berth".into(),
+            exec_root: "/run/berth".into(),
+            group: None,
+            cgroup_parent: None,
+            bridge: None,
+            bridge_address: None,
+            runtime: None,
+            pidfile: None,
+            log_level: "info".to_owned(),
+            temporary: false,
+        }
+    }
+}
+
+impl DaemonOptions {
+    /// Refuses what cannot be.
+    pub(super) fn check(&self) -> Result<()> {
+        if !matches!(self.log_level.as_str(), "debug" | "info" | "warn" | "error" | "fatal") {
+            return Err(Error::invalid(format!(
+                "invalid log level {:?}: want debug, info, warn, error or fatal",
+                self.log_level
+            )));
+        }
+        for (flag, path) in [("--data-root", &self.data_root), ("--exec-root", &self.exec_root)] {
+            if !path.is_absolute() {
+                return Err(Error::invalid(format!(
+                    "{flag} must be an absolute path, not {}",
+                    path.display()
+                )));
+            }
+        }
+        if self.data_root == self.exec_root {
+            return Err(Error::invalid("--data-root and --exec-root must not be the same directory"));
+        }
+        Ok(())
+    }
+
+    /// Where the pid goes.
+    pub(super) fn pidfile(&self) -> PathBuf {
+        self.pidfile.clone().unwrap_or_else(|| self.exec_root.join("daemon.pid"))
+    }
+
+    /// The engine's part.
+    pub(super) fn engine(&self) -> Result<Options> {
+        let mut engine = Options {
+            data_root: self.data_root.clone(),
+            exec_root: self.exec_root.clone(),
+            ..Options::default()
+        };
+        if let Some(parent) = &self.cgroup_parent {
+            engine.cgroup_parent = format!("/{}", parent.trim_matches('/'));
+        }
+        if let Some(bridge) = &self.bridge {
+            check_link(bridge)?;
+            engine.bridge.bridge.clone_from(bridge);
+            engine.bridge.table.clone_from(bridge);
+        }
+        if let Some(address) = &self.bridge_address {
+            let subnet = address.parse();
+            engine.bridge.subnet = Some(subnet.map_err(|_| {
+                Error::invalid(format!(
+                    "invalid --bip {address:?}: want an IPv4 address with its prefix length, as 172.20.0.1/16"
+                ))
+            })?);
+        }
+        engine.runtime = self.runtime.clone().map_or_else(find_runtime, Ok)?;
+        Ok(engine)
+    }
+}
+
+/// A link's name: 1 to 15 characters that are also fit for the name of a table.
+fn check_link(name: &str) -> Result<()> {
+    let fit = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.');
+    if !name.is_empty() && name.len() <= 15 && name.bytes().all(fit) {
+        return Ok(());
+    }
+    Err(Error::invalid(format!("invalid --bridge {name:?}: want at most 15 of a-z A-Z 0-9 _ . -")))
+}
+
+/// `berth-runtime` beside this program, or in the path.
+fn find_runtime() -> Result<PathBuf> {
+    const NAME: &str = "berth-runtime";
+    let here = std::env::current_exe().ok().and_then(|exe| exe.parent().map(|dir| dir.join(NAME)));
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = here
+        .into_iter()
+        .chain(std::env::split_paths(&path).map(|dir| dir.join(NAME)))
+        .find(|file| file.is_file());
+    found.ok_or_else(|| {
+        Error::new(
+            Kind::NotFound,
+            format!(
+                "{NAME} is neither beside this program nor in PATH: install it, or name it with --runtime"
+            ),
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refuses_what_cannot_be() {
+        let check = |change: fn(&mut DaemonOptions)| {
+            let mut options = DaemonOptions::default();
+            change(&mut options);
+            options.check()
+        };
+        assert!(check(|_| {}).is_ok());
+        assert!(check(|o| "loud".clone_into(&mut o.log_level)).is_err());
+        assert!(check(|o| o.data_root = "d".into()).is_err());
+        assert!(check(|o| o.exec_root.clone_from(&o.data_root)).is_err());
+        assert!(check_link("bt1x2").is_ok());
+        assert!(
+            check_link("").is_err() && check_link("a/b").is_err() && check_link("sixteen-letters-").is_err()
+        );
+    }
+}

@@ -1,0 +1,132 @@
+//! Connections: accept, read requests, answer, and let go.
+
+use std::convert::Infallible;
+use std::net::{SocketAddr, TcpListener};
+use std::os::unix::net::UnixListener;
+use std::sync::Arc;
+use std::time::Duration;
+
+use engine::Engine;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::answer::{Answer, failure, sign};
+use super::query::Query;
+use super::{router, version};
+use crate::calls::{self, Context};
+use crate::error::{Error, Result};
+use types::Kind;
+
+/// A socket that is bound and waits for connections.
+#[derive(Debug)]
+pub enum Bound {
+    /// A Unix socket.
+    Unix(UnixListener),
+    /// A TCP socket.
+    Tcp(TcpListener),
+}
+
+/// Serves the engine on these sockets until the future is dropped.
+///
+/// # Errors
+/// When a socket cannot be waited on.
+pub async fn serve(sockets: Vec<Bound>, engine: Engine) -> std::result::Result<(), Error> {
+    let failed =
+        |error: std::io::Error| Error::new(Kind::Internal, format!("cannot wait on a socket: {error}"));
+    let mut tasks = tokio::task::JoinSet::new();
+    for socket in sockets {
+        match socket {
+            Bound::Unix(listener) => {
+                listener.set_nonblocking(true).map_err(failed)?;
+                let listener = tokio::net::UnixListener::from_std(listener).map_err(failed)?;
+                tasks.spawn(accept_unix(listener, engine.clone()));
+            }
+            Bound::Tcp(listener) => {
+                listener.set_nonblocking(true).map_err(failed)?;
+                let listener = tokio::net::TcpListener::from_std(listener).map_err(failed)?;
+                tasks.spawn(accept_tcp(listener, engine.clone()));
+            }
+        }
+    }
+    while tasks.join_next().await.is_some() {}
+    Ok(())
+}
+
+async fn accept_unix(listener: tokio::net::UnixListener, engine: Engine) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                tokio::spawn(connection(stream, engine.clone()));
+            }
+            Err(error) => pause(&error).await,
+        }
+    }
+}
+
+async fn accept_tcp(listener: tokio::net::TcpListener, engine: Engine) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, peer)) => {
+                let _: (SocketAddr, _) = (peer, stream.set_nodelay(true));
+                tokio::spawn(connection(stream, engine.clone()));
+            }
+            Err(error) => pause(&error).await,
+        }
+    }
+}
+
+/// Descriptors ran out, most likely: wait for some to be closed.
+async fn pause(error: &std::io::Error) {
+    tracing::warn!(%error, "cannot accept a connection");
+    tokio::time::sleep(Duration::from_millis(100)).await;
+}
+
+async fn connection<S>(stream: S, engine: Engine)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let engine = Arc::new(engine);
+    let service = service_fn(move |request| {
+        let engine = engine.clone();
+        async move { Ok::<_, Infallible>(respond(engine, request).await) }
+    });
+    let serving = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .max_buf_size(64 << 10)
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
+    if let Err(error) = serving.await {
+        tracing::debug!(%error, "a connection broke off");
+    }
+}
+
+/// Answers one request. The call runs as a task of its own: a client that goes away in its middle does not leave it
+/// half done.
+async fn respond(engine: Arc<Engine>, request: Request<Incoming>) -> Response<Answer> {
+    let line = format!("{} {}", request.method(), request.uri().path());
+    let result = match tokio::spawn(handle(engine, request)).await {
+        Ok(result) => result,
+        Err(_) => Err(Error::new(Kind::Internal, format!("{line} ended in a fault of the daemon"))),
+    };
+    let mut response = result.unwrap_or_else(|error| {
+        if error.kind() == Kind::Internal {
+            tracing::error!(%error, "{line}");
+        } else {
+            tracing::debug!(%error, "{line}");
+        }
+        failure(&error)
+    });
+    sign(response.headers_mut());
+    response
+}
+
+async fn handle(engine: Arc<Engine>, request: Request<Incoming>) -> Result<Response<Answer>> {
+    let (version, path) = version::split(request.uri().path())?;
+    let (call, name) = router::route(request.method(), path)?;
+    let query = Query::parse(request.uri().query().unwrap_or_default())?;
+    calls::dispatch(call, Context { engine, version, name, query, request }).await
+}
