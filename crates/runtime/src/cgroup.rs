@@ -20,16 +20,23 @@ pub(crate) fn make(cgroup: &MakeCgroup) -> Result<(), Error> {
     match mkdir(&*cgroup.path, MODE) {
         Err(Errno::NOENT) => {
             make_parents(cgroup)?;
-            mkdir(&*cgroup.path, MODE).tried(tried)
+            mkdir(&*cgroup.path, MODE).tried(tried)?;
         }
         // Left by somebody who died: usable when nothing is in it.
         Err(Errno::EXIST) => {
             remove(&cgroup.path).map_err(|_| {
                 Error::said(Kind::Conflict, format!("cgroup {} exists and is in use", cgroup.path))
             })?;
-            mkdir(&*cgroup.path, MODE).tried(tried)
+            mkdir(&*cgroup.path, MODE).tried(tried)?;
         }
-        other => other.tried(tried),
+        other => other.tried(tried)?,
+    }
+    match cgroup.path.rsplit_once('/') {
+        // A parent that somebody else made may hand nothing down.
+        Some((above, _)) if cgroup.seed => {
+            inherit(above, &cgroup.path).tried(|| format!("hand processors down to cgroup {}", cgroup.path))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -64,12 +71,17 @@ fn enable(place: &str, controllers: &str) -> Result<(), Error> {
 
 /// v1 cpuset: a new one is empty, and nothing can enter it; from here on children inherit.
 fn seed(above: &str, place: &str) -> Result<(), Errno> {
+    inherit(above, place)?;
+    write_file(&format!("{place}/cgroup.clone_children"), "1")
+}
+
+fn inherit(above: &str, place: &str) -> Result<(), Errno> {
     for file in ["cpuset.cpus", "cpuset.mems"] {
         if read_file(&format!("{place}/{file}"))?.trim().is_empty() {
             write_file(&format!("{place}/{file}"), read_file(&format!("{above}/{file}"))?.trim())?;
         }
     }
-    write_file(&format!("{place}/cgroup.clone_children"), "1")
+    Ok(())
 }
 
 /// Removes a cgroup with those that the container made in it, waiting for dying processes to leave.
@@ -125,12 +137,12 @@ fn listing(cgroup: &Cgroup) -> Option<&str> {
 }
 
 /// The container's directory of a v1 controller.
-fn v1<'a>(cgroup: &'a Cgroup, controller: &str) -> Option<&'a str> {
+pub(crate) fn v1<'a>(cgroup: &'a Cgroup, controller: &str) -> Option<&'a str> {
     let found = cgroup.hierarchies.iter().find(|h| h.controllers.split(',').any(|c| c == controller));
     found.map(|h| h.path.as_str())
 }
 
-fn cgroup_of(plan: &Plan) -> Result<&Cgroup, Error> {
+pub(crate) fn cgroup_of(plan: &Plan) -> Result<&Cgroup, Error> {
     plan.cgroup.as_ref().ok_or_else(|| Error::said(Kind::Unimplemented, "the container has no cgroup"))
 }
 
