@@ -119,7 +119,12 @@ impl Supervisor {
         let Some(entry) = self.entry(slot) else { return };
         match process {
             Some((pidfd, stdio)) => {
-                entry.process = Some(Process { pidfd, stdio });
+                let container = entry.container().to_owned();
+                let is_exec = entry.record.is_exec();
+                entry.process = Some(Process { pidfd, stdio, memory: None });
+                if let Some(plan) = self.root.plan(&container).ok().filter(|_| !is_exec) {
+                    self.watch_memory(slot, runtime::watch_memory(&plan).ok().flatten());
+                }
                 if let Err(error) = self.open_log(slot) {
                     eprintln!("supervisor: {}", crate::error::chain(&error));
                 }

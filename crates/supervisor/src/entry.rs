@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use protocol::{Stdio, Target};
-use runtime::Starting;
+use runtime::{MemoryWatch, Starting};
 
 use crate::log::ContainerLog;
 use crate::log::entry::Stream;
@@ -31,6 +31,8 @@ pub(crate) struct Entry {
     pub(crate) paused: bool,
     /// When its process was seen ended (boot time), while its exit code is waited for.
     pub(crate) ended_at_ns: Option<i64>,
+    /// Memory ran out a moment ago; whether somebody was killed is looked at again.
+    pub(crate) memory_low: bool,
     /// When something is due (boot time): a restart, or another look.
     pub(crate) due_ns: Option<i64>,
 }
@@ -40,6 +42,8 @@ pub(crate) struct Entry {
 pub(crate) struct Process {
     pub(crate) pidfd: OwnedFd,
     pub(crate) stdio: Ours,
+    /// Tells when memory has run out.
+    pub(crate) memory: Option<MemoryWatch>,
 }
 
 /// The supervisor's side of a process's stdio.
@@ -84,6 +88,7 @@ impl Ours {
 pub(crate) struct Pending {
     pub(crate) starting: Starting,
     pub(crate) stdio: Ours,
+    pub(crate) memory: Option<MemoryWatch>,
     pub(crate) origin: Origin,
 }
 
@@ -109,6 +114,7 @@ impl Entry {
             log: None,
             paused: false,
             ended_at_ns: None,
+            memory_low: false,
             due_ns: None,
         }
     }

@@ -64,6 +64,7 @@ impl Supervisor {
         let Some(entry) = self.entry(slot) else { return };
         match entry.phase() {
             Phase::Waiting => self.start_again(slot),
+            Phase::Running if entry.memory_low => self.look_at_memory(slot, false),
             Phase::Running if entry.ended_at_ns.is_some() => self.process_ready(slot, false),
             Phase::Running => self.resume_entry(slot),
             Phase::Starting | Phase::Exited => {}
@@ -87,11 +88,12 @@ impl Supervisor {
         let Some(entry) = self.entry(slot) else { return };
         entry.ended_at_ns = None;
         entry.paused = false;
+        entry.memory_low = false;
         entry.log = None;
         let container = entry.container().to_owned();
         let is_exec = entry.record.is_exec();
         let plan = if is_exec { None } else { self.root.plan(&container).ok() };
-        let oom = plan.as_ref().is_some_and(|plan| runtime::oom_kills(plan).is_ok_and(|kills| kills > 0));
+        let oom = plan.as_ref().is_some_and(|plan| self.count_oom_kills(slot, plan) > 0);
         let exit = Exit { code, oom, at_ns: clock::wall_ns() };
         let delay_ms = self.settle(slot, exit);
         let all: &[&str] = &[];
@@ -131,6 +133,9 @@ impl Supervisor {
     fn take_process(&mut self, slot: usize) {
         let Some(process) = self.entry(slot).and_then(|entry| entry.process.take()) else { return };
         self.poll.remove(&process.pidfd);
+        if let Some(memory) = &process.memory {
+            self.poll.remove(memory.fd());
+        }
         for (_, fd) in process.stdio.named() {
             self.poll.remove(fd);
         }
@@ -147,9 +152,6 @@ impl Supervisor {
             self.save(slot);
         }
     }
-
-    /// The kernel has killed a process of this container for memory.
-    pub(crate) fn memory_ready(&mut self, _slot: usize) {}
 }
 
 fn end(pidfd: std::os::fd::BorrowedFd<'_>) -> End {

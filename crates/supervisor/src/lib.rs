@@ -19,6 +19,7 @@ mod exit;
 mod held;
 mod ledger;
 mod log;
+mod memory;
 mod output;
 mod poll;
 mod record;

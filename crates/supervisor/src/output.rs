@@ -33,6 +33,7 @@ impl Supervisor {
         let Some(entry) = self.entries.get(slot).and_then(Option::as_ref) else { return };
         let Some(process) = &entry.process else { return };
         let _ = self.poll.add(&process.pidfd, Token::Process(slot), Ready::IN);
+        self.poll_memory(slot);
         self.watch_output(slot);
     }
 

@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use protocol::plan::ExecPlan;
 use protocol::{Exec, Failure, Happening, Plan, Start, Started, Target, Tell};
-use runtime::{Launch, Starting, StdioFds};
+use runtime::{Launch, MemoryWatch, Starting, StdioFds};
 use types::Kind;
 
 use crate::clock;
@@ -62,7 +62,7 @@ impl Supervisor {
         let record = Record { target: Some(target.clone()), stdio: exec.stdio, ..Record::default() };
         let slot = self.place(&target, record)?;
         let launched = self.spawn_exec(slot, host, &plan);
-        self.launched(slot, Origin::Client(client, seq), launched);
+        self.launched(slot, Origin::Client(client, seq), None, launched);
         Ok(())
     }
 
@@ -97,7 +97,8 @@ impl Supervisor {
     /// Begins a life: stdio, log, clone.
     pub(crate) fn launch(&mut self, slot: usize, plan: &Plan, origin: Origin) {
         let launched = self.spawn(slot, plan);
-        self.launched(slot, origin, launched);
+        let memory = runtime::watch_memory(plan).ok().flatten().filter(|_| launched.is_ok());
+        self.launched(slot, origin, memory, launched);
     }
 
     fn spawn(&mut self, slot: usize, plan: &Plan) -> std::result::Result<(Starting, Ours), Failure> {
@@ -149,6 +150,7 @@ impl Supervisor {
         &mut self,
         slot: usize,
         origin: Origin,
+        memory: Option<MemoryWatch>,
         launched: std::result::Result<(Starting, Ours), Failure>,
     ) {
         let (starting, stdio) = match launched {
@@ -157,7 +159,7 @@ impl Supervisor {
         };
         let watched = self.poll.add(starting.fd(), Token::Starting(slot), Ready::IN);
         if let Some(entry) = self.entry(slot) {
-            entry.starting = Some(Pending { starting, stdio, origin });
+            entry.starting = Some(Pending { starting, stdio, memory, origin });
         }
         if watched.is_err() {
             self.finish_start(slot);
@@ -167,7 +169,7 @@ impl Supervisor {
     /// A start has succeeded or failed.
     pub(crate) fn finish_start(&mut self, slot: usize) {
         let Some(entry) = self.entries.get_mut(slot).and_then(Option::as_mut) else { return };
-        let Some(Pending { starting, mut stdio, origin }) = entry.starting.take() else { return };
+        let Some(Pending { starting, mut stdio, memory, origin }) = entry.starting.take() else { return };
         self.poll.remove(starting.fd());
         let started = match starting.finish() {
             Ok(started) => started,
@@ -186,7 +188,7 @@ impl Supervisor {
         entry.record.exit = None;
         entry.record.oom_kills = 0;
         entry.record.set_phase(Phase::Running);
-        entry.process = Some(Process { pidfd: started.pidfd, stdio });
+        entry.process = Some(Process { pidfd: started.pidfd, stdio, memory });
         self.tell_held(slot);
         self.save(slot);
         self.watch_process(slot);

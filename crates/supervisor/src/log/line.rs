@@ -54,7 +54,8 @@ mod tests {
     #[test]
     fn any_chunking_gives_the_same_entries() {
         let long = |n: usize| [vec![b'x'; n], b"\n".to_vec()].concat();
-        let table: [(Vec<u8>, &[(usize, bool)]); 6] = [
+        type Case<'a> = (Vec<u8>, &'a [(usize, bool)]);
+        let table: [Case<'_>; 6] = [
             (b"a\nbc\n".to_vec(), &[(2, true), (3, true)]),
             (b"\n\n".to_vec(), &[(1, true), (1, true)]),
             (b"no end".to_vec(), &[]),

@@ -28,13 +28,13 @@ fn talker(lines: u32) -> String {
 
 /// What a daemon holds.
 #[derive(Default)]
-struct Hands {
+pub(crate) struct Hands {
     held: HashMap<String, (Held, Vec<OwnedFd>)>,
 }
 
 impl Hands {
     /// Connects, gives what is held, subscribes, and takes duplicates.
-    fn connect(&mut self, bench: &Bench) -> Wire {
+    pub(crate) fn connect(&mut self, bench: &Bench) -> Wire {
         let mut wire = Wire::connect(&bench.root);
         wire.holds = true;
         let count = self.held.len();
@@ -53,7 +53,7 @@ impl Hands {
     }
 
     /// Takes the duplicates that were told aside.
-    fn take_aside(&mut self, wire: &mut Wire) {
+    pub(crate) fn take_aside(&mut self, wire: &mut Wire) {
         let aside = std::mem::take(&mut wire.aside);
         for tell in aside {
             match tell {

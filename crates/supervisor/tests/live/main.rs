@@ -1,12 +1,13 @@
 //! A real supervisor, started, asked, killed and upgraded. Its containers here are plain processes of the host (plans without
-//! namespaces): what is tested is the supervisor. Needs root for the
-//! exec only.
+//! namespaces): what is tested is the supervisor. `real` has containers with
+//! everything; it needs root and busybox.
 
 #![allow(clippy::disallowed_methods, reason = "drives a real program on a real host")]
 
 mod basics;
 mod bench;
 mod deaths;
+mod real;
 mod wire;
 
 use std::process::ExitCode;
@@ -20,7 +21,7 @@ fn main() -> ExitCode {
     }
     let filter = args.iter().skip(1).find(|arg| !arg.starts_with('-'));
     let mut failed = 0;
-    let cases: Vec<Case> = basics::CASES.iter().chain(deaths::CASES).copied().collect();
+    let cases: Vec<Case> = basics::CASES.iter().chain(deaths::CASES).chain(real::CASES).copied().collect();
     for (name, case) in cases {
         if filter.is_some_and(|filter| !name.contains(filter.as_str())) {
             continue;
@@ -32,5 +33,6 @@ fn main() -> ExitCode {
         println!("test {name} ... {word} ({:?})", begin.elapsed());
         failed += usize::from(!passed);
     }
+    real::remove_cgroups();
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
