@@ -53,6 +53,11 @@ pub(crate) struct Way<'a> {
 /// Does it all. Returns only on failure.
 pub(crate) fn run(process: &Process, program: Program, mut way: Way<'_>) -> Result<Infallible, Error> {
     rustix::process::setsid().map(drop).or_else(already_leader).tried(|| "make a session")?;
+    // Without keyrings there is nothing to keep apart; a full quota is no reason to share the caller's keys either.
+    match sys::process::new_session_keyring() {
+        Ok(()) | Err(Errno::NOSYS | Errno::PERM) => {}
+        Err(errno) => return Err(Error::kernel("make a session keyring", errno)),
+    }
     set_stdio(process, &way)?;
     for limit in &process.rlimits {
         prepare::forgive(&limit.field, set_limit(limit), &mut way.warnings)?;

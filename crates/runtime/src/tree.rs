@@ -4,7 +4,8 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{
-    AtFlags, FileType, Gid, Mode, OFlags, ResolveFlags, Uid, mkdirat, mknodat, openat, openat2, symlinkat,
+    AtFlags, FileType, Gid, Mode, OFlags, ResolveFlags, Uid, mkdirat, mknodat, openat, openat2, readlinkat,
+    symlinkat,
 };
 use rustix::io::Errno;
 
@@ -20,6 +21,7 @@ pub(crate) struct Tree {
 
 const WITHIN: ResolveFlags = ResolveFlags::IN_ROOT.union(ResolveFlags::NO_MAGICLINKS);
 const DIRECTORY_MODE: u32 = 0o755;
+const MOST_LINKS: u32 = 40;
 
 impl Tree {
     pub(crate) fn new(root: OwnedFd) -> Self {
@@ -58,29 +60,37 @@ impl Tree {
     pub(crate) fn directory(&mut self, path: &str) -> Result<OwnedFd, Error> {
         let flags = OFlags::PATH | OFlags::DIRECTORY;
         match self.open(path, flags) {
-            Err(Errno::NOENT) => self.make_directories(path).tried(|| format!("make directory {path}")),
+            Err(Errno::NOENT) => self.make_directories(path, 0).tried(|| format!("make directory {path}")),
             other => other.tried(|| format!("open directory {path}")),
         }
     }
 
-    /// Part by part from the root: what exists is followed, what is missing is made in the directory reached.
-    fn make_directories(&mut self, path: &str) -> Result<OwnedFd, Errno> {
+    /// Part by part from the root: what exists is followed, what is missing is made in the directory reached. A link to
+    /// something missing is followed as the container would follow it, and that is made.
+    fn make_directories(&self, path: &str, links: u32) -> Result<OwnedFd, Errno> {
         let flags = OFlags::PATH | OFlags::DIRECTORY;
         let mut reached = self.open("/", flags)?;
         let mut prefix = String::new();
         for part in path.split('/').filter(|p| !p.is_empty()) {
-            prefix.push('/');
-            prefix.push_str(part);
-            reached = match self.open(&prefix, flags) {
-                Err(Errno::NOENT) => {
-                    match mkdirat(&reached, part, Mode::from_raw_mode(DIRECTORY_MODE)) {
-                        Ok(()) | Err(Errno::EXIST) => {}
-                        Err(errno) => return Err(errno),
+            let here = format!("{prefix}/{part}");
+            reached = match self.open(&here, flags) {
+                Err(Errno::NOENT) => match mkdirat(&reached, part, Mode::from_raw_mode(DIRECTORY_MODE)) {
+                    Ok(()) => {
+                        openat(&reached, part, flags | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?
                     }
-                    openat(&reached, part, flags | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?
-                }
+                    Err(Errno::EXIST) if links == MOST_LINKS => return Err(Errno::LOOP),
+                    Err(Errno::EXIST) => {
+                        let text = readlinkat(&reached, part, Vec::new())?;
+                        let text = text.to_str().map_err(|_| Errno::ILSEQ)?;
+                        let target =
+                            if text.starts_with('/') { text.to_owned() } else { format!("{prefix}/{text}") };
+                        self.make_directories(&target, links + 1)?
+                    }
+                    Err(errno) => return Err(errno),
+                },
                 other => other?,
             };
+            prefix = here;
         }
         Ok(reached)
     }

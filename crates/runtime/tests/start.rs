@@ -17,17 +17,21 @@ use types::Rootfs;
 /// Everything made here carries this mark.
 const MARK: &str = "/berth-test-runtime";
 
+type Test = (&'static str, fn(&Bench));
+
 fn main() {
     if !rustix::process::geteuid().is_root() {
         println!("skipped: needs root");
         return;
     }
-    let tests: [(&str, fn(&Bench)); 6] = [
+    let tests: [Test; 8] = [
         ("overlay_is_mounted_in_the_container_only", overlay_root),
         ("mapped_root_belongs_to_the_inside", mapped_root),
         ("network_of_a_descriptor_is_joined", joined_network),
         ("exec_is_a_child_and_sees_the_container", exec_inside),
         ("output_comes_through_a_terminal", terminal),
+        ("hostile_links_of_an_image_stay_inside", hostile_links),
+        ("descriptors_of_the_caller_stay_outside", no_descriptors),
         ("every_step_fails_once_and_nothing_is_left", every_step),
     ];
     for (name, test) in tests {
@@ -73,6 +77,14 @@ impl Bench {
         plan(&self.id, &spec, &self.overlay(), &runtime::facts::gather().unwrap(), &options)
             .expect("a plan")
             .plan
+    }
+
+    /// The error of a start that must fail.
+    fn refusal(&self, plan: &Plan) -> String {
+        let null = fs::File::open("/dev/null").unwrap();
+        let stdio = StdioFds::Pipes([null.as_fd(), null.as_fd(), null.as_fd()]);
+        let started = runtime::spawn(&Launch { plan, stdio, fds: &[] }).and_then(runtime::Starting::finish);
+        started.expect_err("the start is refused").to_string()
     }
 
     /// Runs to the end: exit code and output.
@@ -235,6 +247,49 @@ fn terminal(bench: &Bench) {
     assert_eq!(String::from_utf8_lossy(&output), "character special file\r\nover\r\n");
     assert_eq!(reap(&started), 0);
     assert_eq!(runtime::clean(&plan), []);
+}
+
+/// Links of the image at every place the start makes or mounts something; each would lead out if followed by name.
+fn hostile_links(bench: &Bench) {
+    let canary = bench.directory.join("canary");
+    fs::create_dir_all(canary.join("sub")).unwrap();
+    let lower = bench.directory.join("lower");
+    let outside = format!("../../../../../../../..{}", canary.display());
+    let link = |name: &str, to: &str| std::os::unix::fs::symlink(to, lower.join(name)).unwrap();
+    link("dev", &outside);
+    link("work", &canary.display().to_string());
+    link("data", &outside);
+    let mut document = document("exit 0");
+    document["process"]["cwd"] = json!("/work/made");
+    document["mounts"].as_array_mut().unwrap().push(
+        json!({"destination": "/data/file", "type": "bind", "source": "/etc/hostname", "options": ["bind"]}),
+    );
+    for name in ["proc", "sys"] {
+        link(name, "/etc");
+        let error = bench.refusal(&bench.plan(&document));
+        assert!(error.contains(&format!("/{name} in the image must be an ordinary directory")), "{error}");
+        fs::remove_file(lower.join(name)).unwrap();
+    }
+    assert_eq!(bench.run(&bench.plan(&document), &[]).0, 0);
+    let left: Vec<_> = fs::read_dir(&canary).unwrap().flatten().map(|e| e.file_name()).collect();
+    assert_eq!(left, ["sub"], "nothing was made outside");
+}
+
+/// Open, without close-on-exec, and a working directory outside: none of it reaches the program (CVE-2024-21626).
+fn no_descriptors(bench: &Bench) {
+    let leak = rustix::fs::open("/", rustix::fs::OFlags::RDONLY, rustix::fs::Mode::empty()).unwrap();
+    let plan = bench.plan(&document("ls /proc/self/fd; cat /proc/self/status"));
+    let (code, output) = bench.run(&plan, &[]);
+    assert_eq!(code, 0);
+    // 3 is the directory that `ls` reads.
+    assert!(output.starts_with("0\n1\n2\n3\n"), "{output}");
+    assert!(output.contains("CapInh:\t0000000000000000"), "{output}");
+    for cwd in ["/proc/self/fd/3", &format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&leak))] {
+        let mut document = document("pwd");
+        document["process"]["cwd"] = json!(cwd);
+        let error = bench.refusal(&bench.plan(&document));
+        assert!(error.contains("working directory"), "{error}");
+    }
 }
 
 fn cgroups_left(bench: &Bench) -> Vec<PathBuf> {

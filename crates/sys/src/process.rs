@@ -222,6 +222,18 @@ pub fn unshare(kinds: u32) -> Result<()> {
     if done == 0 { Ok(()) } else { Err(last_errno()) }
 }
 
+/// Joins a new, empty session keyring: keys of the caller's session are not for the program.
+///
+/// # Errors
+/// `ENOSYS` without keyrings, `EDQUOT` when the user has too many.
+pub fn new_session_keyring() -> Result<()> {
+    const KEYCTL_JOIN_SESSION_KEYRING: i32 = 1;
+    // SAFETY: a null name asks for an anonymous keyring.
+    let done =
+        unsafe { libc::syscall(libc::SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, ptr::null::<libc::c_char>()) };
+    if done >= 0 { Ok(()) } else { Err(last_errno()) }
+}
+
 pub(crate) fn last_errno() -> Errno {
     Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::IO)
 }
