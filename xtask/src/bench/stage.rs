@@ -67,7 +67,7 @@ impl Stage {
         std::fs::create_dir_all(&self.directory)
             .map_err(|error| format!("{}: {error}", self.directory.display()))?;
         command::run(Command::new("ip").args(["link", "set", "lo", "up"]))?;
-        if let Err(reason) = take_hugetlb() {
+        if let Err(reason) = take_hugetlb(&self.mark) {
             eprintln!("hugetlb stays on cgroup v2, so crun may refuse: {reason}");
         }
         Ok(())
@@ -82,13 +82,16 @@ impl Stage {
 const HUGETLB: &str = "/sys/fs/cgroup/hugetlb";
 
 /// Debian's crun refuses a host with v1 and v2 as long as v2 holds a controller: it is mounted as v1, in this mount namespace.
-fn take_hugetlb() -> Result<(), String> {
+fn take_hugetlb(mark: &str) -> Result<(), String> {
     let held = std::fs::read_to_string("/sys/fs/cgroup/unified/cgroup.controllers").unwrap_or_default();
     if !held.split_whitespace().any(|controller| controller == "hugetlb") {
         return Ok(());
     }
     std::fs::create_dir(HUGETLB).map_err(|error| format!("{HUGETLB}: {error}"))?;
-    command::run(Command::new("mount").args(["-t", "cgroup", "-o", "hugetlb", "hugetlb", HUGETLB]))
+    command::run(Command::new("mount").args(["-t", "cgroup", "-o", "hugetlb", "hugetlb", HUGETLB]))?;
+    // A hierarchy without groups ends with any of its mounts, also with a container's.
+    let keep = Path::new(HUGETLB).join(format!("{mark}-keep"));
+    std::fs::create_dir(&keep).map_err(|error| format!("{}: {error}", keep.display()))
 }
 
 /// The mount went with its namespace; the hierarchy stays as long as it has groups.
