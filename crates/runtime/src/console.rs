@@ -50,6 +50,5 @@ pub(crate) fn bind(tree: &mut Tree, terminal: &Terminal, path: &str) -> Result<(
     let mount = open_tree(CWD, &*source, flags).tried(tried)?;
     let place = tree.file(path)?;
     attach(&mount, &place).tried(tried)?;
-    tree.forget();
     Ok(())
 }

@@ -101,7 +101,8 @@ pub(crate) fn filesystem(tree: &mut Tree, fs: &Filesystem, early: &mut Early) ->
         crate::copy_up::copy(&place, &mount).tried(|| format!("copy {} into its tmpfs", fs.target))?;
     }
     attach(&mount, &place).tried(|| format!("mount {} on {}", fs.kind, fs.target))?;
-    tree.forget();
+    // Others' targets may be links to anywhere in the root; those of the cgroup tree are known.
+    tree.covered(if fs.kind.starts_with("cgroup") { &fs.target } else { "" });
     if fs.propagation != 0 {
         let change = Change { propagation: fs.propagation, ..Change::default() };
         set_attributes(&mount, c"", &change, false).tried(|| format!("set propagation of {}", fs.target))?;
@@ -150,7 +151,8 @@ pub(crate) fn bind(tree: &mut Tree, bind: &Bind, early: &mut Early) -> Result<()
     let place =
         if kind == FileType::Directory { tree.directory(&bind.target)? } else { tree.file(&bind.target)? };
     attach(&mount, &place).tried(tried)?;
-    tree.forget();
+    // The target may be a link to anywhere in the root.
+    tree.covered("");
     Ok(())
 }
 

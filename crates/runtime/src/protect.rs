@@ -29,8 +29,8 @@ pub(crate) fn make_read_only(tree: &mut Tree, paths: &[String]) -> Result<(), Er
         let copy = open_tree(&place, "", flags).tried(tried)?;
         set_attributes(&copy, c"", &Change { set: RDONLY, ..Change::default() }, true).tried(tried)?;
         attach(&copy, &place).tried(tried)?;
+        tree.covered(path);
     }
-    tree.forget();
     Ok(())
 }
 
@@ -71,7 +71,7 @@ pub(crate) fn mask(tree: &mut Tree, paths: &[String]) -> Result<(), Error> {
     let directory = openat(&empty, ".", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).tried(tried)?;
     fchmod(directory, Mode::from_raw_mode(0o555)).tried(tried)?;
     set_attributes(&empty, c"", &READ_ONLY, false).tried(tried)?;
-    tree.forget();
+    paths.iter().for_each(|path| tree.covered(path));
     Ok(())
 }
 

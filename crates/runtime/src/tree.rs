@@ -60,9 +60,20 @@ impl Tree {
     pub(crate) fn directory(&mut self, path: &str) -> Result<OwnedFd, Error> {
         let flags = OFlags::PATH | OFlags::DIRECTORY;
         match self.open(path, flags) {
-            Err(Errno::NOENT) => self.make_directories(path, 0).tried(|| format!("make directory {path}")),
+            Err(Errno::NOENT) => self.make_directory(path),
             other => other.tried(|| format!("open directory {path}")),
         }
+    }
+
+    /// Mostly only the last part is missing, and its parent is open.
+    fn make_directory(&mut self, path: &str) -> Result<OwnedFd, Error> {
+        let tried = || format!("make directory {path}");
+        let (parent, name) = self.parent(path)?;
+        if mkdirat(parent, name, Mode::from_raw_mode(DIRECTORY_MODE)).is_ok() {
+            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            return openat(parent, name, flags, Mode::empty()).tried(tried);
+        }
+        self.make_directories(path, 0).tried(tried)
     }
 
     /// Part by part from the root: what exists is followed, what is missing is made in the directory reached. A link to
@@ -141,9 +152,14 @@ impl Tree {
         }
     }
 
-    /// A mount was added: directories opened before may lie under it now.
-    pub(crate) fn forget(&mut self) {
-        self.last = None;
+    /// A mount was added at `target`: a directory opened there before lies under it now.
+    pub(crate) fn covered(&mut self, target: &str) {
+        let below = |last: &str| {
+            last.strip_prefix(target).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        if self.last.as_ref().is_some_and(|(last, _)| below(last)) {
+            self.last = None;
+        }
     }
 
     /// The directory that holds `path`, made if missing, and the last part.

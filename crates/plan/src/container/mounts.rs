@@ -1,7 +1,7 @@
 //! The document's mounts, the cgroup tree, read-only and masked paths.
 
 use oci::runtime::{Mount, Spec};
-use protocol::plan::{Act, Attributes, Bind, Cgroup, Filesystem, Link, MakeDir, NamespaceKind, Paths, Step};
+use protocol::plan::{Act, Attributes, Bind, Cgroup, Filesystem, Link, NamespaceKind, Paths, Step};
 
 use super::namespaces::Namespaces;
 use super::options::{Mounting, bit};
@@ -191,7 +191,6 @@ fn cgroup_tree(target: &str, mounting: &Mounting, context: &Context<'_>) -> Vec<
     for (hierarchy, own) in cgroups.v1.iter().zip(&context.cgroup.hierarchies) {
         let directory = hierarchy.mount.rsplit('/').next().unwrap_or_default();
         let place = format!("{target}/{directory}");
-        steps.push(step(Act::MakeDir(MakeDir { path: place.clone(), mode: 0o755 })));
         let data = options_of(&hierarchy.controllers);
         steps.push(cgroup_mount("cgroup", &place, &data, &own.path, &hierarchy.mount, attributes, context));
         // Where cpu and cpuacct share a hierarchy, programs look for each by its own name.
@@ -203,7 +202,6 @@ fn cgroup_tree(target: &str, mounting: &Mounting, context: &Context<'_>) -> Vec<
     if let Some(v2) = &cgroups.v2 {
         let directory = v2.mount.rsplit('/').next().unwrap_or_default();
         let place = format!("{target}/{directory}");
-        steps.push(step(Act::MakeDir(MakeDir { path: place.clone(), mode: 0o755 })));
         steps.push(cgroup_mount(
             "cgroup2",
             &place,
