@@ -6,7 +6,8 @@ use std::process::ExitCode;
 use cli::Outcome;
 
 fn main() -> ExitCode {
-    let argv: Vec<String> = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
+    let argv: Vec<String> =
+        std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
     match cli::main(&argv) {
         Outcome::Exit(code) => ExitCode::from(code),
         Outcome::Daemon(options) => daemon(*options),

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::text;
 use crate::error::Result;
-use crate::render::{Layout, List, Row, short_id};
+use crate::render::{Layout, List, Row, go_time, short_id};
 use crate::stream;
 use crate::tree::Call;
 use crate::wire::Query;
@@ -49,7 +49,7 @@ fn row(network: &Value, cut: bool) -> Row {
         ("IPv4", truth("EnableIPv4")),
         ("IPv6", truth("EnableIPv6")),
         ("Internal", truth("Internal")),
-        ("CreatedAt", text(network, "Created").to_owned()),
+        ("CreatedAt", go_time(text(network, "Created"))),
     ])
     .labels(&network["Labels"])
 }

@@ -113,7 +113,10 @@ pub(crate) async fn info(call: Call) -> Result<u8> {
 }
 
 fn info_in_words(info: &Value) -> String {
-    let mut out = format!("Client:\n Version:    {}\n\nServer:\n", env!("CARGO_PKG_VERSION"));
+    let mut out = format!(
+        "Client:\n Version:    {}\n Context:    default\n Debug Mode: false\n\nServer:\n",
+        env!("CARGO_PKG_VERSION")
+    );
     let show = |value: &Value| match value {
         Value::String(text) => text.clone(),
         Value::Null => String::new(),

@@ -13,5 +13,5 @@ pub(crate) use ports::displayed as displayed_ports;
 pub(crate) use tabs::columns;
 pub(crate) use template::{Subject, Template};
 pub(crate) use words::{
-    ago, ellipsis, event_time, human_size, local_time, quoted, rfc3339, short_id, timestamp,
+    ago, ellipsis, event_time, go_time, human_size, local_time, quoted, rfc3339, short_id, timestamp,
 };

@@ -34,6 +34,23 @@ pub(crate) fn local_time(unix_seconds: i64) -> String {
     moment.strftime(&format!("%Y-%m-%d %H:%M:%S %z {zone}")).to_string()
 }
 
+/// A moment of a document, as `2026-01-02T03:04:05.5Z`, as Go prints it: `2026-01-02 03:04:05.5 +0000 UTC`.
+pub(crate) fn go_time(text: &str) -> String {
+    let Ok(moment) = text.parse::<Timestamp>() else { return text.to_owned() };
+    let (end, zone) = match text.rfind(['+', '-']).filter(|at| *at > 10) {
+        Some(at) => (at, text[at..].replace(':', "")),
+        None => (text.len(), String::new()),
+    };
+    let offset = if zone.is_empty() { "+0000 UTC".to_owned() } else { format!("{zone} {zone}") };
+    let clock = text[..end].trim_end_matches(['Z', 'z']).replacen(['T', 't'], " ", 1);
+    let clock = if moment.subsec_nanosecond() == 0 {
+        clock.split('.').next().unwrap_or_default()
+    } else {
+        clock.trim_end_matches('0')
+    };
+    format!("{clock} {offset}")
+}
+
 /// A moment in Unix seconds as `2026-01-02T03:04:05Z`, in the caller's zone.
 pub(crate) fn rfc3339(unix_seconds: i64) -> String {
     zoned(unix_seconds, 0, "%Y-%m-%dT%H:%M:%S")
@@ -224,6 +241,8 @@ mod tests {
         assert_eq!(short_id("sha256:0123456789abcdef"), "0123456789ab");
         assert_eq!(ellipsis("sleep 1000000000000000", 20), "sleep 1000000000000…");
         assert_eq!(quoted("sh -c \"a\n\""), "\"sh -c \\\"a\\n\\\"\"");
+        assert_eq!(go_time("2020-01-02T03:04:05Z"), "2020-01-02 03:04:05 +0000 UTC");
+        assert_eq!(go_time("2020-01-02T03:04:05.120+01:00"), "2020-01-02 03:04:05.12 +0100 +0100");
         assert_eq!(human_size(1_982_354), "1.982MB");
         assert_eq!(human_size(0) + &human_size(999) + &human_size(21_500_000), "0B999B21.5MB");
         assert_eq!(quoted("é\u{1}"), "\"é\\x01\"");
