@@ -35,7 +35,28 @@ impl<'a> Header<'a> {
         if format == Format::Posix && &block[508..512] == b"tar\0" {
             return Err(Error::malformed("the header is of star's own tar format"));
         }
-        Ok(Self { block, format })
+        let header = Self { block, format };
+        header.check_numbers()?;
+        Ok(header)
+    }
+
+    /// Every number must be one, also where it says nothing: other readers stop at such a header, or take the bytes for
+    /// something else (Go reads a GNU header's times as a name's beginning when they are no numbers).
+    fn check_numbers(&self) -> Result<(), Error> {
+        let always = [100..108, 108..116, 116..124, 124..136, 136..148];
+        let devices = [329..337, 337..345];
+        let gnu_times = [345..357, 357..369];
+        let mut fields = always.to_vec();
+        if self.format != Format::V7 {
+            fields.extend(devices);
+        }
+        if self.format == Format::Gnu {
+            fields.extend(gnu_times);
+        }
+        match fields.into_iter().all(|field| number::parse(&self.block[field]).is_some()) {
+            true => Ok(()),
+            false => Err(Error::malformed("a number in the header is not one")),
+        }
     }
 
     pub(crate) fn typeflag(&self) -> u8 {

@@ -89,9 +89,9 @@ fn sizes_must_agree() {
     refuse(&[entry(b"l", b'1', b"data")], "it has data but is not a file");
     refuse(
         &[header(b"a", b'0', b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", |_| ())],
-        "size is not a number",
+        "size is not a number in range",
     );
-    refuse(&[header(b"a", b'0', b"0000000004x\0", |_| ())], "size is not a number");
+    refuse(&[header(b"a", b'0', b"0000000004x\0", |_| ())], "a number in the header is not one");
     let huge = header(b"a", b'0', &octal(0), |_| ());
     let over = [pax(&[("size", "99999999999999")]), huge];
     refuse(&over, "is over the limit");
@@ -146,6 +146,15 @@ fn headers_must_be_whole() {
         refuse(&[entry(b"a", kind, b"")], "are not supported");
     }
     refuse(&[header(b"a", b'0', &octal(0), |b| b[108..116].fill(0xff))], "owner");
+    let odd = |at: usize, magic: &'static [u8; 8]| {
+        [header(b"a", b'0', &octal(0), |b| {
+            b[257..265].copy_from_slice(magic);
+            b[at] = b'x';
+        })]
+    };
+    refuse(&odd(330, b"ustar\x0000"), "a number in the header is not one");
+    refuse(&odd(345, b"ustar  \0"), "a number in the header is not one");
+    refuse(&[header(b"x", b'g', &octal(0), |b| b[137] = b'x')], "a number in the header is not one");
     refuse(&[pax(&[("uid", "4294967295")]), good.clone()], "out of range");
     refuse(&[header(b"a", b'3', &octal(0), |b| b[329..337].copy_from_slice(b"7777777\0"))], "device number");
     refuse(

@@ -129,7 +129,7 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
     connection.execute_batch(
         "CREATE TABLE IF NOT EXISTS records (
             kind TEXT NOT NULL, id TEXT NOT NULL, json TEXT NOT NULL, PRIMARY KEY (kind, id)
-         ) WITHOUT ROWID;",
+         );",
     )?;
     Ok(connection)
 }

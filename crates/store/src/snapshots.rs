@@ -35,6 +35,11 @@ impl Snapshots {
         let mut table = BTreeMap::new();
         for entry in fs::read_dir(&dir).map_err(|e| Error::call("cannot list the snapshots", e))? {
             let entry = entry.map_err(|e| Error::call("cannot list the snapshots", e))?;
+            if entry.file_name().as_encoded_bytes().starts_with(b".") {
+                // A piece of a deep tree whose removal was interrupted.
+                tree::remove(&entry.path())?;
+                continue;
+            }
             let lower = fs::read_to_string(entry.path().join("lower")).unwrap_or_default();
             let layers = lower.lines().filter_map(|line| line.parse().ok()).collect();
             table.insert(entry.file_name().to_string_lossy().into_owned(), layers);

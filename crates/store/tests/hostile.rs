@@ -299,6 +299,9 @@ fn bombs_are_bounded() {
     let big =
         tar(&[("c.json", &vec![b' '; 70 << 10]), ("manifest.json", br#"[{"Config":"c.json","Layers":[]}]"#)]);
     refuse(&scratch, &big, Kind::InvalidInput, "longer than the 65536 bytes");
+    // A zstd frame whose window would take 2 GiB of memory: frame header with window descriptor 0xa8.
+    let window = [0x28, 0xb5, 0x2f, 0xfd, 0x00, 0xa8, 0x01, 0x00, 0x00];
+    refuse(&scratch, &window, Kind::InvalidInput, "cannot read the image archive");
     let few = Scratch::with(Options { archive_files: 3, ..small() });
     refuse(
         &few,

@@ -293,6 +293,34 @@ fn damaged_images_are_rebuilt_or_left_out() {
 }
 
 #[test]
+fn deep_trees_of_containers_are_removed() {
+    use rustix::fs::{Mode, OFlags, mkdirat, openat};
+    if !is_root("deep_trees_of_containers_are_removed") {
+        return;
+    }
+    let scratch = Scratch::new();
+    scratch.load(&archive("a:1", 1)).expect("load");
+    let image = scratch.store.resolve("a:1").expect("resolve");
+    let types::Rootfs::Overlay { upper, .. } = scratch.store.prepare("c", &image, true).expect("prepare")
+    else {
+        panic!("not an overlay")
+    };
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY;
+    let mut at = rustix::fs::open(&upper, flags, Mode::empty()).expect("upper");
+    // Far deeper than a path can say, or than handles could be kept open.
+    for _ in 0..5000 {
+        mkdirat(&at, "deep", Mode::RWXU).expect("mkdir");
+        rustix::fs::symlinkat("/", &at, "link").expect("symlink");
+        at = openat(&at, "deep", flags, Mode::empty()).expect("open");
+    }
+    drop(at);
+    scratch.store.discard("c").expect("discard");
+    let left = std::fs::read_dir(scratch.root().join("overlay/snapshots")).expect("snapshots").count();
+    assert_eq!(left, 0);
+    assert!(std::path::Path::new("/etc").is_dir());
+}
+
+#[test]
 fn reserve_is_kept() {
     if !is_root("reserve_is_kept") {
         return;

@@ -55,7 +55,21 @@ pub(crate) fn inflate<'a, R: Read + 'a>(
         Compression::Zstd => {
             let mut decoder = zstd::stream::read::Decoder::with_buffer(input)?;
             decoder.window_log_max(ZSTD_WINDOW_LOG)?;
-            Box::new(decoder)
+            Box::new(Decoded(decoder))
         }
     })
+}
+
+/// zstd's complaints about its input come as errors of no kind; they are about the input.
+struct Decoded<R>(R);
+
+impl<R: Read> Read for Decoded<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buffer).map_err(|e| match e.kind() {
+            io::ErrorKind::Other if !e.get_ref().is_some_and(|inner| inner.is::<Error>()) => {
+                io::Error::new(io::ErrorKind::InvalidData, format!("zstd: {e}"))
+            }
+            _ => e,
+        })
+    }
 }

@@ -57,10 +57,14 @@ fn remove_name<P: rustix::path::Arg + Copy>(
     }
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let inner = openat(dir, name, flags, Mode::empty())?;
-    empty(&inner, top, depth, moved)?;
-    match unlinkat(dir, name, AtFlags::REMOVEDIR) {
-        Err(Errno::NOENT) => Ok(()),
-        other => other,
+    // Removing while reading may skip a name: then the directory is not empty yet.
+    loop {
+        empty(&inner, top, depth, moved)?;
+        match unlinkat(dir, name, AtFlags::REMOVEDIR) {
+            Err(Errno::NOTEMPTY) => {}
+            Err(Errno::NOENT) => return Ok(()),
+            other => return other,
+        }
     }
 }
 
@@ -70,25 +74,18 @@ fn empty(
     depth: usize,
     moved: &mut Vec<CString>,
 ) -> rustix::io::Result<()> {
-    // Names are taken in rounds: removing while reading may skip some.
-    loop {
-        let mut seen = false;
-        for entry in Dir::read_from(dir)? {
-            let entry = entry?;
-            if matches!(entry.file_name().to_bytes(), b"." | b"..") {
-                continue;
-            }
-            seen = true;
-            if entry.file_type() == FileType::Directory {
-                remove_name(dir.as_fd(), entry.file_name(), top, depth + 1, moved)?;
-            } else {
-                unlink_or_descend(dir, entry.file_name(), top, depth, moved)?;
-            }
+    for entry in Dir::read_from(dir)? {
+        let entry = entry?;
+        if matches!(entry.file_name().to_bytes(), b"." | b"..") {
+            continue;
         }
-        if !seen {
-            return Ok(());
+        if entry.file_type() == FileType::Directory {
+            remove_name(dir.as_fd(), entry.file_name(), top, depth + 1, moved)?;
+        } else {
+            unlink_or_descend(dir, entry.file_name(), top, depth, moved)?;
         }
     }
+    Ok(())
 }
 
 fn unlink_or_descend(
