@@ -55,8 +55,13 @@ pub fn clone(what: &Clone<'_>) -> Result<Side> {
     // SAFETY: `args` is a whole clone_args with no stack, so the child runs on a copy of this one; there is one
     // thread, so no lock can be held by somebody who is missing in the child.
     let pid = unsafe { libc::syscall(libc::SYS_clone3, ptr::from_ref(&args), size_of::<clone_args>()) };
+    let refusal = if pid == -1 { Some(last_errno()) } else { None };
+    let pid = match refusal {
+        Some(Errno::NOSYS) if what.cgroup.is_none() => older_clone(what.namespaces, &mut pidfd)?,
+        Some(errno) => return Err(errno),
+        None => pid,
+    };
     match pid {
-        -1 => Err(last_errno()),
         0 => Ok(Side::Child),
         pid => {
             // SAFETY: on success CLONE_PIDFD stored a fresh descriptor that nobody else owns.
@@ -64,6 +69,17 @@ pub fn clone(what: &Clone<'_>) -> Result<Side> {
             Ok(Side::Parent(pid as i32, pidfd))
         }
     }
+}
+
+/// `clone(2)`, where a filter answers `clone3` with `ENOSYS` because it cannot look into its arguments (Docker's
+/// default profile does).
+fn older_clone(namespaces: u64, pidfd: &mut i32) -> Result<i64> {
+    let flags = namespaces | u64::from(CLONE_PIDFD) | libc::SIGCHLD as u64;
+    let nothing = ptr::null_mut::<libc::c_void>();
+    // SAFETY: as for clone3 above; with CLONE_PIDFD the third argument is where the descriptor is stored.
+    let pid =
+        unsafe { libc::syscall(libc::SYS_clone, flags, nothing, ptr::from_mut(pidfd), nothing, nothing) };
+    if pid == -1 { Err(last_errno()) } else { Ok(pid) }
 }
 
 /// How many threads this process has.
