@@ -207,6 +207,31 @@ impl Daemon {
         feed(command.stdin(Stdio::piped()), input)
     }
 
+    /// Runs `berth`, feeds it, waits until it has printed `wanted`, and ends it.
+    #[track_caller]
+    pub fn talk(&self, words: &[&str], input: &[u8], wanted: &str) {
+        let mut command = self.command(words);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("berth");
+        let mut stdin = child.stdin.take().expect("stdin");
+        std::io::Write::write_all(&mut stdin, input).expect("the client takes input");
+        let mut stdout = child.stdout.take().expect("stdout");
+        let (sender, receiver) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            while let Ok(length @ 1..) = std::io::Read::read(&mut stdout, &mut buffer) {
+                // The test has heard enough when nobody receives.
+                let _ = sender.send(String::from_utf8_lossy(&buffer[..length]).into_owned());
+            }
+        });
+        let mut heard = String::new();
+        wait_for(&format!("{wanted:?} from {words:?}"), || {
+            heard.extend(receiver.try_iter());
+            heard.contains(wanted)
+        });
+        child.kill().expect("kill of the client");
+        child.wait().expect("wait for the client");
+    }
+
     /// Runs the docker command line against this daemon.
     pub fn docker(&self, words: &[&str]) -> Ran {
         let mut docker = Command::new("docker");

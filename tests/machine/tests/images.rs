@@ -43,6 +43,7 @@ fn census(root: &Path) -> Vec<String> {
 
 pub(crate) fn hostile_archives_leave_nothing() {
     let d = Daemon::start();
+    d.berth(&["images"]).ok();
     let before = census(&d.data_root());
     let outside = d.directory().join("outside");
     let absolute = format!("-> {}", outside.display());

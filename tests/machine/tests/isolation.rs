@@ -81,11 +81,11 @@ pub(crate) fn seccomp_is_on() {
 pub(crate) fn masked_and_read_only_paths() {
     let d = Daemon::start();
     d.busybox();
-    let script = "cat /proc/kcore | wc -c; cat /proc/keys | wc -c; ls /sys/firmware | wc -l; \
-        (echo 1 > /proc/sys/kernel/domainname) 2>&1 | grep -c Read-only; (echo b > /proc/sysrq-trigger) 2>&1 | grep -c Read-only; \
-        mkdir /sys/fs/cgroup/x 2>&1 | grep -c Read-only; touch /sys/x 2>&1 | grep -ci 'read-only'";
+    let script = "for f in /proc/keys /proc/timer_list /proc/interrupts; do cat $f | wc -c; done; ls /sys/firmware | wc -l; \
+        for f in /proc/sys/kernel/domainname /proc/irq/x /sys/fs/cgroup/x /sys/x; do touch $f 2>&1 | grep -o Read-only; done";
     let text = d.berth(&["run", "--rm", "busybox", "sh", "-c", script]).ok();
-    assert_eq!(text.lines().collect::<Vec<_>>(), ["0", "0", "0", "1", "1", "1", "1"], "{text}");
+    let wanted = ["0", "0", "0", "0", "Read-only", "Read-only", "Read-only", "Read-only"];
+    assert_eq!(text.lines().collect::<Vec<_>>(), wanted, "{text}");
 }
 
 pub(crate) fn no_descriptor_leaks() {
