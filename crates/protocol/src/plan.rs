@@ -336,6 +336,10 @@ pub struct Sysctl {
     /// The request field, as in [`Write`].
     #[prost(string, tag = "3")]
     pub field: String,
+    /// Written by the parent before the clone, while it still has the rights (a network namespace that the
+    /// container's user namespace does not own).
+    #[prost(bool, tag = "4")]
+    pub early: bool,
 }
 
 /// Attributes of a mount.

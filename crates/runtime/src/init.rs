@@ -4,7 +4,7 @@ use std::os::fd::AsFd;
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, wait};
-use sys::process::{Clone, Side, StringList};
+use sys::process::StringList;
 
 use crate::command::next_signal;
 use crate::{Error, lookup};
@@ -38,15 +38,15 @@ fn start(words: &[String]) -> Result<(i32, std::os::fd::OwnedFd), Error> {
     let passed: Vec<i32> =
         (1..=64).filter(|n| !FAULTS.contains(n) && !matches!(*n, KILL | STOP | 32 | 33)).collect();
     let signals = sys::signal::descriptor(&passed).map_err(|errno| Error::kernel("catch signals", errno))?;
-    match sys::process::clone(&Clone::default()).map_err(|errno| Error::kernel("clone", errno))? {
-        Side::Child => {
+    match sys::process::fork().map_err(|errno| Error::kernel("fork", errno))? {
+        None => {
             let _ = sys::process::reset_signals();
             let errno = sys::process::exec(&path, &args, &env);
             let error = lookup::exec_refusal(&path.to_string_lossy(), errno);
             eprintln!("init: {error}");
             sys::process::exit_now(error.exit_code())
         }
-        Side::Parent(pid, _) => Ok((pid, signals)),
+        Some(pid) => Ok((pid, signals)),
     }
 }
 

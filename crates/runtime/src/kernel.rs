@@ -2,6 +2,7 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use protocol::plan::Sysctl;
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, fstat, fstatfs, open, openat2};
 use rustix::io::Errno;
 
@@ -34,6 +35,13 @@ impl Proc {
         let flags = OFlags::WRONLY | OFlags::CLOEXEC;
         let file = openat2(&self.0, path, flags, Mode::empty(), resolve)?;
         write_once(file.as_fd(), value)
+    }
+
+    /// Sets a kernel parameter, as this process's namespaces see it.
+    pub(crate) fn set(&self, sysctl: &Sysctl) -> Result<(), Error> {
+        let path = format!("sys/{}", sysctl.path);
+        let done = self.write(&path, &sysctl.value);
+        done.tried(|| format!("{}: write {} to /proc/{path}", sysctl.field, sysctl.value))
     }
 }
 

@@ -13,7 +13,7 @@ use rustix::mount::{
 use sys::mount::{Change, set_attributes};
 
 use crate::error::{Error, Tried};
-use crate::kernel::open_for_write;
+use crate::kernel::{Proc, open_for_write};
 use crate::tree::Tree;
 
 /// What the parent has made or opened before the clone, by target or path: in a user namespace the child has neither the
@@ -34,6 +34,7 @@ impl Early {
                     let file = open_for_write(path).tried(|| format!("open {path}"))?;
                     early.0.push((path.clone(), file));
                 }
+                Act::Sysctl(sysctl) if sysctl.early => Proc::open()?.set(sysctl)?,
                 Act::Filesystem(fs) if fs.early => early.0.push((fs.target.clone(), make(fs)?)),
                 _ => {}
             }

@@ -158,9 +158,10 @@ impl Setup<'_> {
     }
 
     fn sysctl(&mut self, sysctl: &Sysctl) -> Result<(), Error> {
-        let path = format!("sys/{}", sysctl.path);
-        let done = self.host_proc()?.write(&path, &sysctl.value);
-        let done = done.tried(|| format!("{}: write {} to /proc/{path}", sysctl.field, sysctl.value));
+        if sysctl.early {
+            return Ok(());
+        }
+        let done = self.host_proc()?.set(sysctl);
         prepare::forgive(&sysctl.field, done, &mut self.warnings)
     }
 

@@ -195,12 +195,14 @@ fn joined_network(bench: &Bench) {
     let own = fs::read_link("/proc/self/ns/net").unwrap();
     let (net, name) = network();
     for users in [false, true] {
-        let mut document = document("stat -c %N /proc/self/ns/net; ls /sys/class/net");
+        let mut document =
+            document("cat /proc/sys/net/ipv4/ip_forward; stat -c %N /proc/self/ns/net; ls /sys/class/net");
         document["linux"]["namespaces"][1]["path"] = json!("fd:net");
+        document["linux"]["sysctl"] = json!({"net.ipv4.ip_forward": "1"});
         let document = if users { with_users(document) } else { document };
         let (code, output) = bench.run(&bench.plan(&document), &[("net".into(), net.as_fd())]);
         assert_eq!(code, 0, "{output}");
-        assert!(output.contains(&name), "{output} is not {name}");
+        assert!(output.starts_with("1\n") && output.contains(&name), "{output} is not {name}");
         assert!(output.ends_with("\nlo\n"), "the network's own /sys: {output}");
     }
     assert_eq!(fs::read_link("/proc/self/ns/net").unwrap(), own, "the caller is back");

@@ -82,6 +82,22 @@ fn older_clone(namespaces: u64, pidfd: &mut i32) -> Result<i64> {
     if pid == -1 { Err(last_errno()) } else { Ok(pid) }
 }
 
+/// Clones this process in the plain way, which filters that know no `clone3` allow too: `fork(2)`. `None` is the child.
+///
+/// # Errors
+/// The kernel's, and `EDEADLK` when this process has more than one thread.
+pub fn fork() -> Result<Option<i32>> {
+    if threads()? != 1 {
+        return Err(Errno::DEADLK);
+    }
+    // SAFETY: there is one thread, so the child may do whatever the parent may.
+    match unsafe { libc::fork() } {
+        -1 => Err(last_errno()),
+        0 => Ok(None),
+        pid => Ok(Some(pid)),
+    }
+}
+
 /// How many threads this process has.
 fn threads() -> Result<u64> {
     let task = rustix::fs::stat("/proc/self/task")?;

@@ -25,6 +25,7 @@ pub(super) fn steps(spec: &Spec, context: &Context<'_>) -> Result<Vec<Step>, Err
     let mut steps = Vec::new();
     for mount in &spec.mounts {
         let target = target(&mount.destination)?;
+        refuse_over_proc(mount, &target)?;
         let mounting = Mounting::of(&mount.options)?;
         if !mount.uid_mappings.is_empty() || !mount.gid_mappings.is_empty() {
             return Err(Error::unimplemented(format!(
@@ -39,6 +40,25 @@ pub(super) fn steps(spec: &Spec, context: &Context<'_>) -> Result<Vec<Step>, Err
         }
     }
     Ok(steps)
+}
+
+/// Files of proc that tools such as lxcfs may replace. Anything else mounted over proc would fool whoever reads or
+/// writes it later (CVE-2019-19921).
+const PROC_FILES: [&str; 9] =
+    ["cpuinfo", "diskstats", "loadavg", "meminfo", "net/dev", "slabinfo", "stat", "swaps", "uptime"];
+
+fn refuse_over_proc(mount: &Mount, target: &str) -> Result<(), Error> {
+    let refused = match target.strip_prefix("/proc") {
+        Some("") => mount.kind != "proc" && mount.source != "/proc",
+        Some(rest) => rest.strip_prefix('/').is_some_and(|file| !PROC_FILES.contains(&file)),
+        None => false,
+    };
+    if refused {
+        return Err(Error::invalid(format!(
+            "mounts: {target:?} cannot be mounted because it is inside /proc"
+        )));
+    }
+    Ok(())
 }
 
 /// Does the document put the host's `/dev` into the container?

@@ -211,7 +211,8 @@ fn sysctls(spec: &Spec, namespaces: &Namespaces) -> Result<Vec<Step>, Error> {
         match kind {
             Some(kind) if plain && (namespaces.makes(kind) || namespaces.joined(kind)) => {
                 let field = format!("linux.sysctl {name}");
-                steps.push(step(Act::Sysctl(Sysctl { path, value: value.clone(), field })));
+                let early = namespaces.joined(kind) && namespaces.makes(NamespaceKind::User);
+                steps.push(step(Act::Sysctl(Sysctl { path, value: value.clone(), field, early })));
             }
             Some(kind) if plain => {
                 return Err(Error::invalid(format!(

@@ -86,7 +86,7 @@ fn describe(act: &Act) -> String {
         Act::Console(path) => format!("console {path}"),
         Act::Mask(p) => format!("mask {}", p.paths.join(" ")),
         Act::ReadOnly(p) => format!("read-only {}", p.paths.join(" ")),
-        Act::Sysctl(s) => format!("sysctl {} = {}", s.path, s.value),
+        Act::Sysctl(s) => format!("sysctl {} = {}{}", s.path, s.value, if s.early { " early" } else { "" }),
         Act::Hostname(name) => format!("hostname {name}"),
         Act::Domainname(name) => format!("domainname {name}"),
         Act::Loopback(_) => "loopback up".into(),
