@@ -9,8 +9,8 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use crate::clock;
 use crate::entry::{Entry, Ours, Process};
 use crate::error::Error;
-use crate::exit::birth_ticks;
 use crate::record::{Phase, Record};
+use crate::stat::birth_ticks;
 use crate::supervisor::{Supervisor, key};
 
 /// The timers' slot for giving up on a daemon.
@@ -38,7 +38,7 @@ impl Supervisor {
             found.and_then(|(_, record)| record.log.clone())
         };
         if let Err(errno) = crate::log::recover(&mut self.ledger, log_of) {
-            eprintln!("supervisor: finish the interrupted log: {errno}");
+            complain!("finish the interrupted log: {errno}");
         }
         if !records.is_empty() {
             self.adoption = Some(Adoption { records, held: Named::new() });
@@ -126,7 +126,7 @@ impl Supervisor {
                     self.watch_memory(slot, runtime::watch_memory(&plan).ok().flatten());
                 }
                 if let Err(error) = self.open_log(slot) {
-                    eprintln!("supervisor: {}", crate::error::chain(&error));
+                    complain!("{}", crate::error::chain(&error));
                 }
                 self.tell_held(slot);
                 self.watch_process(slot);

@@ -12,6 +12,8 @@ use rustix::net::{
     SendFlags,
 };
 
+use crate::poll::Ready;
+
 /// `SCM_MAX_FD`.
 const MOST_FDS: usize = 253;
 /// Output waiting for an attached client; more makes its container wait.
@@ -59,6 +61,8 @@ pub(crate) struct Client {
     waiting_bytes: usize,
     /// Its input is not read now, because its process does not take it.
     pub(crate) muted: bool,
+    /// What the poll set waits for.
+    pub(crate) watched: Ready,
 }
 
 /// What a read brought.
@@ -83,6 +87,7 @@ impl Client {
             outgoing: VecDeque::new(),
             waiting_bytes: 0,
             muted: false,
+            watched: Ready::IN,
         }
     }
 
@@ -109,7 +114,12 @@ impl Client {
 
     /// The next `count` descriptors that came, if that many came.
     pub(crate) fn take_fds(&mut self, count: usize) -> Option<Vec<OwnedFd>> {
-        (self.fds.len() >= count).then(|| self.fds.drain(..count).collect())
+        if self.fds.len() < count {
+            // Some were lost on the way (no descriptor was free): none can be told from another now.
+            self.fds.clear();
+            return None;
+        }
+        Some(self.fds.drain(..count).collect())
     }
 
     /// Sends a message, at once as far as the socket takes it. False: the client is gone or hopelessly behind.

@@ -1,18 +1,30 @@
 //! Connections: accepted, read, written, and dropped.
 
 use protocol::{Ask, Failure, Hello, Input, Request, Tell};
+use rustix::io::Errno;
 use rustix::net::SocketFlags;
 
 use crate::client::{Client, Received, Role};
+use crate::clock;
 use crate::error::Error;
 use crate::poll::{Ready, Token};
 use crate::supervisor::{Supervisor, key};
+
+/// The timers' slot for taking connections again.
+pub(crate) const LISTENER_TIMER: usize = usize::MAX - 1;
+const ACCEPT_REST_NS: i64 = 100_000_000;
 
 impl Supervisor {
     /// Takes new connections; only our own user (and root) is let in.
     pub(crate) fn accept(&mut self) {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-        while let Ok(fd) = rustix::net::accept_with(&self.listener, flags) {
+        loop {
+            let fd = match rustix::net::accept_with(&self.listener, flags) {
+                Ok(fd) => fd,
+                Err(Errno::INTR | Errno::CONNABORTED) => continue,
+                Err(Errno::AGAIN) => return,
+                Err(errno) => return self.rest_from_accepting(errno),
+            };
             let own = rustix::process::geteuid();
             let allowed = rustix::net::sockopt::socket_peercred(&fd)
                 .is_ok_and(|peer| peer.uid == own || peer.uid.is_root());
@@ -25,6 +37,18 @@ impl Supervisor {
                 self.clients.insert(number, Client::new(fd));
             }
         }
+    }
+
+    /// No descriptor is free: those who knock wait a moment.
+    fn rest_from_accepting(&mut self, errno: Errno) {
+        complain!("take a connection: {errno}");
+        self.poll.remove(&self.listener);
+        self.timers.insert((clock::boot_ns() + ACCEPT_REST_NS, LISTENER_TIMER));
+    }
+
+    /// Takes connections again.
+    pub(crate) fn accept_again(&mut self) {
+        let _ = self.poll.add(&self.listener, Token::Listener, Ready::IN);
     }
 
     /// A connection has input, room, or has gone.
@@ -123,11 +147,13 @@ impl Supervisor {
 
     /// Waits for what this connection needs now.
     pub(crate) fn watch_client(&mut self, number: u64) {
-        let Some(client) = self.clients.get(&number) else { return };
+        let Some(client) = self.clients.get_mut(&number) else { return };
         let mut ready = Ready::empty();
         ready.set(Ready::IN, !client.muted);
         ready.set(Ready::OUT, client.is_behind());
-        let _ = self.poll.change(&client.fd, Token::Client(number), ready);
+        if client.watched != ready && self.poll.change(&client.fd, Token::Client(number), ready).is_ok() {
+            client.watched = ready;
+        }
     }
 
     /// Ends a connection. One that fed stdin ends it, if the container wants that.

@@ -12,7 +12,7 @@ impl Supervisor {
     pub(crate) fn emit(&mut self, slot: usize, what: Happening) {
         let number = match self.ledger.number_event() {
             Ok(number) => number,
-            Err(errno) => return eprintln!("supervisor: number an event: {errno}"),
+            Err(errno) => return complain!("number an event: {errno}"),
         };
         let Some(entry) = self.entry(slot) else { return };
         let target = Some(entry.target());

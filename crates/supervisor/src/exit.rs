@@ -10,10 +10,12 @@ use crate::clock;
 use crate::entry::Origin;
 use crate::record::Phase;
 use crate::serve::NO_RESTART;
+use crate::stat;
 use crate::supervisor::Supervisor;
 
-/// How long an adopted process that has ended may stay unreaped by its new parent before its code counts as unknown.
-const REAP_PATIENCE_NS: i64 = 3_000_000_000;
+/// How long an adopted process that has ended may stay unreaped by its new parent, on a host that does not let us read its
+/// status, before its code counts as unknown.
+const REAP_PATIENCE_NS: i64 = 10_000_000_000;
 const REAP_RECHECK_NS: i64 = 5_000_000;
 const MS: i64 = 1_000_000;
 
@@ -36,7 +38,12 @@ impl Supervisor {
         let Some(entry) = self.entry(slot) else { return };
         let Some(process) = &entry.process else { return };
         let now = clock::boot_ns();
-        match end(process.pidfd.as_fd()) {
+        let known = match end(process.pidfd.as_fd()) {
+            End::Unreaped => stat::zombie_status(entry.record.pid, entry.record.ticks)
+                .map_or(End::Unreaped, |status| End::Code(exit_code(status))),
+            other => other,
+        };
+        match known {
             End::NotYet => {}
             End::Code(code) => self.ended(slot, Some(code)),
             End::Unknown => self.ended(slot, None),
@@ -145,7 +152,7 @@ impl Supervisor {
     pub(crate) fn clean_ended(&mut self) {
         for (slot, plan) in std::mem::take(&mut self.to_clean) {
             for error in runtime::clean(&plan) {
-                eprintln!("supervisor: clean up after {}: {}", plan.id, crate::error::chain(&error));
+                complain!("clean up after {}: {}", plan.id, crate::error::chain(&error));
             }
             let Some(entry) = self.entry(slot).filter(|entry| entry.container() == plan.id) else { continue };
             entry.record.unclean = false;
@@ -183,25 +190,6 @@ fn exit_code(status: i32) -> i32 {
     }
 }
 
-/// When a process began, in clock ticks since boot: field 22 of its `stat`. 0 when it cannot be read.
-pub(crate) fn birth_ticks(pid: i32) -> u64 {
-    let read = || -> Option<u64> {
-        use rustix::fs::{CWD, Mode, OFlags};
-        let path = format!("/proc/{pid}/stat");
-        let fd = rustix::fs::openat(CWD, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()?;
-        let mut text = [0; 1024];
-        let length = rustix::io::read(&fd, &mut text).ok()?;
-        parse_ticks(&String::from_utf8_lossy(&text[..length]))
-    };
-    read().unwrap_or(0)
-}
-
-/// The program's name, which may hold anything, ends with the last parenthesis.
-fn parse_ticks(stat: &str) -> Option<u64> {
-    let (_, rest) = stat.rsplit_once(')')?;
-    rest.split_ascii_whitespace().nth(19)?.parse().ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -211,13 +199,5 @@ mod tests {
         for (status, code) in [(0, 0), (3 << 8, 3), (255 << 8, 255), (9, 137), (15, 143), (11 | 0x80, 139)] {
             assert_eq!(exit_code(status), code, "{status:#x}");
         }
-    }
-
-    #[test]
-    fn ticks() {
-        let stat = "42 (a) b) c) S 1 42 42 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 987654 1 2 3";
-        assert_eq!(parse_ticks(stat), Some(987_654));
-        assert_eq!(parse_ticks("garbage"), None);
-        assert!(birth_ticks(std::process::id() as i32) > 0);
     }
 }

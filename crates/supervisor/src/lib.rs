@@ -7,6 +7,14 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::disallowed_methods, clippy::disallowed_types))]
 
+/// Says what went wrong, to whoever reads the supervisor's standard error. A full disk there is no reason to end.
+macro_rules! complain {
+    ($($text:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stderr(), "berth supervisor: {}", format_args!($($text)*));
+    }};
+}
+
 mod adopt;
 mod attach;
 mod client;
@@ -27,6 +35,7 @@ mod root;
 mod run;
 mod serve;
 mod start;
+mod stat;
 mod stdio;
 mod supervisor;
 mod upgrade;

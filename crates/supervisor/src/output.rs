@@ -116,7 +116,7 @@ impl Supervisor {
                 && let Some(log) = &mut entry.log
                 && let Err(errno) = log.flush(&mut self.ledger, stream)
             {
-                eprintln!("supervisor: end the log of {}: {errno}", entry.container());
+                complain!("end the log of {}: {errno}", entry.container());
             }
         }
     }

@@ -23,7 +23,7 @@ pub fn run(args: &[String]) -> ExitCode {
     match parse(args).and_then(serve) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("berth-runtime supervisor: {}", chain(&error));
+            complain!("{}", chain(&error));
             ExitCode::FAILURE
         }
     }

@@ -183,7 +183,7 @@ impl Supervisor {
         }
         let told = Started { pid: started.pid, at_ns: clock::wall_ns(), warnings: started.warnings };
         entry.record.pid = told.pid;
-        entry.record.ticks = crate::exit::birth_ticks(told.pid);
+        entry.record.ticks = crate::stat::birth_ticks(told.pid);
         entry.record.started_at_ns = told.at_ns;
         entry.record.exit = None;
         entry.record.oom_kills = 0;

@@ -145,13 +145,15 @@ impl Supervisor {
                 return;
             }
             self.timers.pop_first();
-            if slot == crate::adopt::ADOPTION_TIMER {
-                self.adopt_now();
-                continue;
-            }
-            if let Some(entry) = self.entry(slot) {
-                entry.due_ns = None;
-                self.due(slot);
+            match slot {
+                crate::adopt::ADOPTION_TIMER => self.adopt_now(),
+                crate::connections::LISTENER_TIMER => self.accept_again(),
+                slot => {
+                    if let Some(entry) = self.entry(slot) {
+                        entry.due_ns = None;
+                        self.due(slot);
+                    }
+                }
             }
         }
     }
@@ -210,7 +212,7 @@ impl Supervisor {
         if let Some(entry) = self.entries.get(slot).and_then(Option::as_ref)
             && let Err(errno) = self.ledger.put_record(slot, &entry.record)
         {
-            eprintln!("supervisor: write the record of {}: {errno}", entry.container());
+            complain!("write the record of {}: {errno}", entry.container());
         }
     }
 

@@ -8,8 +8,8 @@ use std::path::Path;
 
 use protocol::{Ask, Frame, FrameReader, Hello, Message, Request, Tell};
 use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
-    SendFlags,
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags,
 };
 use tokio::io::Interest;
 use tokio::net::UnixStream;
@@ -109,6 +109,9 @@ fn receive(socket: BorrowedFd<'_>, inbox: &mut Inbox) -> io::Result<usize> {
         if let RecvAncillaryMessage::ScmRights(fds) = message {
             inbox.fds.extend(fds);
         }
+    }
+    if got.flags.contains(ReturnFlags::CTRUNC) {
+        return Err(io::Error::other("descriptors were lost: the limit of open files is reached"));
     }
     inbox.frames.push(&buffer[..got.bytes]);
     Ok(got.bytes)

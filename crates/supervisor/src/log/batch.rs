@@ -101,7 +101,8 @@ impl ContainerLog {
         let Some(stream) = Stream::from_number(intent.stream as u8) else { return Err(Errno::INVAL) };
         let index = stream.index();
         let mut printed = Vec::with_capacity(bytes.len() + bytes.len() / 2 + 256);
-        let mut rest = bytes;
+        // `bytes` begins where the intent does; a rotation moves both.
+        let (mut bytes, mut rest) = (bytes, bytes);
         while let Some(Cut { taken, whole }) = cut(self.open[index].bytes.len(), rest) {
             let before = printed.len();
             let line = [&self.open[index].bytes[..], &rest[..taken - usize::from(whole)]];
@@ -111,6 +112,7 @@ impl ContainerLog {
                 self.append(intent.log_offset, &printed[..before]);
                 let done = (bytes.len() - rest.len()) as u64;
                 intent = self.rotate(ledger, intent, done)?;
+                bytes = rest;
                 printed.drain(..before);
             }
             let since_ns = (!whole).then_some(at_ns);

@@ -22,6 +22,7 @@ pub(crate) const CASES: &[Case] = &[
     ("long_lines_and_odd_bytes", long_lines_and_odd_bytes),
     ("strangers_and_doubles", strangers_and_doubles),
     ("events_wait_for_a_daemon", events_wait_for_a_daemon),
+    ("many_are_cheap", many_are_cheap),
 ];
 
 fn start_log_attach_exit_remove() {
@@ -178,9 +179,7 @@ fn stuck_client() {
     std::thread::sleep(Duration::from_millis(300));
     let before = bench.log("c").len();
     assert!(before < 300_000, "the container was to wait");
-    let status = std::fs::read_to_string(format!("/proc/{}/status", bench.supervisor.id())).expect("status");
-    let rss = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("VmRSS");
-    let kib: u64 = rss.trim().trim_end_matches(" kB").parse().expect("number");
+    let kib = rss_kib(&bench);
     assert!(kib < 20_000, "{kib} KiB");
     drop(viewer);
     assert_eq!(wait_exit(&mut wire, "c", "").1.code, Some(0));
@@ -245,4 +244,36 @@ fn events_wait_for_a_daemon() {
     wire.done(Ask::Subscribe(Empty {}));
     let Tell::Event(event) = wire.next() else { panic!("event") };
     assert_eq!(event.target, Some(target("b", "")));
+}
+
+/// Resident memory of the supervisor that is nobody else's file.
+fn rss_kib(bench: &Bench) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", bench.supervisor.id())).expect("status");
+    let rss = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).expect("RssAnon");
+    rss.trim().trim_end_matches(" kB").parse().expect("number")
+}
+
+fn fds(bench: &Bench) -> usize {
+    std::fs::read_dir(format!("/proc/{}/fd", bench.supervisor.id())).expect("fd").count()
+}
+
+/// 200, or as many as `BERTH_MANY` says.
+fn many_are_cheap() {
+    let bench = Bench::new();
+    let mut wire = bench.connect();
+    let many = std::env::var("BERTH_MANY").ok().and_then(|n| n.parse().ok()).unwrap_or(200);
+    let (fds_before, kib_before) = (fds(&bench), rss_kib(&bench));
+    let begin = Instant::now();
+    for n in 0..many {
+        let told = wire.ask(Ask::Start(bench.start(&format!("c{n}"), "exec sleep 1000")));
+        assert!(matches!(told, Tell::Started(_)), "{told:?}");
+    }
+    let each = |n: usize| n as f64 / many as f64;
+    let (fds_each, kib_each) =
+        (each(fds(&bench) - fds_before), each((rss_kib(&bench) - kib_before) as usize));
+    println!("{many}: {fds_each} descriptors, {kib_each:.1} KiB, {:?} each", begin.elapsed() / many as u32);
+    assert!(fds_each <= 5.0 && kib_each < 16.0);
+    for n in 0..many {
+        wire.done(Ask::Signal(Signal { target: Some(target(&format!("c{n}"), "")), signal: 9, all: false }));
+    }
 }
