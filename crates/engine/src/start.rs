@@ -96,7 +96,7 @@ impl Engine {
             restart: Some(restart(record)),
             fds: names,
         };
-        let started = match fault::step("supervisor") {
+        let started = match fault::step(record, "supervisor") {
             Ok(()) => inner.supervisor.start(start, fds).await.map_err(Error::from),
             Err(error) => Err(error),
         };
@@ -173,7 +173,7 @@ pub(crate) fn restart(record: &Record) -> Restart {
 impl Inner {
     /// Decides and claims. On failure what was claimed is given back. Blocks.
     fn make_ready(&self, record: &Record) -> Result<Ready> {
-        fault::step("look up")?;
+        fault::step(record, "look up")?;
         let rootfs = self.store.snapshot(&record.id, record.volatile)?;
         if record.volatile && record.state.started_ns != 0 {
             forget_volatile(&rootfs);
@@ -182,7 +182,7 @@ impl Inner {
         let spec = plan::spec::spec(&request);
         let options =
             PlanOptions { cgroup_parent: self.options.cgroup_parent.clone(), bundle: String::new() };
-        fault::step("plan")?;
+        fault::step(record, "plan")?;
         let Planned { plan, warnings } =
             plan::container::plan(&record.id, &spec, &rootfs, &self.host.facts, &options)?;
         let is_bridged = Network::parse(&record.host.network_mode)? == Network::Bridge;
@@ -193,7 +193,8 @@ impl Inner {
             }
             false => (None, None),
         };
-        let written = fault::step("files").and_then(|()| self.write_files(record, network.as_ref(), &plan));
+        let written =
+            fault::step(record, "files").and_then(|()| self.write_files(record, network.as_ref(), &plan));
         if let Err(error) = written {
             self.take_back(&record.id, network.as_ref());
             return Err(error);
@@ -203,10 +204,10 @@ impl Inner {
 
     /// A place on the bridge, with the ports published.
     fn claim(&self, record: &Record) -> Result<(NetworkRecord, OwnedFd)> {
-        fault::step("claim")?;
+        fault::step(record, "claim")?;
         let endpoint = self.network.claim(&record.id, record.ip)?;
-        let published =
-            fault::step("publish").and_then(|()| self.publish(&record.id, endpoint.record.ip, &record.ports));
+        let published = fault::step(record, "publish")
+            .and_then(|()| self.publish(&record.id, endpoint.record.ip, &record.ports));
         match published {
             Ok(published) => Ok((NetworkRecord { endpoint: endpoint.record, published }, endpoint.netns)),
             Err(error) => {

@@ -40,6 +40,7 @@ impl Inner {
             uts: modes.host_uts,
         };
         Ok(Request {
+            annotations: record.host.annotations.clone(),
             hostname: record.config.hostname.clone(),
             domainname: record.config.domainname.clone(),
             program: self.program(record, user)?,
@@ -146,6 +147,7 @@ impl Inner {
         Filesystems {
             readonly: record.host.readonly_rootfs,
             shm_bytes: (!modes.no_shm).then_some(record.host.shm_size),
+            host_mqueue: std::path::Path::new("/dev/mqueue").exists(),
             mounts,
             files: vec![
                 (file("resolv.conf"), "/etc/resolv.conf".to_owned()),

@@ -24,6 +24,7 @@ pub fn spec(request: &Request) -> Spec {
         domainname: name(&request.domainname),
         mounts: mounts(request),
         linux: Some(linux(request)),
+        annotations: request.annotations.clone(),
         ..Spec::default()
     }
 }
@@ -80,7 +81,9 @@ fn mounts(request: &Request) -> Vec<Mount> {
     let mut mounts = defaults::mounts(request.confinement.privileged);
     match spaces.ipc {
         Space::Host => {
-            mounts.push(defaults::mount("/dev/mqueue", "bind", "/dev/mqueue", &["rbind", "rprivate"]));
+            if filesystems.host_mqueue {
+                mounts.push(defaults::mount("/dev/mqueue", "bind", "/dev/mqueue", &["rbind", "rprivate"]));
+            }
             mounts.push(defaults::mount("/dev/shm", "bind", "/dev/shm", &["rbind", "rprivate"]));
         }
         _ => {

@@ -31,6 +31,8 @@ pub struct Request {
     pub sysctl: BTreeMap<String, String>,
     /// Absolute path of its cgroup from the hierarchies' roots.
     pub cgroup: String,
+    /// The request's own annotations; never an image's labels (CVE-2026-53488).
+    pub annotations: BTreeMap<String, String>,
 }
 
 /// The program and its surroundings.
@@ -92,6 +94,8 @@ pub struct Filesystems {
     pub readonly: bool,
     /// Bytes of `/dev/shm`; `None`: there is none of its own.
     pub shm_bytes: Option<i64>,
+    /// The host has a `/dev/mqueue` that can be shared with its IPC namespace.
+    pub host_mqueue: bool,
     /// What the request mounts: binds, volumes, tmpfs.
     pub mounts: Vec<Mount>,
     /// Files that the engine keeps for the container: source and destination (`/etc/hosts`, …).
