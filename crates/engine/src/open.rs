@@ -174,6 +174,14 @@ impl Engine {
         }
     }
 
+    /// Has the supervisor become the runtime program that is installed now, with every container it holds.
+    ///
+    /// # Errors
+    /// When it cannot be executed; then the present one goes on.
+    pub async fn upgrade_supervisor(&self) -> Result<()> {
+        self.0.supervisor.upgrade(&self.0.options.runtime).await
+    }
+
     /// Ends every container and takes the network down: for a daemon that was told to leave nothing behind.
     ///
     /// # Errors

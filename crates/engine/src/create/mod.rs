@@ -17,7 +17,7 @@ use dockerapi::{ContainerCreate, ContainerCreated};
 use plan::spec::modes::{Modes, Network};
 use plan::spec::{limits, merge, mounts};
 use store::Image;
-use types::{ContainerName, Kind};
+use types::{ContainerName, Kind, Reference};
 
 use crate::clock::now_ns;
 use crate::engine::{Engine, Inner, blocking};
@@ -80,6 +80,11 @@ impl Engine {
                 let inner = self.0.clone();
                 blocking(move || Ok(inner.store.embedded_hello(&inner.options.runtime)?)).await?
             }
+            // A text that can be no name is the caller's mistake, and no reason to look for it elsewhere.
+            Err(e) if e.kind() == Kind::NotFound => match name.parse::<Reference>() {
+                Err(odd) if !name.bytes().all(|b| b.is_ascii_hexdigit()) => Err(Error::invalid(odd.to_string())),
+                _ => Err(e.into()),
+            },
             found => Ok(found?),
         }
     }

@@ -146,6 +146,7 @@ impl Inner {
             .collect();
         Filesystems {
             readonly: record.host.readonly_rootfs,
+            host_mqueue: std::path::Path::new("/dev/mqueue").is_dir(),
             shm_bytes: (!modes.no_shm).then_some(record.host.shm_size),
             host_mqueue: std::path::Path::new("/dev/mqueue").exists(),
             mounts,

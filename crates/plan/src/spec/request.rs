@@ -96,6 +96,8 @@ pub struct Filesystems {
     pub shm_bytes: Option<i64>,
     /// The host has a `/dev/mqueue` that can be shared with its IPC namespace.
     pub host_mqueue: bool,
+    /// The host has message queues mounted, which a container in the host's IPC then sees.
+    pub host_mqueue: bool,
     /// What the request mounts: binds, volumes, tmpfs.
     pub mounts: Vec<Mount>,
     /// Files that the engine keeps for the container: source and destination (`/etc/hosts`, …).
