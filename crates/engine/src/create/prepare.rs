@@ -148,7 +148,6 @@ impl Inner {
             readonly: record.host.readonly_rootfs,
             host_mqueue: std::path::Path::new("/dev/mqueue").is_dir(),
             shm_bytes: (!modes.no_shm).then_some(record.host.shm_size),
-            host_mqueue: std::path::Path::new("/dev/mqueue").exists(),
             mounts,
             files: vec![
                 (file("resolv.conf"), "/etc/resolv.conf".to_owned()),

@@ -82,9 +82,7 @@ fn mounts(request: &Request) -> Vec<Mount> {
     match spaces.ipc {
         Space::Host => {
             if filesystems.host_mqueue {
-                if filesystems.host_mqueue {
                 mounts.push(defaults::mount("/dev/mqueue", "bind", "/dev/mqueue", &["rbind", "rprivate"]));
-            }
             }
             mounts.push(defaults::mount("/dev/shm", "bind", "/dev/shm", &["rbind", "rprivate"]));
         }

@@ -94,8 +94,6 @@ pub struct Filesystems {
     pub readonly: bool,
     /// Bytes of `/dev/shm`; `None`: there is none of its own.
     pub shm_bytes: Option<i64>,
-    /// The host has a `/dev/mqueue` that can be shared with its IPC namespace.
-    pub host_mqueue: bool,
     /// The host has message queues mounted, which a container in the host's IPC then sees.
     pub host_mqueue: bool,
     /// What the request mounts: binds, volumes, tmpfs.
