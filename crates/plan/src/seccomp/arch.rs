@@ -2,7 +2,7 @@
 
 use oci::runtime::LinuxSeccomp;
 
-use super::syscalls::{NO, SYSCALLS};
+use super::syscalls::{NO, Row};
 use crate::Error;
 
 /// What a call of an architecture that the filter does not know gets: `SECCOMP_RET_KILL_THREAD`.
@@ -70,10 +70,9 @@ impl Arch {
         if matches!(self, Self::X32) { X32_BIT } else { 0 }
     }
 
-    /// The number that the kernel sees for this name.
-    pub(super) fn number(self, name: &str) -> Option<u32> {
-        let row = SYSCALLS.binary_search_by(|row| row.0.cmp(name)).ok()?;
-        let number = SYSCALLS[row].1[self as usize];
+    /// The number that the kernel sees for the call of this row.
+    pub(super) fn number_in(self, row: &Row) -> Option<u32> {
+        let number = row[self as usize];
         (number != NO).then(|| self.first() | number)
     }
 

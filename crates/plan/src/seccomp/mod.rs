@@ -14,7 +14,9 @@ mod arch;
 mod assembler;
 mod condition;
 mod default;
+mod multiplex;
 mod profile;
+mod recent;
 mod rules;
 mod syscalls;
 #[cfg(test)]
@@ -29,6 +31,7 @@ pub use profile::read_profile;
 
 use crate::Error;
 use assembler::{Assembler, Label, Test};
+use rules::Rules;
 
 /// Offset of the system call number in the kernel's `struct seccomp_data`.
 const NUMBER: u32 = 0;
@@ -61,8 +64,18 @@ impl Program {
 /// An unknown architecture or flag, an argument index above 5, a listener on the default action or on `write`
 /// (the start itself could not go on), or a document that makes too long a program.
 pub fn compile(document: &LinuxSeccomp, native: Arch) -> Result<Program, Error> {
+    if let Some(program) = recent::find(document, native) {
+        return Ok(program);
+    }
+    let program = compile_anew(document, native)?;
+    recent::keep(document, native, &program);
+    Ok(program)
+}
+
+fn compile_anew(document: &LinuxSeccomp, native: Arch) -> Result<Program, Error> {
     check(document)?;
     let arches = arch::listed(document, native)?;
+    let rules = Rules::of(document);
     let mut assembler = Assembler::default();
     // From the end to the beginning: the native architecture is emitted last and so lies first.
     let mut next = assembler.ret(arch::WRONG_ARCHITECTURE);
@@ -71,7 +84,7 @@ pub fn compile(document: &LinuxSeccomp, native: Arch) -> Result<Program, Error> 
     audits.dedup();
     for audit in audits {
         let members: Vec<Arch> = arches.iter().copied().filter(|arch| arch.audit() == audit).collect();
-        let tree = tree::emit(&mut assembler, &rules::ranges(document, &members));
+        let tree = tree::emit(&mut assembler, &rules.ranges(&members));
         let start = assembler.load(NUMBER, tree);
         next = assembler.jump_if(Test::Equal, audit, start, next);
     }

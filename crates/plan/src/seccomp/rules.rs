@@ -1,11 +1,11 @@
 //! From the document's rules to a decision for every system call number of an architecture.
 
-use std::collections::BTreeMap;
-
-use oci::runtime::{LinuxSeccomp, LinuxSeccompAction, LinuxSeccompArg, LinuxSeccompOperator, LinuxSyscall};
+use oci::runtime::{LinuxSeccomp, LinuxSeccompAction, LinuxSeccompArg, LinuxSyscall};
 
 use super::Arch;
 use super::arch::{WRONG_ARCHITECTURE, X32_BIT};
+use super::multiplex::multiplexed;
+use super::syscalls::{Row, SYSCALLS, row};
 
 const EPERM: u32 = 1;
 const ENOSYS: u32 = 38;
@@ -32,64 +32,103 @@ pub(super) struct Range {
     pub(super) decision: Decision,
 }
 
-/// The whole space of numbers, cut into ranges, for architectures that share one architecture number.
-pub(super) fn ranges(document: &LinuxSeccomp, arches: &[Arch]) -> Vec<Range> {
-    let default = Decision::always(verdict(document.default_action, document.default_errno_ret));
-    let mut ranges = Vec::new();
-    for arch in arches {
-        let mut free = arch.first();
-        let rules = decisions(document, *arch, &default);
-        for (number, decision) in rules.decided {
-            if number > free {
-                push(&mut ranges, free, &default);
-            }
-            push(&mut ranges, number, &decision);
-            free = number + 1;
-        }
-        if rules.last.is_none_or(|last| last >= free) {
-            push(&mut ranges, free, &default);
-        }
-        let newer = rules.last.filter(|_| refuses(document.default_action));
-        let newer = newer.map_or(default.clone(), |_| Decision::always(errno(ENOSYS)));
-        push(&mut ranges, rules.last.map_or(free, |last| last + 1), &newer);
-    }
-    if arches == [Arch::X86_64] {
-        push(&mut ranges, X32_BIT, &Decision::always(WRONG_ARCHITECTURE));
-        // -1 is what a tracer writes to skip a call.
-        push(&mut ranges, u32::MAX, &default);
-    }
-    ranges
+/// A name in a rule, looked up once for all architectures.
+struct Named<'a> {
+    rule: &'a LinuxSyscall,
+    name: &'a str,
+    row: &'static Row,
+    verdict: u32,
 }
 
-/// Decisions by number, and the highest number that the document names.
-struct Rules {
-    decided: BTreeMap<u32, Decision>,
+/// The document's rules, with the names that are known.
+pub(super) struct Rules<'a> {
+    named: Vec<Named<'a>>,
+    default: Decision,
+    /// The default refuses, so what is newer than the document should fail with `ENOSYS` instead.
+    refuses: bool,
+}
+
+impl<'a> Rules<'a> {
+    /// Looks the names up.
+    pub(super) fn of(document: &'a LinuxSeccomp) -> Self {
+        let mut named = Vec::with_capacity(SYSCALLS.len());
+        for rule in &document.syscalls {
+            let verdict = verdict(rule.action, rule.errno_ret);
+            let known = rule.names.iter().filter_map(|name| Some((name, row(name)?)));
+            named.extend(known.map(|(name, row)| Named { rule, name, row, verdict }));
+        }
+        Self {
+            named,
+            default: Decision::always(verdict(document.default_action, document.default_errno_ret)),
+            refuses: refuses(document.default_action),
+        }
+    }
+
+    /// The whole space of numbers, cut into ranges, for architectures that share one architecture number.
+    pub(super) fn ranges(&self, arches: &[Arch]) -> Vec<Range> {
+        let mut ranges = Vec::new();
+        for arch in arches {
+            let mut free = arch.first();
+            let decisions = self.decisions(*arch);
+            for (number, decision) in decisions.decided {
+                if number > free {
+                    push(&mut ranges, free, &self.default);
+                }
+                push(&mut ranges, number, &decision);
+                free = number + 1;
+            }
+            if decisions.last.is_none_or(|last| last >= free) {
+                push(&mut ranges, free, &self.default);
+            }
+            if let Some(last) = decisions.last.filter(|_| self.refuses) {
+                push(&mut ranges, last + 1, &Decision::always(errno(ENOSYS)));
+            } else {
+                push(&mut ranges, decisions.last.map_or(free, |last| last + 1), &self.default);
+            }
+        }
+        if arches == [Arch::X86_64] {
+            push(&mut ranges, X32_BIT, &Decision::always(WRONG_ARCHITECTURE));
+            // -1 is what a tracer writes to skip a call.
+            push(&mut ranges, u32::MAX, &self.default);
+        }
+        ranges
+    }
+
+    fn decisions(&self, arch: Arch) -> Decisions {
+        let mut last = None;
+        let mut found: Vec<(u32, &Named<'_>, Option<LinuxSeccompArg>)> = Vec::with_capacity(self.named.len());
+        for named in &self.named {
+            let own = arch.number_in(named.row).map(|number| (number, named, None));
+            let multiplexed = (arch == Arch::X86).then(|| multiplexed(named.name)).flatten();
+            let shared = multiplexed.map(|(number, condition)| (number, named, Some(condition)));
+            for call in own.into_iter().chain(shared) {
+                last = last.max(Some(call.0));
+                if named.verdict != self.default.otherwise {
+                    found.push(call);
+                }
+            }
+        }
+        // Stable: the document's order stays among rules for one number.
+        found.sort_by_key(|(number, ..)| *number);
+        let mut decided: Vec<(u32, Decision)> = Vec::with_capacity(found.len());
+        for (number, named, shared) in found {
+            if decided.last().is_none_or(|(decided, _)| *decided != number) {
+                decided.push((number, self.default.clone()));
+            }
+            let conjunctions =
+                shared.map_or_else(|| conjunctions(named.rule), |condition| vec![vec![condition]]);
+            if let Some((_, decision)) = decided.last_mut() {
+                add(decision, conjunctions, named.verdict, &self.default);
+            }
+        }
+        Decisions { decided, last }
+    }
+}
+
+/// Decisions by number, ascending, and the highest number that the document names.
+struct Decisions {
+    decided: Vec<(u32, Decision)>,
     last: Option<u32>,
-}
-
-fn decisions(document: &LinuxSeccomp, arch: Arch, default: &Decision) -> Rules {
-    let mut rules = Rules { decided: BTreeMap::new(), last: None };
-    for rule in &document.syscalls {
-        let verdict = verdict(rule.action, rule.errno_ret);
-        let same_as_default = verdict == default.otherwise;
-        for name in &rule.names {
-            if let Some(number) = arch.number(name) {
-                rules.last = rules.last.max(Some(number));
-                if !same_as_default {
-                    let decision = rules.decided.entry(number).or_insert_with(|| default.clone());
-                    add(decision, conjunctions(rule), verdict, default);
-                }
-            }
-            if let Some((number, condition)) = multiplexed(arch, name) {
-                rules.last = rules.last.max(Some(number));
-                if !same_as_default {
-                    let decision = rules.decided.entry(number).or_insert_with(|| default.clone());
-                    add(decision, vec![vec![condition]], verdict, default);
-                }
-            }
-        }
-    }
-    rules
 }
 
 /// Adds a rule. One without conditions ends the matter; after that nothing is added.
@@ -116,62 +155,6 @@ fn conjunctions(rule: &LinuxSyscall) -> Vec<Vec<LinuxSeccompArg>> {
     } else {
         vec![rule.args.clone()]
     }
-}
-
-/// 32-bit x86 also reaches sockets and System V IPC through `socketcall` and `ipc`, whose first argument says which
-/// call is meant. A rule for the call holds there too; its own conditions cannot (the arguments are in memory).
-fn multiplexed(arch: Arch, name: &str) -> Option<(u32, LinuxSeccompArg)> {
-    const SOCKET: [&str; 20] = [
-        "socket",
-        "bind",
-        "connect",
-        "listen",
-        "accept",
-        "getsockname",
-        "getpeername",
-        "socketpair",
-        "send",
-        "recv",
-        "sendto",
-        "recvfrom",
-        "shutdown",
-        "setsockopt",
-        "getsockopt",
-        "sendmsg",
-        "recvmsg",
-        "accept4",
-        "recvmmsg",
-        "sendmmsg",
-    ];
-    const IPC: [(&str, u64); 12] = [
-        ("semop", 1),
-        ("semget", 2),
-        ("semctl", 3),
-        ("semtimedop", 4),
-        ("msgsnd", 11),
-        ("msgrcv", 12),
-        ("msgget", 13),
-        ("msgctl", 14),
-        ("shmat", 21),
-        ("shmdt", 22),
-        ("shmget", 23),
-        ("shmctl", 24),
-    ];
-    if arch != Arch::X86 {
-        return None;
-    }
-    if let Some(call) = SOCKET.iter().position(|socket| *socket == name) {
-        let op = LinuxSeccompOperator::Equal;
-        return Some((arch.number("socketcall")?, LinuxSeccompArg { value: call as u64 + 1, op, ..arg() }));
-    }
-    // The upper half of ipc's first argument is a version.
-    let (_, call) = IPC.iter().find(|(ipc, _)| *ipc == name)?;
-    let op = LinuxSeccompOperator::MaskedEqual;
-    Some((arch.number("ipc")?, LinuxSeccompArg { value: 0xffff, value_two: *call, op, ..arg() }))
-}
-
-fn arg() -> LinuxSeccompArg {
-    LinuxSeccompArg::default()
 }
 
 /// Whether a call that the document does not name fails, so that a newer one should fail with `ENOSYS` instead.

@@ -3,9 +3,17 @@
 /// No such call there.
 pub(super) const NO: u32 = u32::MAX;
 
-/// Sorted by name; numbers on x86_64, x86, x32 (without its bit), aarch64, arm.
+/// Numbers of one call on x86_64, x86, x32 (without its bit), aarch64, arm.
+pub(super) type Row = [u32; 5];
+
+/// The row of a name.
+pub(super) fn row(name: &str) -> Option<&'static Row> {
+    SYSCALLS.binary_search_by(|row| row.0.cmp(name)).ok().map(|at| &SYSCALLS[at].1)
+}
+
+/// Sorted by name.
 #[rustfmt::skip]
-pub(super) static SYSCALLS: [(&str, [u32; 5]); 486] = [
+pub(super) static SYSCALLS: [(&str, Row); 486] = [
     ("_llseek", [NO, 140, NO, NO, 140]),
     ("_newselect", [NO, 142, NO, NO, 142]),
     ("_sysctl", [156, 149, NO, NO, 149]),

@@ -8,7 +8,7 @@ use oci::runtime::{
 };
 use serde_json::json;
 
-use super::syscalls::SYSCALLS;
+use super::syscalls::{SYSCALLS, row};
 use super::*;
 
 const ALLOW: u32 = 0x7fff_0000;
@@ -64,7 +64,7 @@ struct Reading {
 
 fn read(document: &LinuxSeccomp, native: Arch) -> Vec<Reading> {
     let numbers =
-        |arch: Arch, rule: &LinuxSyscall| rule.names.iter().filter_map(|name| arch.number(name)).collect();
+        |arch: Arch, rule: &LinuxSyscall| rule.names.iter().filter_map(|name| number(arch, name)).collect();
     let reading = |arch| {
         let meant: Vec<BTreeSet<u32>> = document.syscalls.iter().map(|rule| numbers(arch, rule)).collect();
         Reading { arch, last: meant.iter().flatten().max().copied(), meant }
@@ -130,7 +130,7 @@ fn probes(document: &LinuxSeccomp) -> Vec<[u64; 6]> {
 fn numbers() -> BTreeSet<u32> {
     let mut numbers = BTreeSet::from([u32::MAX, u32::MAX - 1, 0x8000_0000, 0x3fff_ffff]);
     for arch in ALL {
-        for number in SYSCALLS.iter().filter_map(|row| arch.number(row.0)) {
+        for number in SYSCALLS.iter().filter_map(|row| number(arch, row.0)) {
             numbers.extend([number, number.wrapping_sub(1), number + 1, number | arch::X32_BIT]);
         }
     }
@@ -149,8 +149,8 @@ fn check_numbers(document: &LinuxSeccomp, native: Arch, numbers: BTreeSet<u32>) 
     let probes = probes(document);
     let conditional = document.syscalls.iter().filter(|rule| !rule.args.is_empty());
     let looked_at: BTreeSet<u32> = conditional
-        .flat_map(|rule| rule.names.iter().flat_map(|name| ALL.map(|arch| arch.number(name))))
-        .chain([Arch::X86.number("socketcall"), Arch::X86.number("ipc")])
+        .flat_map(|rule| rule.names.iter().flat_map(|name| ALL.map(|arch| number(arch, name))))
+        .chain([number(Arch::X86, "socketcall"), number(Arch::X86, "ipc")])
         .flatten()
         .collect();
     let mut longest = 0;
@@ -170,12 +170,17 @@ fn check_numbers(document: &LinuxSeccomp, native: Arch, numbers: BTreeSet<u32>) 
     longest
 }
 
+/// The number of a name on an architecture.
+fn number(arch: Arch, name: &str) -> Option<u32> {
+    arch.number_in(row(name)?)
+}
+
 fn document(value: serde_json::Value) -> LinuxSeccomp {
     serde_json::from_value(value).unwrap()
 }
 
 fn call(name: &str, args: [u64; 6]) -> Call {
-    Call { number: Arch::X86_64.number(name).unwrap(), audit: Arch::X86_64.audit(), args }
+    Call { number: number(Arch::X86_64, name).unwrap(), audit: Arch::X86_64.audit(), args }
 }
 
 /// The kernel's own count when it fills its cache: instructions up to a verdict or to the first look at an argument.
@@ -280,10 +285,20 @@ fn rules_follow_libseccomps_order() {
     assert_eq!(verdict("write", [0, 3, 0, 0, 0, 0]), 0x0005_0008);
     assert_eq!(verdict("write", [0; 6]), ALLOW);
     assert_eq!(verdict("close", [0; 6]), ALLOW);
-    let number = Arch::X86.number("socketcall").unwrap();
+    let number = number(Arch::X86, "socketcall").unwrap();
     let socketcall = |which| Call { number, audit: Arch::X86.audit(), args: [which, 0, 0, 0, 0, 0] };
     assert_eq!(run(&program, &socketcall(3)).0, 0x0003_0000, "connect is also reached by socketcall");
     assert_eq!(run(&program, &socketcall(2)).0, ALLOW);
+}
+
+#[test]
+fn a_remembered_program_is_the_same() {
+    let document = default_profile(&["CAP_KILL"], (6, 1), Arch::X86_64);
+    let other = default_profile(&["CAP_BPF"], (6, 1), Arch::X86_64);
+    let first = compile(&document, Arch::X86_64);
+    assert_ne!(compile(&other, Arch::X86_64), first);
+    assert_eq!(compile(&document, Arch::X86_64), first);
+    assert_eq!(compile_anew(&document, Arch::X86_64), first);
 }
 
 #[test]
