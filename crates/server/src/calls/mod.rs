@@ -80,7 +80,8 @@ pub(crate) async fn dispatch(call: Call, context: Context) -> Result<Response<An
         Call::VolumeCreate => volumes::create(context).await,
         Call::VolumeRemove => volumes::remove(context).await,
         Call::Plugins => Ok(absent::no_plugins()),
-        Call::Swarm => Err(absent::swarm()),
-        Call::Absent(what) => Err(absent::not_there(what)),
+        Call::Swarm => Err(absent::refuse(context, absent::swarm()).await),
+        Call::NoPlugin => Err(absent::no_plugin()),
+        Call::Absent(what) => Err(absent::refuse(context, absent::not_there(what)).await),
     }
 }

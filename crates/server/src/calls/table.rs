@@ -50,6 +50,8 @@ pub(crate) enum Call {
     Plugins,
     /// A call of the swarm family.
     Swarm,
+    /// Any one plugin.
+    NoPlugin,
     /// A call that is not there yet, by what it would do.
     Absent(&'static str),
 }
@@ -134,7 +136,7 @@ pub(crate) const TABLE: &[Route] = &[
     Route(Method::DELETE, "/volumes/{}", Call::VolumeRemove),
     // plugins
     Route(Method::GET, "/plugins", Call::Plugins),
-    Route(Method::GET, "/plugins/{}", Call::Absent("plugins")),
+    Route(Method::GET, "/plugins/{}", Call::NoPlugin),
     Route(Method::POST, "/plugins/{}", Call::Absent("plugins")),
     Route(Method::DELETE, "/plugins/{}", Call::Absent("plugins")),
     // swarm
