@@ -41,21 +41,22 @@ impl<'a> Header<'a> {
     }
 
     /// Every number must be one, also where it says nothing: other readers stop at such a header, or take the bytes for
-    /// something else (Go reads a GNU header's times as a name's beginning when they are no numbers).
+    /// something else.
     fn check_numbers(&self) -> Result<(), Error> {
         let always = [100..108, 108..116, 116..124, 124..136, 136..148];
         let devices = [329..337, 337..345];
-        let gnu_times = [345..357, 357..369];
         let mut fields = always.to_vec();
         if self.format != Format::V7 {
             fields.extend(devices);
         }
-        if self.format == Format::Gnu {
-            fields.extend(gnu_times);
-        }
         match fields.into_iter().all(|field| number::parse(&self.block[field]).is_some()) {
             true => Ok(()),
             false => Err(Error::malformed("a number in the header is not one")),
+        }?;
+        // GNU tar keeps an access time where POSIX has the name's beginning; Go and Python take it for that.
+        match self.format == Format::Gnu && self.typeflag() != b'S' && self.block[345] != 0 {
+            false => Ok(()),
+            true => Err(Error::malformed("the GNU header has an access time, which others read as a name")),
         }
     }
 

@@ -153,7 +153,7 @@ fn headers_must_be_whole() {
         })]
     };
     refuse(&odd(330, b"ustar\x0000"), "a number in the header is not one");
-    refuse(&odd(345, b"ustar  \0"), "a number in the header is not one");
+    refuse(&odd(345, b"ustar  \0"), "others read as a name");
     refuse(&[header(b"x", b'g', &octal(0), |b| b[137] = b'x')], "a number in the header is not one");
     refuse(&[pax(&[("uid", "4294967295")]), good.clone()], "out of range");
     refuse(&[header(b"a", b'3', &octal(0), |b| b[329..337].copy_from_slice(b"7777777\0"))], "device number");

@@ -11,6 +11,8 @@ use types::Reference;
 use crate::Store;
 use crate::error::{Error, Result};
 use crate::image::Image;
+use crate::import::one_layer;
+use crate::load::Proof;
 
 const EPOCH: &str = "1970-01-01T00:00:00Z";
 
@@ -43,11 +45,13 @@ impl Store {
             ..History::default()
         };
         let name: Reference = "hello:latest".parse().map_err(|e| Error::invalid(format!("hello: {e}")))?;
-        let proposal = self.one_layer(config, history, layer, Some(&name))?;
+        // It is not compressed, so its digest is its diffID.
+        let diff_id = layer.digest;
+        let proposal = one_layer(config, history, (layer, diff_id), Some(&name))?;
         if let Some(known) = self.images().named(&name).filter(|known| known.id == proposal.id()) {
             return Ok(Arc::clone(known));
         }
-        let images = self.admit(&session, &[proposal], &mut |_| ())?;
+        let images = self.admit(&session, &[proposal], Proof::default(), &mut |_| ())?;
         images.into_iter().next().ok_or_else(|| Error::corrupt("the embedded image disappeared"))
     }
 }

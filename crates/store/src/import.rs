@@ -5,15 +5,14 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use oci::image::{ContainerConfig, History, ImageConfig, RootFs};
-use types::Reference;
+use types::{Digest, Reference};
 
 use crate::Store;
 use crate::changes;
 use crate::error::{Error, Result};
 use crate::image::Image;
 use crate::ingest::Spooled;
-use crate::load::compose;
-use crate::stream::{Bound, inflate_and_hash};
+use crate::load::{Proof, Proposal, compose};
 
 /// How the new image is dressed.
 #[derive(Clone, Debug, Default)]
@@ -55,28 +54,25 @@ impl Store {
         if layer.size == 0 {
             return Err(Error::invalid("cannot import: the archive is empty"));
         }
-        let proposal = self.one_layer(image, history, layer, name)?;
-        let images = self.admit(&session, &[proposal], &mut |_| ())?;
+        let mut proof = Proof::default();
+        let diff_id = self.discover(&session, &layer, &mut proof)?;
+        let proposal = one_layer(image, history, (layer, diff_id), name)?;
+        let images = self.admit(&session, &[proposal], proof, &mut |_| ())?;
         images.into_iter().next().ok_or_else(|| Error::corrupt("the imported image disappeared"))
     }
+}
 
-    /// Proposes an image of one layer.
-    pub(crate) fn one_layer(
-        &self,
-        mut config: ImageConfig,
-        history: History,
-        layer: Spooled,
-        name: Option<&Reference>,
-    ) -> Result<crate::load::Proposal> {
-        let file =
-            std::fs::File::open(&layer.path).map_err(|e| Error::call("cannot read back the archive", e))?;
-        let diff_id = inflate_and_hash(file, Bound::layer(&self.0.options))?;
-        config.rootfs = RootFs { kind: "layers".into(), diff_ids: vec![diff_id.to_string()] };
-        config.history = vec![history];
-        let json =
-            serde_json::to_vec(&config).map_err(|e| Error::json("cannot write the configuration", e))?;
-        compose(json, vec![layer], name.cloned().into_iter().collect())
-    }
+/// Proposes an image of one layer with that diffID.
+pub(crate) fn one_layer(
+    mut config: ImageConfig,
+    history: History,
+    (layer, diff_id): (Spooled, Digest),
+    name: Option<&Reference>,
+) -> Result<Proposal> {
+    config.rootfs = RootFs { kind: "layers".into(), diff_ids: vec![diff_id.to_string()] };
+    config.history = vec![history];
+    let json = serde_json::to_vec(&config).map_err(|e| Error::json("cannot write the configuration", e))?;
+    compose(json, vec![layer], name.cloned().into_iter().collect())
 }
 
 fn set_platform(config: &mut ImageConfig, platform: &str) -> Result<()> {

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
+use std::io::Read;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use types::{Digest, Kind};
@@ -13,25 +15,27 @@ use crate::image::{Image, ImageList, Naming, parse_config};
 use crate::ingest::{Session, Spooled};
 use crate::layers::Fresh;
 use crate::stream::{Bound, digest_of, inflate_and_hash, with_inflated};
-use crate::tree;
+use crate::tree::{self, Unpacked};
 
 /// What is proven so far.
-struct Proof {
+#[derive(Default)]
+pub(crate) struct Proof {
     fresh: BTreeMap<Digest, Fresh>,
     /// Blobs and the diffIDs of what is in them.
     pairs: BTreeSet<(Digest, Digest)>,
 }
 
 impl Store {
-    /// Takes all proposed images in, or none.
+    /// Takes all proposed images in, or none. `proof`: what is proven of them already.
     pub(crate) fn admit(
         &self,
         session: &Session,
         proposals: &[Proposal],
+        mut proof: Proof,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Vec<Arc<Image>>> {
         let _pinned = self.pin(wanted(proposals)?);
-        let mut proof = Proof { fresh: BTreeMap::new(), pairs: self.known_pairs() };
+        proof.pairs.extend(self.known_pairs());
         for proposal in proposals {
             let what = format!("image {}", shown(proposal));
             self.prove(session, proposal, &mut proof, progress).map_err(|e| e.within(what))?;
@@ -59,7 +63,7 @@ impl Store {
         }
         let session = self.0.ingest.session()?;
         let mut gone = Vec::new();
-        let mut proof = Proof { fresh: BTreeMap::new(), pairs: BTreeSet::new() };
+        let mut proof = Proof::default();
         for image in &broken {
             for (blob, diff_id) in image.blobs.iter().zip(&image.layers) {
                 let source = Source { digest: *blob, spooled: None };
@@ -83,6 +87,15 @@ impl Store {
             images.push(Arc::new(self.read_image(&image.manifest, &naming)?));
         }
         self.publish(&change, ImageList::new(images))
+    }
+
+    /// Unpacks a layer of which nobody said a diffID; answers it.
+    pub(crate) fn discover(&self, session: &Session, layer: &Spooled, proof: &mut Proof) -> Result<Digest> {
+        let file = File::open(&layer.path).map_err(|e| Error::call("cannot read back the archive", e))?;
+        let (tree, done, diff_id) = self.unpack(session, file, &mut |_| ())?;
+        proof.fresh.insert(diff_id, self.0.layers.finish(session, tree, diff_id, done)?);
+        proof.pairs.insert((layer.digest, diff_id));
+        Ok(diff_id)
     }
 
     fn known_pairs(&self) -> BTreeSet<(Digest, Digest)> {
@@ -158,18 +171,26 @@ impl Store {
         diff_id: &Digest,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Fresh> {
-        let (path, tree) = self.0.layers.begin(session)?;
         let mut bytes = 0;
-        let mut advance = |count| {
+        let (tree, done, found) = self.unpack(session, file, &mut |count| {
             bytes += count;
             progress(Progress::Unpacking { layer: *diff_id, bytes });
-        };
-        let options = &self.0.options;
-        let work =
-            |input: &mut dyn std::io::Read| tree::unpack(input, tree, options, self.space(), &mut advance);
-        let (done, found) = with_inflated(file, Bound::layer(options), work)?;
+        })?;
         compare(diff_id, &found)?;
-        self.0.layers.finish(session, path, *diff_id, done)
+        self.0.layers.finish(session, tree, *diff_id, done)
+    }
+
+    fn unpack(
+        &self,
+        session: &Session,
+        file: File,
+        advance: &mut dyn FnMut(u64),
+    ) -> Result<(PathBuf, Unpacked, Digest)> {
+        let (path, tree) = self.0.layers.begin(session)?;
+        let options = &self.0.options;
+        let work = |input: &mut dyn Read| tree::unpack(input, tree, options, self.space(), advance);
+        let (done, digest) = with_inflated(file, Bound::layer(options), work)?;
+        Ok((path, done, digest))
     }
 
     fn commit(&self, session: &Session, proposals: &[Proposal], fresh: &[Fresh]) -> Result<Vec<Arc<Image>>> {

@@ -15,6 +15,7 @@ use types::{Digest, Reference};
 use crate::Store;
 use crate::error::Result;
 use crate::image::Image;
+pub(crate) use admit::Proof;
 use archive::Archive;
 pub(crate) use proposal::{Proposal, Source, compose};
 
@@ -74,7 +75,7 @@ impl Store {
         if proposals.is_empty() {
             return Err(archive.without_images());
         }
-        let images = self.admit(&session, &proposals, progress)?;
+        let images = self.admit(&session, &proposals, Proof::default(), progress)?;
         let mut loaded = Vec::new();
         for (image, proposal) in images.into_iter().zip(&proposals) {
             let one = |reference: Option<&Reference>| Loaded {
