@@ -66,7 +66,19 @@ fn enable(place: &str, controllers: &str) -> Result<(), Error> {
         return Ok(());
     }
     let path = format!("{place}/cgroup.subtree_control");
-    write_file(&path, controllers).tried(|| format!("write {controllers} to {path}"))
+    if write_file(&path, controllers).is_ok() {
+        return Ok(());
+    }
+    // One that cannot be had must not take the others along; whoever asks for its limit will be told then.
+    for controller in controllers.split(' ') {
+        match write_file(&path, controller) {
+            Err(errno @ (Errno::BUSY | Errno::PERM | Errno::ACCESS | Errno::ROFS)) => {
+                return Err(Error::kernel(&format!("write {controller} to {path}"), errno));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// v1 cpuset: a new one is empty, and nothing can enter it; from here on children inherit.

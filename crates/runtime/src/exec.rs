@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use protocol::plan::{ExecPlan, NamespaceKind};
 use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 use sys::process::{Clone, Side};
 use types::Kind;
 
@@ -13,7 +14,7 @@ use crate::cgroup;
 use crate::console;
 use crate::error::{Error, Tried};
 use crate::join::{Visit, clone_flag};
-use crate::kernel::write_file;
+use crate::kernel::{read_file, write_file};
 use crate::report::{self, Report};
 use crate::spawn::{Starting, StdioFds};
 use crate::tree::Tree;
@@ -45,7 +46,15 @@ pub fn spawn_exec(
         Visit::default()
     };
     let what = Clone { namespaces: 0, cgroup: unified.as_ref().map(AsFd::as_fd) };
-    match sys::process::clone(&what).tried(|| "clone a process for the exec")? {
+    let side = match sys::process::clone(&what) {
+        // The container has cgroups of its own inside, so none may be in the one above: its first process knows where.
+        Err(Errno::BUSY) => {
+            let own = cgroup::open_directory(&own_cgroup(exec, init_pid)?)?;
+            sys::process::clone(&Clone { namespaces: 0, cgroup: Some(own.as_fd()) })
+        }
+        other => other,
+    };
+    match side.tried(|| "clone a process for the exec")? {
         Side::Child => {
             std::mem::forget(visit);
             drop(ours);
@@ -58,6 +67,25 @@ pub fn spawn_exec(
             Ok(Starting::of_exec(pid, pidfd, ours))
         }
     }
+}
+
+/// The v2 cgroup that the container's first process is in.
+fn own_cgroup(exec: &ExecPlan, init_pid: i32) -> Result<String, Error> {
+    let path = format!("/proc/{init_pid}/cgroup");
+    let text = read_file(&path).tried(|| format!("read {path}"))?;
+    let place = text.lines().find_map(|line| line.strip_prefix("0::")).unwrap_or_default();
+    let known = exec.cgroup.as_ref().map(|c| c.unified.as_str()).unwrap_or_default();
+    let name = format!("/{}", exec.container);
+    let below = place.split_once(&name).map(|(_, below)| below);
+    below
+        .filter(|below| !below.split('/').any(|part| part == ".."))
+        .map(|below| format!("{known}{below}"))
+        .ok_or_else(|| {
+            Error::said(
+                Kind::Conflict,
+                format!("the container's first process is in another cgroup: {place}"),
+            )
+        })
 }
 
 fn gone(error: Error, pid: i32) -> Error {
