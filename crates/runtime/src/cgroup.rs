@@ -71,11 +71,10 @@ fn enable(place: &str, controllers: &str) -> Result<(), Error> {
     }
     // One that cannot be had must not take the others along; whoever asks for its limit will be told then.
     for controller in controllers.split(' ') {
-        match write_file(&path, controller) {
-            Err(errno @ (Errno::BUSY | Errno::PERM | Errno::ACCESS | Errno::ROFS)) => {
-                return Err(Error::kernel(&format!("write {controller} to {path}"), errno));
-            }
-            _ => {}
+        if let Err(errno @ (Errno::BUSY | Errno::PERM | Errno::ACCESS | Errno::ROFS)) =
+            write_file(&path, controller)
+        {
+            return Err(Error::kernel(&format!("write {controller} to {path}"), errno));
         }
     }
     Ok(())
