@@ -1,6 +1,7 @@
 //! Request bodies: documents read whole with a cap, uploads handed on piece by piece to a blocking reader.
 
 use std::io;
+use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 use http_body_util::BodyExt;
@@ -13,6 +14,8 @@ use crate::error::{Error, Result};
 
 /// A document may be so many bytes long.
 const DOCUMENT_MAX: usize = 4 << 20;
+/// An unwanted body may take so long to arrive.
+const DRAIN_MAX: Duration = Duration::from_secs(10);
 
 /// Reads the whole body.
 pub(crate) async fn whole(mut body: Incoming) -> Result<Bytes> {
@@ -50,6 +53,12 @@ pub(crate) async fn document_or_default<T: DeserializeOwned + Default>(
     }
     check_type(headers)?;
     parse(&bytes)
+}
+
+/// Reads a body away. A client that is still sending when its connection closes sees a broken pipe, not the answer.
+pub(crate) async fn drain(mut body: Incoming) {
+    let draining = async { while let Some(Ok(_)) = body.frame().await {} };
+    let _ = tokio::time::timeout(DRAIN_MAX, draining).await;
 }
 
 /// Refuses any body but an empty document: `sentence` says why.
@@ -95,7 +104,10 @@ pub(crate) fn upload(mut body: Incoming) -> Upload {
                 Err(Some(error)) => Err(error),
             };
             let broken = piece.is_err();
-            if sender.send(piece).await.is_err() || broken {
+            if sender.send(piece).await.is_err() {
+                return drain(body).await;
+            }
+            if broken {
                 return;
             }
         }

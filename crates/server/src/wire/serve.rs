@@ -11,13 +11,14 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::answer::{Answer, failure, sign};
 use super::query::Query;
-use super::{router, version};
-use crate::calls::{self, Context};
+use super::version::{self, Version};
+use super::{body, router};
+use crate::calls::{self, Call, Context};
 use crate::error::{Error, Result};
 use types::Kind;
 
@@ -94,8 +95,9 @@ where
         let engine = engine.clone();
         async move { Ok::<_, Infallible>(respond(engine, request).await) }
     });
+    // No timer: clients keep connections for as long as they like, and Unix sockets and loopback lose none.
     let serving = http1::Builder::new()
-        .timer(TokioTimer::new())
+        .header_read_timeout(None)
         .max_buf_size(64 << 10)
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
@@ -125,8 +127,20 @@ async fn respond(engine: Arc<Engine>, request: Request<Incoming>) -> Response<An
 }
 
 async fn handle(engine: Arc<Engine>, request: Request<Incoming>) -> Result<Response<Answer>> {
+    match read_head(&request) {
+        Ok((version, call, name, query)) => {
+            calls::dispatch(call, Context { engine, version, name, query, request }).await
+        }
+        Err(error) => {
+            body::drain(request.into_body()).await;
+            Err(error)
+        }
+    }
+}
+
+fn read_head(request: &Request<Incoming>) -> Result<(Version, Call, String, Query)> {
     let (version, path) = version::split(request.uri().path())?;
     let (call, name) = router::route(request.method(), path)?;
     let query = Query::parse(request.uri().query().unwrap_or_default())?;
-    calls::dispatch(call, Context { engine, version, name, query, request }).await
+    Ok((version, call, name, query))
 }
