@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::Read;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use types::{Digest, Kind};
 
@@ -76,8 +76,9 @@ impl Blobs {
         Ok(digests.collect())
     }
 
-    pub(crate) fn remove(&self, digest: &Digest) -> Result<()> {
-        match fs::remove_file(self.path(digest)) {
+    /// Moves the blob away, to `trash`.
+    pub(crate) fn remove(&self, digest: &Digest, trash: &Path) -> Result<()> {
+        match fs::rename(self.path(digest), trash) {
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
                 Err(Error::call(format!("cannot remove blob {digest}"), e))
             }

@@ -43,7 +43,7 @@ pub(crate) struct Fresh {
 impl Layers {
     pub(crate) fn open(dir: &Path) -> Result<Self> {
         let layers = Self { trees: dir.join("l"), notes: dir.join("info"), known: Mutex::default() };
-        durable::make_dir(&layers.trees, 0o700)?;
+        durable::make_dir(&layers.trees, 0o710)?;
         durable::make_dir(&layers.notes, 0o700)?;
         durable::make_dir(&layers.empty(), 0o755)?;
         Ok(layers)

@@ -31,7 +31,7 @@ impl Held<'_> {
 
 impl Snapshots {
     pub(crate) fn open(dir: PathBuf) -> Result<Self> {
-        durable::make_dir(&dir, 0o700)?;
+        durable::make_dir(&dir, 0o710)?;
         let mut table = BTreeMap::new();
         for entry in fs::read_dir(&dir).map_err(|e| Error::call("cannot list the snapshots", e))? {
             let entry = entry.map_err(|e| Error::call("cannot list the snapshots", e))?;

@@ -9,6 +9,10 @@ use crate::error::{Error, Result};
 
 /// Between two looks at the file system, at most this many bytes are written.
 const STRIDE: u64 = 16 << 20;
+/// What a file takes beside its bytes.
+const FILE: u64 = 4096;
+/// Files that loads leave room for.
+const RESERVE_FILES: u64 = 1024;
 
 /// Watches that the reserve stays free.
 #[derive(Clone)]
@@ -27,6 +31,11 @@ impl Space {
     pub(crate) fn require(&self, bytes: u64) -> Result<()> {
         let stat =
             rustix::fs::fstatvfs(&*self.root).map_err(|e| Error::call("cannot ask for free space", e))?;
+        if stat.f_files > 0 && stat.f_favail < RESERVE_FILES {
+            let what =
+                "the data root's file system has no room for more files (inodes); remove some and try again";
+            return Err(Error::new(Kind::Exhausted, what));
+        }
         let free = stat.f_bavail.saturating_mul(stat.f_frsize);
         if free >= bytes.saturating_add(self.reserve) {
             return Ok(());
@@ -43,7 +52,7 @@ impl Space {
 
     /// To be told of every write; looks at the file system now and then.
     pub(crate) fn wrote(&mut self, bytes: u64) -> Result<()> {
-        self.unchecked += bytes;
+        self.unchecked += bytes + FILE;
         if self.unchecked < STRIDE {
             return Ok(());
         }

@@ -12,7 +12,7 @@ use crate::ballast::Ballast;
 use crate::blobs::Blobs;
 use crate::error::Result;
 use crate::image::{Image, ImageList, write_index};
-use crate::ingest::Ingest;
+use crate::ingest::{Ingest, Session};
 use crate::layers::Layers;
 use crate::options::Options;
 use crate::records::{Durability, Records};
@@ -121,7 +121,11 @@ impl Store {
         if layers.iter().all(owned) {
             return Ok(());
         }
-        self.sweep(&self.change()).map(|_| ())
+        let change = self.change();
+        let trash = self.sweep(&change)?;
+        drop(change);
+        drop(trash);
+        Ok(())
     }
 
     /// Bytes of files that the container wrote.
@@ -167,8 +171,9 @@ impl Store {
         Ok(())
     }
 
-    /// Removes blobs and layers that no image, snapshot or load needs. Answers which layers went.
-    pub(crate) fn sweep(&self, change: &Change<'_>) -> Result<Vec<Digest>> {
+    /// Takes blobs and layers that no image, snapshot or load needs out of sight. Answers which layers went, and the session
+    /// that removes all of it when it is dropped: best after the change is over, for that takes a while.
+    pub(crate) fn sweep(&self, change: &Change<'_>) -> Result<(Vec<Digest>, Session)> {
         let list = self.images();
         let mut wanted: BTreeSet<Digest> = change.0.keys().copied().collect();
         for image in list.iter() {
@@ -176,15 +181,16 @@ impl Store {
             wanted.extend(&image.blobs);
             wanted.extend(&image.layers);
         }
+        let session = self.0.ingest.session()?;
         for blob in self.0.blobs.list()? {
             if !wanted.contains(&blob) {
-                self.0.blobs.remove(&blob)?;
+                self.0.blobs.remove(&blob, &session.path())?;
             }
         }
-        let session = self.0.ingest.session()?;
         let held = self.0.snapshots.hold();
         wanted.extend(held.layers());
-        self.0.layers.sweep(&session, &|layer| wanted.contains(layer))
+        let swept = self.0.layers.sweep(&session, &|layer| wanted.contains(layer))?;
+        Ok((swept, session))
     }
 }
 

@@ -193,6 +193,29 @@ fn special_files_arrive_whole() {
 }
 
 #[test]
+fn an_image_without_layers_has_an_empty_root() {
+    if !is_root("an_image_without_layers_has_an_empty_root") {
+        return;
+    }
+    let scratch = Scratch::new();
+    scratch.load(&docker_archive(&["empty:1"], &[])).expect("load");
+    let image = scratch.store.resolve("empty:1").expect("resolve");
+    let Rootfs::Overlay { lower, .. } = scratch.store.prepare("c", &image, true).expect("prepare") else {
+        panic!("not an overlay")
+    };
+    assert_eq!((lower.len(), std::fs::read_dir(&lower[0]).expect("lower").count()), (1, 0));
+    // A layer that is there twice is stacked once; one that hides all below it is the last.
+    let same = tar(&[("a", b"1")]);
+    let opaque = tar(&[(".wh..wh..opq", b""), ("b", b"2")]);
+    scratch.load(&docker_archive(&["odd:1"], &[same.clone(), opaque, same.clone(), same])).expect("load");
+    let image = scratch.store.resolve("odd:1").expect("resolve");
+    let Rootfs::Overlay { lower, .. } = scratch.store.prepare("d", &image, true).expect("prepare") else {
+        panic!("not an overlay")
+    };
+    assert_eq!((image.layers.len(), lower.len()), (4, 2));
+}
+
+#[test]
 fn removing_follows_docker() {
     if !is_root("removing_follows_docker") {
         return;

@@ -67,6 +67,23 @@ fn import_dresses_a_root() {
 }
 
 #[test]
+fn a_tall_image_is_stacked() {
+    if !is_root("a_tall_image_is_stacked") {
+        return;
+    }
+    let scratch = Scratch::new();
+    let layer = |n: usize| tar(&[("d/", b""), (&format!("d/{n}"), b""), ("d/top", n.to_string().as_bytes())]);
+    let layers: Vec<_> = (0..200).map(layer).collect();
+    scratch.load(&docker_archive(&["tall:1"], &layers)).expect("load");
+    let image = scratch.store.resolve("tall:1").expect("resolve");
+    let root = scratch.store.prepare("c", &image, true).expect("prepare");
+    let (volume, _) = scratch.store.volumes().create(VolumeOptions::default()).expect("volume");
+    assert!(scratch.store.volumes().copy_up(&volume.name, &root, "/d").expect("copy"));
+    assert_eq!(std::fs::read(volume.path.join("top")).expect("top"), b"199");
+    assert_eq!(std::fs::read_dir(&volume.path).expect("volume").count(), 201);
+}
+
+#[test]
 fn hello_is_the_same_every_time() {
     if !is_root("hello_is_the_same_every_time") {
         return;

@@ -55,7 +55,9 @@ impl Store {
         }
         self.publish(&change, ImageList::new(others))?;
         removed.push(Removed::Deleted(image.id.to_string()));
-        let swept = self.sweep(&change)?;
+        let (swept, trash) = self.sweep(&change)?;
+        drop(change);
+        drop(trash);
         // Topmost first, as they are taken off.
         let gone = image.layers.iter().rev().filter(|layer| swept.contains(layer));
         removed.extend(gone.map(|layer| Removed::Deleted(layer.to_string())));

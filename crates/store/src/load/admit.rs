@@ -41,8 +41,7 @@ impl Store {
             self.prove(session, proposal, &mut proof, progress).map_err(|e| e.within(what))?;
         }
         if !proof.fresh.is_empty() {
-            let dir = File::open(session.dir()).map_err(|e| Error::call("cannot sync the layers", e))?;
-            rustix::fs::syncfs(&dir).map_err(|e| Error::call("cannot sync the layers", e))?;
+            sync(session)?;
         }
         let fresh: Vec<Fresh> = proof.fresh.into_values().collect();
         let committed = self.commit(session, proposals, &fresh);
@@ -74,6 +73,7 @@ impl Store {
                 }
             }
         }
+        sync(&session)?;
         let fresh: Vec<Fresh> = proof.fresh.into_values().collect();
         self.0.layers.commit(&fresh)?;
         let change = self.change();
@@ -232,6 +232,13 @@ impl Store {
         };
         self.read_image(&digest_of(&proposal.manifest), &naming)
     }
+}
+
+/// All that was unpacked, onto the disk: one call for any number of files.
+fn sync(session: &Session) -> Result<()> {
+    let fail = |e: std::io::Error| Error::call("cannot sync the layers", e);
+    let dir = File::open(session.dir()).map_err(fail)?;
+    rustix::fs::syncfs(&dir).map_err(|e| fail(e.into()))
 }
 
 /// Everything that the proposals name.

@@ -124,7 +124,10 @@ impl Unpacker<'_> {
     }
 
     fn file(&mut self, parent: &OwnedFd, name: &[u8], entry: &Entry) -> Result<(), Failure> {
-        self.space.require(entry.stored_bytes())?;
+        self.space.wrote(0)?;
+        if entry.stored_bytes() > BUFFER as u64 {
+            self.space.require(entry.stored_bytes())?;
+        }
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let file = self.anew(parent, name, || openat(parent, os(name), flags, Mode::RUSR | Mode::WUSR))?;
         for segment in &entry.segments {
