@@ -1,5 +1,7 @@
 //! The document itself, put together from a looked-up request.
 
+use std::collections::BTreeMap;
+
 use oci::runtime::{
     Linux, LinuxCapabilities, LinuxDeviceCgroup, LinuxNamespace, LinuxNamespaceType, LinuxResources, Mount,
     Process, Root, Spec, User,
@@ -112,7 +114,7 @@ fn linux(request: &Request) -> Linux {
     Linux {
         uid_mappings: map.clone(),
         gid_mappings: map,
-        sysctl: request.sysctl.clone(),
+        sysctl: sysctls(request),
         resources: Some(LinuxResources { devices: device_rules(request), ..request.resources.clone() }),
         cgroups_path: request.cgroup.clone(),
         namespaces: namespaces(&request.namespaces),
@@ -158,4 +160,14 @@ fn namespaces(spaces: &Namespaces) -> Vec<LinuxNamespace> {
         }
     }
     list
+}
+
+/// A network made inside a user namespace takes only groups that are mapped, and none of the host's counts there: the
+/// default that lets everybody ping is left out, as Docker does for remapped users.
+fn sysctls(request: &Request) -> BTreeMap<String, String> {
+    let mut all = request.sysctl.clone();
+    if request.namespaces.users.is_some() && request.namespaces.network == Space::New {
+        all.retain(|name, value| name != "net.ipv4.ping_group_range" || value != "0 2147483647");
+    }
+    all
 }
