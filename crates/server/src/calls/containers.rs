@@ -3,6 +3,7 @@
 use dockerapi::{ContainerCreate, Filters, UpdateBody};
 use engine::{ListOptions, RemoveOptions, WaitCondition};
 use hyper::{Response, StatusCode};
+use types::Kind;
 
 use super::Context;
 use crate::error::{Error, Result};
@@ -34,8 +35,15 @@ pub(super) async fn create(context: Context) -> Result<Response<Answer>> {
         check_platform(platform)?;
     }
     shape_create(version, &mut create)?;
-    let created = engine.create(query.text("name"), create).await?;
-    Ok(json(StatusCode::CREATED, &created))
+    let image = create.config.image.clone();
+    match engine.create(query.text("name"), create).await {
+        Ok(created) => Ok(json(StatusCode::CREATED, &created)),
+        // To a client, 404 says that the image is missing: it would go and pull it.
+        Err(error) if error.kind() == Kind::NotFound && engine.image_inspect(&image).await.is_ok() => {
+            Err(Error::invalid(error.to_string()))
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// What older versions meant by the same document.
