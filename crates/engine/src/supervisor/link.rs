@@ -51,6 +51,8 @@ pub(super) struct Link {
     next_seq: u64,
     /// The last event handed out; later subscriptions repeat what was not acknowledged.
     last_event: u64,
+    /// It was asked to end and agreed: its end is no loss.
+    dismissed: bool,
 }
 
 impl Link {
@@ -72,6 +74,7 @@ impl Link {
             again: VecDeque::new(),
             next_seq: 10,
             last_event: 0,
+            dismissed: false,
         }
     }
 
@@ -91,6 +94,7 @@ impl Link {
             };
             match result {
                 Ok(()) => return,
+                Err(error) if is_loss(&error) && self.dismissed => return,
                 Err(error) if is_loss(&error) => self.take_back(),
                 Err(error) => {
                     if let Some(ready) = ready.take() {
@@ -190,6 +194,7 @@ impl Link {
             }
             return;
         };
+        self.dismissed |= matches!((&wish.ask, &tell), (Ask::Shutdown(_), Tell::Done(_)));
         let Some(answer) = wish.answer else { return };
         let result = match tell {
             // Asked twice: the first time it was done, and the answer lost.
