@@ -22,7 +22,29 @@ impl Bench {
         let root: PathBuf = std::env::temp_dir().join(format!("berth-live-{}-{number}", std::process::id()));
         std::fs::create_dir_all(&root).expect("directory");
         let root = root.to_string_lossy().into_owned();
-        Self { supervisor: begin(&root), root }
+        Self { supervisor: begin(&root, &[]), root }
+    }
+
+    /// One that dies when it enters the system call `name` for the `count`th time.
+    pub(crate) fn dying_at(name: &str, count: u32) -> Self {
+        let mut bench = Self::new();
+        bench.kill();
+        let inject = format!("inject={name}:signal=SIGKILL:when={count}");
+        bench.supervisor = begin(&bench.root, &["strace", "-qq", "-o", "/dev/null", "-e", &inject]);
+        bench
+    }
+
+    /// Kills it (if it is alive), below its tracer, and waits for its end.
+    pub(crate) fn bury(&mut self) {
+        let pid = self.supervisor.id();
+        let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+        for child in children.split_whitespace().filter_map(|pid| pid.parse().ok()) {
+            if let Some(pid) = rustix::process::Pid::from_raw(child) {
+                let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+            }
+        }
+        let _ = self.supervisor.kill();
+        let _ = self.supervisor.wait();
     }
 
     pub(crate) fn connect(&self) -> Wire {
@@ -37,7 +59,7 @@ impl Bench {
     }
 
     pub(crate) fn revive(&mut self) {
-        self.supervisor = begin(&self.root);
+        self.supervisor = begin(&self.root, &[]);
     }
 
     pub(crate) fn log_path(&self, id: &str) -> String {
@@ -78,14 +100,12 @@ impl Bench {
     }
 }
 
-fn begin(root: &str) -> Child {
+fn begin(root: &str, tracer: &[&str]) -> Child {
     let log = std::fs::File::options().create(true).append(true).open(format!("{root}/stderr")).expect("log");
-    Command::new(std::env::current_exe().expect("own path"))
-        .args(["supervisor", "--root", root])
-        .stdin(Std::null())
-        .stderr(log)
-        .spawn()
-        .expect("supervisor")
+    let own = std::env::current_exe().expect("own path").to_string_lossy().into_owned();
+    let words: Vec<&str> =
+        tracer.iter().copied().chain([own.as_str(), "supervisor", "--root", root]).collect();
+    Command::new(words[0]).args(&words[1..]).stdin(Std::null()).stderr(log).spawn().expect("supervisor")
 }
 
 impl Drop for Bench {

@@ -52,6 +52,17 @@ impl Hands {
         wire
     }
 
+    /// Subscribes at a supervisor that may die any time.
+    pub(crate) fn try_greet(&mut self, mut wire: Wire) -> Option<Wire> {
+        wire.holds = true;
+        for ask in [Ask::Adopt(Adopt::default()), Ask::Duplicate(Empty {}), Ask::Subscribe(Empty {})] {
+            let seq = wire.send(ask, &[]);
+            wire.try_answer(seq)?;
+        }
+        self.take_aside(&mut wire);
+        Some(wire)
+    }
+
     /// Takes the duplicates that were told aside.
     pub(crate) fn take_aside(&mut self, wire: &mut Wire) {
         let aside = std::mem::take(&mut wire.aside);
@@ -68,7 +79,7 @@ impl Hands {
     }
 }
 
-fn check_lines(bench: &Bench, id: &str, lines: u32) {
+pub(crate) fn check_lines(bench: &Bench, id: &str, lines: u32) {
     let log = bench.log(id);
     for (n, (_, text)) in log.iter().enumerate() {
         assert_eq!(*text, format!("line {n}\\n"), "entry {n} of {}", log.len());

@@ -6,6 +6,7 @@
 
 mod basics;
 mod bench;
+mod calls;
 mod deaths;
 mod real;
 mod wire;
@@ -21,7 +22,8 @@ fn main() -> ExitCode {
     }
     let filter = args.iter().skip(1).find(|arg| !arg.starts_with('-'));
     let mut failed = 0;
-    let cases: Vec<Case> = basics::CASES.iter().chain(deaths::CASES).chain(real::CASES).copied().collect();
+    let cases: Vec<Case> =
+        basics::CASES.iter().chain(deaths::CASES).chain(real::CASES).chain(calls::CASES).copied().collect();
     for (name, case) in cases {
         if filter.is_some_and(|filter| !name.contains(filter.as_str())) {
             continue;

@@ -37,6 +37,17 @@ impl Wire {
         panic!("no supervisor answers in {root}");
     }
 
+    /// As [`Wire::connect`], for one who may never answer.
+    pub(crate) fn try_for(root: &str, tries: u32) -> Option<Self> {
+        for _ in 0..tries {
+            if let Some(wire) = Self::try_connect(root) {
+                return Some(wire);
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        None
+    }
+
     pub(crate) fn try_connect(root: &str) -> Option<Self> {
         let socket = UnixStream::connect(format!("{root}/supervisor.sock")).ok()?;
         socket.set_read_timeout(Some(Duration::from_secs(20))).expect("timeout");
@@ -116,6 +127,18 @@ impl Wire {
             let tell = message.tell.expect("something is told");
             if message.seq == seq && !matches!(tell, Tell::Held(_)) {
                 return tell;
+            }
+            self.aside.push_back(tell);
+        }
+    }
+
+    /// As [`Wire::answer`]; `None` when the supervisor has gone.
+    pub(crate) fn try_answer(&mut self, seq: u64) -> Option<Tell> {
+        loop {
+            let message = self.receive()?;
+            let tell = message.tell?;
+            if message.seq == seq && !matches!(tell, Tell::Held(_)) {
+                return Some(tell);
             }
             self.aside.push_back(tell);
         }
