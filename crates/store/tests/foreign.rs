@@ -156,3 +156,52 @@ fn tars_of_other_writers_import_whole() {
         }
     }
 }
+
+/// Three layers that remove, replace and bring back; prints what each stage should look like.
+const STAGES: &str = r#"
+B="buildah --root $1/root --runroot $1/run --storage-driver $2"
+look() { (cd $1; find . -mindepth 1 -type d -printf '%p %y %m %U:%G %T@\n' -o -mindepth 1 -printf '%p %y %m %U:%G %s %l %n %T@\n' | sort); }
+stage() {
+    c=$($B from $1); m=$($B mount $c); eval "$3"; look $m > $4/want-$2
+    $B umount $c >/dev/null; $B commit -q $c img:$2 >/dev/null; $B rm $c >/dev/null
+    $B push -q img:$2 oci-archive:$4/stage-$2:localhost/img:$2
+}
+stage scratch 1 'mkdir -p $m/a/sub/deep $m/keep $m/etc $m/swap1 $m/var/cache/x; for i in 1 2 3; do echo $i > $m/a/f$i; echo $i > $m/a/sub/g$i; done
+    echo k > $m/keep/k; ln $m/keep/k $m/keep/k2; ln -s ../etc $m/keep/s; echo x > $m/swap2; ln -s keep $m/swap3; mknod $m/node c 5 1; chown 1000:1001 $m/a; chmod 1777 $m/var/cache' $1
+stage localhost/img:1 2 'rm $m/a/f1; rm -r $m/a/sub; mkdir $m/a/sub; echo new > $m/a/sub/new; chmod 700 $m/keep/k; rm -r $m/swap1; echo file > $m/swap1; rm $m/swap2; mkdir $m/swap2; echo in > $m/swap2/in
+    rm $m/swap3; mkdir $m/swap3; rm -rf $m/var/cache/x; touch $m/etc/.hidden; rm $m/node' $1
+stage localhost/img:2 3 'echo back > $m/a/f1; rm -r $m/a/sub; rm -r $m/swap2; ln -s /bin $m/swap2; mv $m/keep $m/kept' $1
+
+"#;
+
+#[test]
+fn layers_of_buildah_merge_to_what_buildah_saw() {
+    let test = "layers_of_buildah_merge_to_what_buildah_saw";
+    if !is_root(test) || !has_tool(test, "buildah") {
+        return;
+    }
+    for driver in ["vfs", "overlay"] {
+        let dir = tempfile::tempdir().expect("dir");
+        let base = dir.path().display();
+        std::fs::write(dir.path().join("stages"), STAGES).expect("script");
+        run(&format!("sh -e {base}/stages {base} {driver}"));
+        for stage in 1..=3 {
+            let scratch = Scratch::new();
+            let loaded = scratch.load_file(&dir.path().join(format!("stage-{stage}"))).expect("load");
+            let root = scratch.store.prepare("c", &loaded[0].image, true).expect("prepare");
+            let (volume, _) =
+                scratch.store.volumes().create(store::VolumeOptions::default()).expect("volume");
+            assert!(scratch.store.volumes().copy_up(&volume.name, &root, "/").expect("copy"));
+            let got = run(&format!(
+                "cd {}; find . -mindepth 1 -type d -printf '%p %y %m %U:%G %T@\\n' -o -mindepth 1 -printf '%p %y %m %U:%G %s %l %T@\\n' | sort",
+                volume.path.display()
+            ));
+            let want = std::fs::read_to_string(dir.path().join(format!("want-{stage}"))).expect("want");
+            // Archives of buildah hold whole seconds.
+            let cut = |text: &str| -> Vec<String> {
+                text.lines().map(|l| l.rsplit_once('.').map_or(l, |(head, _)| head).to_owned()).collect()
+            };
+            assert_eq!(cut(&got), cut(&want), "{driver}, stage {stage}");
+        }
+    }
+}
