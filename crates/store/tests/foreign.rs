@@ -160,7 +160,7 @@ fn tars_of_other_writers_import_whole() {
 /// Three layers that remove, replace and bring back; prints what each stage should look like.
 const STAGES: &str = r#"
 B="buildah --root $1/root --runroot $1/run --storage-driver $2"
-look() { (cd $1; find . -mindepth 1 -type d -printf '%p %y %m %U:%G %T@\n' -o -mindepth 1 -printf '%p %y %m %U:%G %s %l %n %T@\n' | sort); }
+look() { (cd $1; find . -mindepth 1 -type d -printf '%p %y %m %U:%G %T@\n' -o -mindepth 1 -printf '%p %y %m %U:%G %s %l %T@\n' | sort); }
 stage() {
     c=$($B from $1); m=$($B mount $c); eval "$3"; look $m > $4/want-$2
     $B umount $c >/dev/null; $B commit -q $c img:$2 >/dev/null; $B rm $c >/dev/null
