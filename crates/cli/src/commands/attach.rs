@@ -1,7 +1,6 @@
 //! `attach`.
 
 use std::rc::Rc;
-use std::time::Duration;
 
 use serde_json::Value;
 
@@ -44,11 +43,7 @@ async fn attached(call: Rc<Call>) -> Result<u8> {
     match session.ended().await {
         Ended::Detached => Err(Error::new("read escape sequence")),
         Ended::Failed(error) => Err(error.into()),
-        Ended::Output => match tokio::time::timeout(Duration::from_secs(10), run::status(waiting)).await {
-            Ok(code) => Ok(code),
-            // Its output ended, the container did not: a daemon that goes away, or stdio that it closed itself.
-            Err(_) => Ok(0),
-        },
+        Ended::Output => Ok(run::status(&call, name, waiting).await),
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::io::Write;
 use std::rc::Rc;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use types::Kind;
@@ -55,7 +56,7 @@ async fn attached(call: Rc<Call>, body: Body, id: String, keys: Vec<u8>) -> Resu
     let (hijacked, waiting) = (attaching?, waiting?);
     let [stdin, stdout, stderr] = body.attach;
     let mut session = Session::start(hijacked, Wiring { tty: body.tty, stdin, stdout, stderr, keys });
-    let mut waiting = tokio::task::spawn_local(status(waiting));
+    let mut waiting = tokio::task::spawn_local(waited(Rc::clone(&call), id.clone(), waiting));
     let start = Query::path("/containers/{}/start", &[&id]);
     if let Err(error) = call.client.post(start, Payload::Nothing).await {
         session.restore();
@@ -86,6 +87,10 @@ async fn attached(call: Rc<Call>, body: Body, id: String, keys: Vec<u8>) -> Resu
     }
 }
 
+async fn waited(call: Rc<Call>, id: String, answer: Stream) -> u8 {
+    status(&call, &id, answer).await
+}
+
 /// Takes a container's streams over.
 pub(super) async fn attach(call: &Call, id: &str, [stdin, stdout, stderr]: [bool; 3]) -> Result<Hijacked> {
     let query = Query::path("/containers/{}/attach", &[id])
@@ -104,31 +109,50 @@ pub(super) async fn wait(call: &Call, id: &str, removed: bool) -> Result<Stream>
     call.client.post_stream(query, Payload::Nothing).await
 }
 
-/// The exit code out of an answer to `wait`.
-pub(super) async fn status(mut answer: Stream) -> u8 {
-    let mut bytes = Vec::new();
-    loop {
-        match answer.next().await {
-            Ok(Some(more)) => bytes.extend_from_slice(&more),
-            Ok(None) => break,
-            Err(error) => {
-                remark(&format!("berth: error waiting for container: {error}"));
-                return 125;
-            }
-        }
+/// The exit code out of an answer to `wait`. Berth's containers outlive their daemon: when it goes away, the question
+/// is asked again as soon as there is one.
+pub(super) async fn status(call: &Call, id: &str, answer: Stream) -> u8 {
+    let mut told = read(answer).await;
+    if told.is_none() {
+        remark("berth: the daemon went away; the container goes on, its exit code is awaited");
+        told = ask_again(call, id).await;
     }
-    let document: Value = serde_json::from_slice(&bytes).unwrap_or_default();
+    let Some(document) = told else {
+        remark(&format!("berth: error waiting for container: no daemon came back; see 'berth wait {id}'"));
+        return 125;
+    };
     if let Some(message) = document["Error"]["Message"].as_str().filter(|message| !message.is_empty()) {
         remark(&format!("berth: error waiting for container: {message}"));
         return 125;
     }
-    match document["StatusCode"].as_i64() {
-        Some(code) => exit_code(code),
-        None => {
-            remark("berth: error waiting for container: the daemon went away; the container did not");
-            125
+    document["StatusCode"].as_i64().map_or(125, exit_code)
+}
+
+/// The whole answer, or nothing when it broke off.
+async fn read(mut answer: Stream) -> Option<Value> {
+    let mut bytes = Vec::new();
+    while let Some(more) = answer.next().await.ok()? {
+        bytes.extend_from_slice(&more);
+    }
+    serde_json::from_slice(&bytes).ok().filter(|document: &Value| document["StatusCode"].is_i64())
+}
+
+async fn ask_again(call: &Call, id: &str) -> Option<Value> {
+    const PATIENCE: Duration = Duration::from_secs(10);
+    let since = Instant::now();
+    while since.elapsed() < PATIENCE {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        match call.client.post_stream(Query::path("/containers/{}/wait", &[id]), Payload::Nothing).await {
+            Ok(answer) => match read(answer).await {
+                Some(document) => return Some(document),
+                None => continue,
+            },
+            // The daemon is back, and has removed the container: nobody knows its code any more.
+            Err(error) if error.kind() == Kind::NotFound => return None,
+            Err(_) => {}
         }
     }
+    None
 }
 
 fn request(call: &Call, detached: bool) -> Result<Body> {

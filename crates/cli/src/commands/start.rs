@@ -58,6 +58,6 @@ async fn attached(call: Rc<Call>) -> Result<u8> {
     match session.ended().await {
         Ended::Detached => Ok(0),
         Ended::Failed(error) => Err(error.into()),
-        Ended::Output => Ok(run::status(waiting).await),
+        Ended::Output => Ok(run::status(&call, &id, waiting).await),
     }
 }
