@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests look at the machine")]
 
 mod bad_input;
+mod door;
 mod exec;
 mod files;
 mod images;
@@ -35,6 +36,8 @@ fn main() -> std::process::ExitCode {
     all.extend(tests![survival: daemon_killed_ten_times, supervisor_killed, terminal_survives_both, exits_while_nobody_watched, published_port_keeps_answering]);
     all.extend(tests![upgrade: in_place_with_a_terminal, in_place_with_a_hundred]);
     all.extend(tests![undo: every_step_of_a_start]);
+    all.extend(tests![door: ping_and_versions, refusals_reach_the_client, answers_have_their_versions_shape, streams_are_hijacked,
+        streams_without_upgrade, exec_errors_come_in_the_stream, wait_says_that_it_waits, vanished_clients_leave_nothing, one_daemon_per_socket_and_root]);
     all.extend(tests![bad_input: each_is_one_clear_sentence, nothing_is_half_made, disk_full]);
     all.extend(tests![limits needs &[Need::CgroupV2]; v2_files_hold_the_limits]);
     testkit::main(all)

@@ -25,6 +25,7 @@ pub(crate) async fn whole(mut body: Incoming) -> Result<Bytes> {
             frame.map_err(|error| Error::invalid(format!("the request's body broke off: {error}")))?;
         let Ok(data) = frame.into_data() else { continue };
         if bytes.len() + data.len() > DOCUMENT_MAX {
+            drain(body).await;
             return Err(Error::invalid(format!("the request's body is longer than {DOCUMENT_MAX} bytes")));
         }
         bytes.extend_from_slice(&data);
