@@ -103,7 +103,9 @@ fn mounts(request: &Request) -> Vec<Mount> {
     // What the request mounts replaces the default at the same place; parents go before what lies in them.
     let mut asked = filesystems.mounts.clone();
     asked.sort_by_key(|m| m.destination.matches('/').count());
+    let own_dev = asked.iter().any(|m| m.destination == "/dev");
     mounts.retain(|m| !asked.iter().any(|a| a.destination == m.destination));
+    mounts.retain(|m| !(own_dev && m.destination.starts_with("/dev/")));
     mounts.extend(asked);
     mounts
 }

@@ -15,5 +15,8 @@ pub mod sysctl;
 pub mod tmpfs;
 pub mod user;
 
+#[cfg(test)]
+mod tests;
+
 pub use document::{INIT, program, spec};
 pub use request::Request;
