@@ -33,14 +33,13 @@
 #include <unistd.h>
 
 #define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
-#define MARK "berth-limit"
 
 static struct {
-    const char *lower, *work, *filter, *bridge, *program;
+    const char *lower, *work, *filter, *bridge, *program, *cgroup;
     int runs, warm, prefix;
     struct in_addr first;
     int tasks; /* join v1 cgroups by `tasks` instead of `cgroup.procs` */
-} options = {.runs = 100, .warm = 10, .program = "/true", .tasks = 1};
+} options = {.runs = 100, .warm = 10, .program = "/true", .cgroup = "berth-limit", .tasks = 1};
 
 static struct sock_fprog filter;
 static char merged[4096], layers[8192];
@@ -98,7 +97,7 @@ static struct controller v2 = {
 static char *group(const struct controller *controller, const char *tail)
 {
     static char path[4096];
-    snprintf(path, sizeof path, "/sys/fs/cgroup/%s/" MARK "%s", controller->name, tail);
+    snprintf(path, sizeof path, "/sys/fs/cgroup/%s/%s%s", controller->name, options.cgroup, tail);
     return path;
 }
 
@@ -546,6 +545,8 @@ static void read_options(int argc, char **argv)
                 options.bridge = "";
         } else if (!strcmp(name, "--program"))
             options.program = value;
+        else if (!strcmp(name, "--cgroup"))
+            options.cgroup = value;
         else if (!strcmp(name, "--runs"))
             options.runs = atoi(value);
         else if (!strcmp(name, "--warm"))
@@ -557,7 +558,7 @@ static void read_options(int argc, char **argv)
     }
     if (!options.lower || !options.work || (options.bridge && !options.prefix)) {
         fprintf(stderr, "usage: limit --lower <root> --work <empty dir> [--filter <sock_filter array>] [--runs n] [--warm n]\n"
-                        "             [--bridge <link> --subnet <gateway/prefix>] [--program /true] [--join tasks|procs]\n");
+                        "             [--bridge <link> --subnet <gateway/prefix>] [--program /true] [--cgroup name] [--join tasks|procs]\n");
         exit(2);
     }
 }

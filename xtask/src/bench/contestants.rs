@@ -96,7 +96,8 @@ fn add_limit(list: &mut Vec<Contestant>, stage: &Stage, image: &Image) -> Result
     std::fs::create_dir_all(&work).map_err(|error| error.to_string())?;
     let mut words = texts(&[&image.limit, Path::new("--lower"), &image.root, Path::new("--work"), &work]);
     words.extend(["--filter".to_owned(), image.filter.to_string_lossy().into_owned()]);
-    words.extend(["--runs", "1", "--warm", "0"].map(str::to_owned));
+    words.extend(["--runs", "1", "--warm", "0", "--cgroup"].map(str::to_owned));
+    words.push(format!("{}-limit", stage.mark));
     let mut bridged = words.clone();
     bridged.extend(["--bridge", BRIDGE, "--subnet", SUBNET].map(str::to_owned));
     for (network, words) in [(Network::None, words), (Network::Bridge, bridged)] {

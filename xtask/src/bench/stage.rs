@@ -1,7 +1,10 @@
 //! Where a bench happens: namespaces of its own, one directory, one mark; and its end, whatever happened inside.
 
+use std::io::Read;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use crate::programs::{self, Programs};
 use crate::{command, packages};
@@ -31,7 +34,11 @@ pub(super) fn within(
 ) -> Result<(), String> {
     if let Ok(inside) = std::env::var(INSIDE) {
         let words: Vec<&str> = inside.split('\n').collect();
-        let [mark, berth, runtime] = words.as_slice() else { return Err(format!("{INSIDE} is malformed")) };
+        let [mark, berth, runtime] = match words.as_slice() {
+            [mark] => return sweep_after(mark),
+            [mark, berth, runtime] => [mark, berth, runtime],
+            _ => return Err(format!("{INSIDE} is malformed")),
+        };
         let stage = Stage {
             mark: (*mark).to_owned(),
             directory: directory(mark),
@@ -46,15 +53,40 @@ pub(super) fn within(
     packages::install(PACKAGES)?;
     let programs = programs::build()?;
     let mark = format!("berth-bench-{}", std::process::id());
+    let mut sweeper = start_sweeper(name, &mark)?;
     let done = run_inside(name, args, &mark, &programs);
-    sweep(&mark);
+    drop(sweeper.stdin.take());
+    sweeper.wait().map_err(|error| format!("wait for the sweeper: {error}"))?;
     done
+}
+
+/// A process that cleans up when this one has ended, however it ended: then its standard input closes.
+fn start_sweeper(name: &str, mark: &str) -> Result<Child, String> {
+    let own = std::env::current_exe().map_err(|error| format!("find this program: {error}"))?;
+    let mut sweeper = Command::new(own);
+    // Out of reach of the terminal's interrupt.
+    sweeper.args(["bench", name]).env(INSIDE, mark).stdin(Stdio::piped()).process_group(0);
+    sweeper.spawn().map_err(|error| format!("start the sweeper: {error}"))
+}
+
+fn sweep_after(mark: &str) -> Result<(), String> {
+    std::io::stdin().read_to_end(&mut Vec::new()).map_err(|error| format!("wait for the bench: {error}"))?;
+    // The namespace's last processes may still be dying.
+    for pause_ms in [0, 100, 1000, 5000] {
+        std::thread::sleep(Duration::from_millis(pause_ms));
+        if sweep(mark).is_ok() {
+            return Ok(());
+        }
+    }
+    sweep(mark)
 }
 
 /// In the new pid namespace a shell is process 1: it collects the orphans of daemons and shims.
 fn run_inside(name: &str, args: &[String], mark: &str, programs: &Programs) -> Result<(), String> {
     let own = std::env::current_exe().map_err(|error| format!("find this program: {error}"))?;
-    let mut unshare = Command::new("unshare");
+    // Whoever ends this process ends everything inside.
+    let mut unshare = Command::new("setpriv");
+    unshare.args(["--pdeathsig", "KILL", "unshare"]);
     unshare.args(["--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]);
     unshare.args(["sh", "-c", "\"$@\"; exit $?", "bench"]).arg(own).args(["bench", name]).args(args);
     unshare.env(INSIDE, format!("{mark}\n{}\n{}", programs.berth.display(), programs.runtime.display()));
@@ -95,21 +127,17 @@ fn take_hugetlb(mark: &str) -> Result<(), String> {
 }
 
 /// The mount went with its namespace; the hierarchy stays as long as it has groups.
-fn give_hugetlb_back(mark: &str) {
+fn give_hugetlb_back(mark: &str) -> Result<(), String> {
     if !Path::new(HUGETLB).exists() || Path::new(HUGETLB).join("tasks").exists() {
-        return;
+        return Ok(());
     }
     if std::fs::read_to_string("/proc/self/cgroup").is_ok_and(|groups| groups.contains(":hugetlb:")) {
-        let script = "mount -t cgroup -o hugetlb hugetlb \"$1\" && find \"$1\" -mindepth 1 -depth -path \"*$2*\" -type d -exec rmdir {} +";
+        let script = "mount -t cgroup -o hugetlb hugetlb \"$1\" && \
+                      find \"$1\" -mindepth 1 -depth -path \"*$2*\" -type d -exec rmdir {} +";
         let mut unshare = Command::new("unshare");
-        unshare.args(["--mount", "sh", "-c", script, "sweep", HUGETLB, mark]);
-        if let Err(error) = command::run(&mut unshare) {
-            eprintln!("{error}");
-        }
+        command::run(unshare.args(["--mount", "sh", "-c", script, "sweep", HUGETLB, mark]))?;
     }
-    if let Err(error) = std::fs::remove_dir(HUGETLB) {
-        eprintln!("{HUGETLB}: {error}");
-    }
+    std::fs::remove_dir(HUGETLB).map_err(|error| format!("{HUGETLB}: {error}"))
 }
 
 fn directory(mark: &str) -> PathBuf {
@@ -117,34 +145,39 @@ fn directory(mark: &str) -> PathBuf {
 }
 
 /// Removes what carries the mark. All processes are gone by now: their pid namespace is.
-fn sweep(mark: &str) {
+fn sweep(mark: &str) -> Result<(), String> {
+    let mut left = Vec::new();
     for hierarchy in std::fs::read_dir("/sys/fs/cgroup").into_iter().flatten().flatten() {
-        remove_groups(&hierarchy.path(), mark);
+        remove_groups(&hierarchy.path(), mark, &mut left);
     }
-    remove_groups(Path::new("/sys/fs/cgroup"), mark);
-    give_hugetlb_back(mark);
-    if let Err(error) = std::fs::remove_dir_all(directory(mark)) {
-        eprintln!("{}: {error}", directory(mark).display());
+    remove_groups(Path::new("/sys/fs/cgroup"), mark, &mut left);
+    give_hugetlb_back(mark).unwrap_or_else(|error| left.push(error));
+    match std::fs::remove_dir_all(directory(mark)) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            left.push(format!("{}: {error}", directory(mark).display()));
+        }
+        _ => {}
     }
+    if left.is_empty() { Ok(()) } else { Err(left.join("\n")) }
 }
 
-/// Removes the groups below `parent` whose name begins with the mark (or with the limit program's), with all groups in them.
-fn remove_groups(parent: &Path, mark: &str) {
+/// Removes the groups below `parent` whose name begins with the mark, with all groups in them.
+fn remove_groups(parent: &Path, mark: &str, left: &mut Vec<String>) {
     for entry in std::fs::read_dir(parent).into_iter().flatten().flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
-        if name.starts_with(mark) || name == "berth-limit" {
-            remove_group(&entry.path());
+        if name.starts_with(mark) {
+            remove_group(&entry.path(), left);
         }
     }
 }
 
-fn remove_group(group: &Path) {
+fn remove_group(group: &Path, left: &mut Vec<String>) {
     for entry in std::fs::read_dir(group).into_iter().flatten().flatten() {
         if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            remove_group(&entry.path());
+            remove_group(&entry.path(), left);
         }
     }
     if let Err(error) = std::fs::remove_dir(group) {
-        eprintln!("{}: {error}", group.display());
+        left.push(format!("{}: {error}", group.display()));
     }
 }
