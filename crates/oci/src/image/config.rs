@@ -121,9 +121,15 @@ pub struct Healthcheck {
     pub retries: i64,
 }
 
-/// The empty object, value of the sets `ExposedPorts` and `Volumes`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// The empty object, value of the sets `ExposedPorts` and `Volumes`. Reads anything: some writers put `null` there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Nothing {}
+
+impl<'de> Deserialize<'de> for Nothing {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        serde::de::IgnoredAny::deserialize(deserializer).map(|_| Self {})
+    }
+}
 
 /// The layers of an image.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

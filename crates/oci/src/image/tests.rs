@@ -11,7 +11,7 @@ fn reads_a_config_as_docker_writes_it() {
         "container_config": {"Cmd": ["x"]},
         "config": {
             "Hostname": "", "AttachStdin": false, "Env": ["PATH=/bin"], "Cmd": ["sh"], "Entrypoint": null,
-            "Volumes": null, "ExposedPorts": {"80/tcp": {}}, "Labels": null, "OnBuild": null,
+            "Volumes": null, "ExposedPorts": {"80/tcp": {}, "81/tcp": null}, "Labels": null, "OnBuild": null,
             "Healthcheck": {"Test": ["CMD", "true"], "Interval": 1}, "ArgsEscaped": true, "StopTimeout": 3
         },
         "rootfs": {"type": "layers", "diff_ids": ["sha256:00"]},

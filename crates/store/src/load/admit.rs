@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::image::{Image, ImageList, Naming, parse_config};
 use crate::ingest::{Session, Spooled};
 use crate::layers::Fresh;
-use crate::stream::{Bound, digest_of, inflate_and_hash, with_inflated};
+use crate::stream::{Bound, Compression, digest_of, inflate_and_hash, sniff, with_inflated};
 use crate::tree::{self, Unpacked};
 
 /// What is proven so far.
@@ -92,7 +92,7 @@ impl Store {
     /// Unpacks a layer of which nobody said a diffID; answers it.
     pub(crate) fn discover(&self, session: &Session, layer: &Spooled, proof: &mut Proof) -> Result<Digest> {
         let file = File::open(&layer.path).map_err(|e| Error::call("cannot read back the archive", e))?;
-        let (tree, done, diff_id) = self.unpack(session, file, &mut |_| ())?;
+        let (tree, done, diff_id) = self.unpack(session, file, None, &mut |_| ())?;
         proof.fresh.insert(diff_id, self.0.layers.finish(session, tree, diff_id, done)?);
         proof.pairs.insert((layer.digest, diff_id));
         Ok(diff_id)
@@ -144,7 +144,9 @@ impl Store {
             }
             progress(Progress::Present { layer: *diff_id });
         } else {
-            let fresh = self.unpack_layer(session, file, diff_id, progress)?;
+            // A plain layer was hashed when it was spooled just now.
+            let known = is_plain_here(session, source, diff_id)?;
+            let fresh = self.unpack_layer(session, file, diff_id, known, progress)?;
             proof.fresh.insert(*diff_id, fresh);
             progress(Progress::Unpacked { layer: *diff_id });
         }
@@ -169,10 +171,11 @@ impl Store {
         session: &Session,
         file: File,
         diff_id: &Digest,
+        known: bool,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Fresh> {
         let mut bytes = 0;
-        let (tree, done, found) = self.unpack(session, file, &mut |count| {
+        let (tree, done, found) = self.unpack(session, file, known.then_some(*diff_id), &mut |count| {
             bytes += count;
             progress(Progress::Unpacking { layer: *diff_id, bytes });
         })?;
@@ -184,12 +187,13 @@ impl Store {
         &self,
         session: &Session,
         file: File,
+        known: Option<Digest>,
         advance: &mut dyn FnMut(u64),
     ) -> Result<(PathBuf, Unpacked, Digest)> {
         let (path, tree) = self.0.layers.begin(session)?;
         let options = &self.0.options;
         let work = |input: &mut dyn Read| tree::unpack(input, tree, options, self.space(), advance);
-        let (done, digest) = with_inflated(file, Bound::layer(options), work)?;
+        let (done, digest) = with_inflated(file, Bound::layer(options), known, work)?;
         Ok((path, done, digest))
     }
 
@@ -232,6 +236,18 @@ impl Store {
         };
         self.read_image(&digest_of(&proposal.manifest), &naming)
     }
+}
+
+/// Whether the layer is what the session spooled, uncompressed and with that digest.
+fn is_plain_here(session: &Session, source: &Source, diff_id: &Digest) -> Result<bool> {
+    let Some(spooled) = source.spooled.as_ref().filter(|s| s.path.starts_with(session.dir())) else {
+        return Ok(false);
+    };
+    if spooled.digest != *diff_id {
+        return Ok(false);
+    }
+    let file = File::open(&spooled.path).map_err(|e| Error::call("cannot read back a layer", e))?;
+    Ok(sniff(file)?.0 == Compression::Plain)
 }
 
 /// All that was unpacked, onto the disk: one call for any number of files.
