@@ -10,6 +10,7 @@ use rustix::mount::{
     fsconfig_set_string, fsmount, fsopen, open_tree,
 };
 use sys::mount::{Change, IDMAP, PRIVATE, Users, set_attributes};
+use types::Kind;
 
 use crate::error::{Error, Tried};
 use crate::mounts::complaint;
@@ -52,8 +53,16 @@ fn mapped_clone(path: &str, users: BorrowedFd<'_>) -> Result<OwnedFd, Error> {
     let clone = open_tree(CWD, path, OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC)
         .tried(|| format!("open layer {path}"))?;
     let change = Change { set: IDMAP, propagation: PRIVATE, users: Some(Users(users)), ..Change::default() };
-    set_attributes(&clone, c"", &change, false).tried(|| format!("map the owners of {path}"))?;
-    Ok(clone)
+    match set_attributes(&clone, c"", &change, false) {
+        Ok(()) => Ok(clone),
+        Err(Errno::INVAL) => Err(Error::said(
+            Kind::Unimplemented,
+            format!(
+                "a user namespace needs id-mapped mounts, which this kernel does not have for the file system of {path}"
+            ),
+        )),
+        Err(errno) => Err(Error::kernel(&format!("map the owners of {path}"), errno)),
+    }
 }
 
 /// A refusal, with what the file system said about it.
