@@ -78,6 +78,9 @@ impl Store {
             options,
             _lock: lock,
         };
+        for dir in ["", "blobs", "overlay"] {
+            durable::sync_dir(&inner.root.join(dir))?;
+        }
         with_images(inner)
     }
 

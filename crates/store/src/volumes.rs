@@ -82,7 +82,7 @@ impl Volumes {
         Ok(Self { dir, table: Mutex::new(table), copying: Mutex::new(()) })
     }
 
-    /// Makes a volume, durably. One of that name that is there already is answered as it is; the flag says
+    /// Makes a volume; a named one durably. One of that name that is there already is answered as it is; the flag says
     /// whether it is new.
     ///
     /// # Errors
@@ -143,10 +143,10 @@ impl Volumes {
     /// `NotFound` (unless forced), `Conflict` when containers use it.
     pub fn remove(&self, name: &str, force: bool, in_use: &dyn Fn(&str) -> Vec<String>) -> Result<()> {
         let mut table = self.lock();
-        if !table.contains_key(name) {
+        let Some(volume) = table.get(name).cloned() else {
             let missing = Error::new(Kind::NotFound, format!("get {name}: no such volume"));
             return if force { Ok(()) } else { Err(missing) };
-        }
+        };
         let users = in_use(name);
         if !users.is_empty() {
             let what = format!("remove {name}: volume is in use - [{}]", users.join(", "));
@@ -157,7 +157,7 @@ impl Volumes {
             .map_err(|e| Error::call(format!("cannot remove volume {name}"), e))?;
         table.remove(name);
         drop(table);
-        durable::sync_dir(&self.dir)?;
+        self.sync(&volume)?;
         tree::remove(&trash)
     }
 
@@ -215,13 +215,22 @@ impl Volumes {
             .and_then(|()| durable::make_dir(&new.join(DATA), 0o755))
             .and_then(|()| {
                 let json = serde_json::to_vec(volume).map_err(|e| Error::json("cannot note a volume", e))?;
-                durable::write(&new.join(NOTE), &json)
+                match volume.anonymous {
+                    true => fs::write(new.join(NOTE), &json).map_err(fail),
+                    false => durable::write(&new.join(NOTE), &json),
+                }
             })
             .and_then(|()| fs::rename(&new, &place).map_err(fail));
         if made.is_err() {
             let _ = tree::remove(&new);
         }
-        made.and_then(|()| durable::sync_dir(&self.dir))
+        made.and_then(|()| self.sync(volume))
+    }
+
+    /// A volume that somebody named is there after a power cut. An anonymous one belongs to a container that is being
+    /// started, where nothing waits for the disk.
+    fn sync(&self, volume: &Volume) -> Result<()> {
+        if volume.anonymous { Ok(()) } else { durable::sync_dir(&self.dir) }
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Volume>> {
