@@ -16,6 +16,7 @@ macro_rules! complain {
 }
 
 mod adopt;
+mod ask;
 mod attach;
 mod client;
 mod clock;

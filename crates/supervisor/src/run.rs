@@ -15,12 +15,19 @@ use crate::upgrade::read_handover;
 struct Arguments {
     root: String,
     resume: Option<i32>,
+    upgrade: Option<String>,
 }
 
 /// Runs `supervisor --root <dir>`; `args` are the words after `supervisor`. Comes back when it was told to end.
+///
+/// `supervisor --root <dir> --upgrade <program>` has the one that runs there become that program, with everything it holds.
 #[must_use]
 pub fn run(args: &[String]) -> ExitCode {
-    match parse(args).and_then(serve) {
+    let done = parse(args).and_then(|arguments| match &arguments.upgrade {
+        Some(program) => crate::ask::upgrade(&arguments.root, program),
+        None => serve(arguments),
+    });
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             complain!("{}", chain(&error));
@@ -31,11 +38,12 @@ pub fn run(args: &[String]) -> ExitCode {
 
 fn parse(args: &[String]) -> Result<Arguments, Error> {
     let mut words = args.iter();
-    let mut arguments = Arguments { root: String::new(), resume: None };
+    let mut arguments = Arguments { root: String::new(), resume: None, upgrade: None };
     while let Some(word) = words.next() {
         let value = words.next().ok_or_else(|| Error::invalid(format!("{word} needs a value")))?;
         match word.as_str() {
             "--root" => arguments.root.clone_from(value),
+            "--upgrade" => arguments.upgrade = Some(value.clone()),
             "--resume" => arguments.resume = value.parse().ok(),
             _ => return Err(Error::invalid(format!("unknown argument {word}"))),
         }
@@ -98,7 +106,7 @@ mod tests {
     fn arguments() {
         let words = |line: &str| line.split(' ').map(str::to_owned).collect::<Vec<_>>();
         let parsed = parse(&words("--root /run/x --resume 7")).expect("good");
-        assert_eq!(parsed, Arguments { root: "/run/x".into(), resume: Some(7) });
+        assert_eq!(parsed, Arguments { root: "/run/x".into(), resume: Some(7), upgrade: None });
         for bad in ["", "--root", "--root x", "--bad /x"] {
             assert!(parse(&words(bad)).is_err(), "{bad}");
         }

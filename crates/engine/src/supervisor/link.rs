@@ -136,6 +136,12 @@ impl Link {
         wire.ask(UNASKED, Ask::Subscribe(Empty {}), &[]).await?;
         self.hands.doubt();
         wire.ask(DUPLICATE, Ask::Duplicate(Empty {}), &[]).await?;
+        if hello.build != env!("CARGO_PKG_VERSION") {
+            // Left by another version of the daemon: it follows this one.
+            let program = self.runtime.to_string_lossy().into_owned();
+            tracing::info!(from = %hello.build, "upgrading the supervisor in place");
+            wire.ask(UNASKED, Ask::Upgrade(program), &[]).await?;
+        }
         Ok((wire, inbox))
     }
 

@@ -37,7 +37,8 @@ impl Bench {
     /// Kills it (if it is alive), below its tracer, and waits for its end.
     pub(crate) fn bury(&mut self) {
         let pid = self.supervisor.id();
-        let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+        let children =
+            std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
         for child in children.split_whitespace().filter_map(|pid| pid.parse().ok()) {
             if let Some(pid) = rustix::process::Pid::from_raw(child) {
                 let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);

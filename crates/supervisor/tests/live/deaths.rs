@@ -249,5 +249,14 @@ fn upgrade_refused() {
         let told = wire.ask(Ask::Upgrade(bad.into()));
         assert!(matches!(told, Tell::Failed(_)), "{told:?}");
     }
+    // From a shell.
+    let own = std::env::current_exe().expect("own path");
+    for (program, works) in [(own.to_string_lossy().into_owned(), true), ("/no/such".to_owned(), false)] {
+        let status = std::process::Command::new(&own)
+            .args(["supervisor", "--root", &bench.root, "--upgrade", &program])
+            .stderr(std::process::Stdio::null())
+            .status();
+        assert_eq!(status.expect("status").success(), works, "{program}");
+    }
     wire.done(Ask::Shutdown(Empty {}));
 }
