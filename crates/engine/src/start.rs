@@ -97,7 +97,7 @@ impl Engine {
             fds: names,
         };
         let started = match fault::step(record, "supervisor") {
-            Ok(()) => inner.supervisor.start(start, fds).await.map_err(Error::from),
+            Ok(()) => inner.supervisor.start(start, fds).await,
             Err(error) => Err(error),
         };
         match started {

@@ -189,7 +189,7 @@ impl Engine {
         }
         let target = Target { container: record.id.clone(), exec: String::new() };
         match self.0.supervisor.hold_restart(target).await {
-            Err(error) if error.kind() != Kind::NotFound => Err(error.into()),
+            Err(error) if error.kind() != Kind::NotFound => Err(error),
             _ => Ok(()),
         }
     }

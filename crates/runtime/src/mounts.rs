@@ -1,6 +1,6 @@
 //! Mounting inside the root: everything is made detached, finished, and then put onto a handle of its place.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use protocol::Plan;
 use protocol::plan::{Act, Bind, Filesystem};
@@ -10,7 +10,7 @@ use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags, fsconfig_create,
     fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen, move_mount, open_tree,
 };
-use sys::mount::{Change, set_attributes};
+use sys::mount::{Change, IDMAP, Users, set_attributes};
 
 use crate::error::{Error, Tried};
 use crate::kernel::{Proc, open_for_write};
@@ -40,6 +40,24 @@ impl Early {
             }
         }
         Ok(early)
+    }
+
+    /// Maps the owners of those binds that ask for it through the container's user namespace.
+    pub(crate) fn map(&self, plan: &Plan, users: BorrowedFd<'_>) -> Result<(), Error> {
+        for act in plan.setup.iter().filter_map(|s| s.act.as_ref()) {
+            let Act::Bind(bind) = act else { continue };
+            let Some((_, mount)) = self.0.iter().find(|(t, _)| bind.mapped && *t == bind.target) else {
+                continue;
+            };
+            let change = Change { set: IDMAP, users: Some(Users(users)), ..Change::default() };
+            set_attributes(mount, c"", &change, bind.recursive)
+                .tried(|| format!("map the owners of {} for {}", bind.source, bind.target))?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn fds(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.0.iter().map(|(_, fd)| fd.as_fd())
     }
 
     pub(crate) fn take(&mut self, target: &str) -> Option<OwnedFd> {

@@ -109,8 +109,7 @@ fn start_child(
     match sys::process::clone(&what).tried(|| "clone the container's first process")? {
         Side::Child => {
             // Gone: the way back home belongs to the parent.
-            std::mem::forget(visit);
-            drop(ours);
+            std::mem::forget((visit, ours, unified));
             let child = Child { plan, stdio: launch.stdio, socket: theirs.as_fd(), early, hold, program };
             setup::run(child)
         }
@@ -118,9 +117,17 @@ fn start_child(
             drop(visit);
             let undo = Some(plan.clone());
             let starting = Starting { pid, pidfd: Some(pidfd), socket: ours, warnings, undo };
-            users::let_go(plan, pid, starting.socket.as_fd())?;
+            users::let_go(plan, pid, starting.socket.as_fd(), &early)?;
             Ok(starting)
         }
+    }
+}
+
+/// Descriptors of a program's stdio.
+pub(crate) fn stdio_fds<'a>(stdio: &StdioFds<'a>) -> Vec<BorrowedFd<'a>> {
+    match stdio {
+        StdioFds::Pipes(fds) => fds.to_vec(),
+        StdioFds::Terminal { .. } => Vec::new(),
     }
 }
 

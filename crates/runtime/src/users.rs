@@ -9,11 +9,12 @@ use rustix::fs::{Mode, OFlags, open};
 
 use crate::error::{Error, Tried};
 use crate::kernel::write_file;
+use crate::mounts::Early;
 use crate::report;
 use crate::root::{self, Owner};
 
 /// The parent: gives the child its ids and its root, and lets it go on.
-pub(crate) fn let_go(plan: &Plan, pid: i32, socket: BorrowedFd<'_>) -> Result<(), Error> {
+pub(crate) fn let_go(plan: &Plan, pid: i32, socket: BorrowedFd<'_>, early: &Early) -> Result<(), Error> {
     let Some(users) = &plan.users else { return Ok(()) };
     for (file, maps) in [("uid_map", &users.uid), ("gid_map", &users.gid)] {
         let path = format!("/proc/{pid}/{file}");
@@ -34,6 +35,7 @@ pub(crate) fn let_go(plan: &Plan, pid: i32, socket: BorrowedFd<'_>) -> Result<()
                 .tried(|| format!("open {path}"))?;
             let owner =
                 Owner { namespace: namespace.as_fd(), uid: outside(&users.uid), gid: outside(&users.gid) };
+            early.map(plan, namespace.as_fd())?;
             Some(root::make(made, Some(owner))?)
         }
         None => None,

@@ -94,8 +94,11 @@ fn mounts(request: &Request) -> Vec<Mount> {
         }
     }
     let is_masked = |d: &str| filesystems.mounts.iter().any(|m| m.destination == d);
+    // In a user namespace of its own the container's root is to own its files, whoever owns them outside.
+    let mapped = if spaces.users.is_some() { "idmap" } else { "" };
+    let options: Vec<&str> = ["rbind", "rprivate", mapped].into_iter().filter(|o| !o.is_empty()).collect();
     for (source, destination) in filesystems.files.iter().filter(|(_, d)| !is_masked(d)) {
-        mounts.push(defaults::mount(destination, "bind", source, &["rbind", "rprivate"]));
+        mounts.push(defaults::mount(destination, "bind", source, &options));
     }
     if let Some(init) = &request.program.init {
         mounts.push(defaults::mount(INIT, "bind", init, &["bind", "ro", "rprivate"]));
