@@ -5,6 +5,9 @@ use std::io;
 
 use types::Kind;
 
+/// SQLITE_IOERR_SHMSIZE.
+const IOERR_SHMSIZE: i32 = 4874;
+
 /// What the store was asked and could not do.
 #[derive(Debug)]
 pub struct Error {
@@ -49,9 +52,11 @@ impl Error {
 
     /// The database's own failure.
     pub(crate) fn database(what: impl Into<String>, source: rusqlite::Error) -> Self {
-        use rusqlite::ErrorCode::{DatabaseCorrupt, DiskFull, NotADatabase};
+        use rusqlite::ErrorCode::{DatabaseCorrupt, DiskFull, NotADatabase, SystemIoFailure};
         let kind = match source.sqlite_error_code() {
             Some(DiskFull) => Kind::Exhausted,
+            // The shared-memory file beside the log could not be made longer.
+            Some(SystemIoFailure) if extended_code(&source) == Some(IOERR_SHMSIZE) => Kind::Exhausted,
             Some(DatabaseCorrupt | NotADatabase) => Kind::Corrupt,
             _ => Kind::Internal,
         };
@@ -101,6 +106,13 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         self.source.as_ref().map(|e| &**e as _)
+    }
+}
+
+fn extended_code(error: &rusqlite::Error) -> Option<i32> {
+    match error {
+        rusqlite::Error::SqliteFailure(e, _) => Some(e.extended_code),
+        _ => None,
     }
 }
 

@@ -17,6 +17,7 @@
 mod ballast;
 mod blobs;
 mod changes;
+mod checkpoint;
 mod durable;
 mod error;
 mod hello;

@@ -8,7 +8,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::ballast::Ballast;
+use crate::checkpoint::Checkpoints;
 use crate::error::{Error, Result};
+
+/// SQLITE_IOERR_SHORT_READ.
+const SHORT_READ: i32 = 522;
 
 /// What a change survives.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -31,20 +35,31 @@ pub struct Record {
 /// The records of the data root, in `berth.db`.
 pub struct Records {
     connection: Mutex<Connection>,
+    checkpoints: Option<Checkpoints>,
     ballast: Ballast,
     quarantine: Option<PathBuf>,
 }
 
 impl Records {
     pub(crate) fn open(path: &Path, ballast: Ballast) -> Result<Self> {
-        if let Ok(connection) = connect(path).and_then(checked) {
-            return Ok(Self { connection: Mutex::new(connection), ballast, quarantine: None });
-        }
-        let aside = set_aside(path)?;
-        let fail = |e| Error::database(format!("cannot make a new {}", path.display()), e);
-        let fresh = connect(path).map_err(fail)?;
-        salvage(&aside, &fresh);
-        Ok(Self { connection: Mutex::new(fresh), ballast, quarantine: Some(aside) })
+        let fail = |e| Error::database(format!("cannot open {}", path.display()), e);
+        let opened = ballast.relieve(|| match connect(path).and_then(checked) {
+            Ok(connection) => Ok(Some(connection)),
+            Err(e) if is_damage(&e) => Ok(None),
+            // A full disk or a missing permission is no reason to put a good database aside.
+            Err(e) => Err(fail(e)),
+        })?;
+        let (connection, quarantine) = match opened {
+            Some(connection) => (connection, None),
+            None => {
+                let aside = set_aside(path)?;
+                let fresh = connect(path).map_err(fail)?;
+                salvage(&aside, &fresh);
+                (fresh, Some(aside))
+            }
+        };
+        let checkpoints = Checkpoints::start(path, &connection);
+        Ok(Self { connection: Mutex::new(connection), checkpoints, ballast, quarantine })
     }
 
     /// Where the damaged database went, when there was one at open.
@@ -113,7 +128,11 @@ impl Records {
             }
             done.map(|_| ())
         };
-        self.ballast.relieve(|| once().map_err(|e| Error::database(what, e)))
+        self.ballast.relieve(|| once().map_err(|e| Error::database(what, e)))?;
+        if let Some(checkpoints) = &self.checkpoints {
+            checkpoints.changed();
+        }
+        Ok(())
     }
 
     fn lock(&self) -> MutexGuard<'_, Connection> {
@@ -139,6 +158,17 @@ fn checked(connection: Connection) -> rusqlite::Result<Connection> {
     // A table of that name but another shape is damage too.
     connection.query_row("SELECT count(kind || id || json) FROM records", [], |row| row.get::<_, i64>(0))?;
     if answer == "ok" { Ok(connection) } else { Err(rusqlite::Error::InvalidQuery) }
+}
+
+/// Whether the file is at fault, not the disk or the permissions.
+fn is_damage(error: &rusqlite::Error) -> bool {
+    use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase, SystemIoFailure, Unknown};
+    match error {
+        // "The read gave less than it should": a file that was cut.
+        rusqlite::Error::SqliteFailure(e, _) if e.code == SystemIoFailure => e.extended_code == SHORT_READ,
+        rusqlite::Error::SqliteFailure(e, _) => matches!(e.code, DatabaseCorrupt | NotADatabase | Unknown),
+        _ => true,
+    }
 }
 
 /// Moves the database and its companions to `<name>.damaged-<n>`.

@@ -163,6 +163,14 @@ fn child_on_a_small_disk() {
     std::fs::remove_file(filler).expect("filler");
     store.prepare("c", &image, true).expect("prepare");
     store.load(&mut &archive("small:2", 2)[..], &mut |_| ()).expect("goes on without reopening");
+    // Opening on a full disk keeps the records.
+    drop(store);
+    let mut file = std::fs::File::create(std::path::Path::new(&root).join("filler")).expect("filler");
+    while file.write_all(&noise[..4096]).is_ok() {}
+    let store =
+        Store::open_with(root.as_ref(), Options { reserve_bytes: 0, ..small() }).expect("open when full");
+    assert_eq!((store.records().all("container").expect("all").len(), store.warnings().len()), (1, 0));
+    assert!(store.resolve("small:2").is_ok());
     println!("small disk survived");
 }
 
