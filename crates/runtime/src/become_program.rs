@@ -207,7 +207,8 @@ fn enter(cwd: &str) -> Result<bool, Error> {
         Err(Errno::NOENT) => {
             let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
             let root = rustix::fs::open("/", flags, Mode::empty()).tried(tried)?;
-            let made = crate::tree::Tree::new(root).directory(cwd)?;
+            let made = crate::tree::Tree::new(root).directory(cwd);
+            let made = made.map_err(|e| Error::said(e.kind(), format!("make the working directory: {e}")))?;
             rustix::process::fchdir(made).tried(tried)?;
             Ok(true)
         }

@@ -16,7 +16,7 @@ use crate::error::{Error, Tried};
 use crate::join::{Visit, clone_flag};
 use crate::kernel::{read_file, write_file};
 use crate::report::{self, Report};
-use crate::spawn::{Starting, StdioFds};
+use crate::spawn::{Starting, StdioFds, stdio_fds};
 use crate::tree::Tree;
 
 /// Starts a process in the container whose first process is behind `init`. It is a child of the caller.
@@ -56,8 +56,7 @@ pub fn spawn_exec(
     };
     match side.tried(|| "clone a process for the exec")? {
         Side::Child => {
-            std::mem::forget(visit);
-            drop(ours);
+            std::mem::forget((visit, ours, unified));
             let Err(error) = enter(exec, init, &kinds, stdio, program, theirs.as_fd());
             let _ = report::send(theirs.as_fd(), &Report::Failed(error));
             sys::process::exit_now(1)
@@ -106,6 +105,10 @@ fn enter(
     // Before the container can see this process.
     rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)
         .tried(|| "hide from the container")?;
+    // What the supervisor holds open is nothing for the container to find here (CVE-2024-21626).
+    let mut keep = stdio_fds(&stdio);
+    keep.extend([socket, init]);
+    sys::process::close_all_but(&keep).tried(|| "close the supervisor's descriptors")?;
     let process = exec.process.clone().unwrap_or_default();
     if let Some(score) = process.oom_score_adj {
         let path = "self/oom_score_adj";

@@ -21,6 +21,8 @@ const ALL: SealFlags =
 /// When the copy cannot be made.
 pub fn seal(args: &[String], env: &[String]) -> Result<(), Error> {
     let tried = || "make a sealed copy of this program";
+    // Children inherit it: there is no moment in which one of them could be looked into from a container.
+    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
     let own = open("/proc/self/exe", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).tried(tried)?;
     if fcntl_get_seals(&own).is_ok_and(|seals| seals.contains(ALL)) {
         return Ok(());

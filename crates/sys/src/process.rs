@@ -213,6 +213,30 @@ pub fn close_on_exec_from(first: u32) -> Result<()> {
     if done == 0 { Ok(()) } else { Err(last_errno()) }
 }
 
+/// Closes every descriptor from 3 on but these: for a child that will execute a program or end, and must not carry its
+/// parent's descriptors where others may look at it. Whoever still holds one of the closed must forget it.
+///
+/// # Errors
+/// The kernel's.
+pub fn close_all_but(keep: &[BorrowedFd<'_>]) -> Result<()> {
+    let mut keep: Vec<u32> = keep.iter().map(|fd| fd.as_raw_fd() as u32).filter(|fd| *fd > 2).collect();
+    keep.sort_unstable();
+    keep.dedup();
+    let mut first = 3;
+    for last in keep.into_iter().map(Some).chain([None]) {
+        let until = last.map_or(u32::MAX, |fd| fd - 1);
+        if first <= until {
+            // SAFETY: the caller, a child about to become another program, uses none of these descriptors any more.
+            let done = unsafe { libc::syscall(libc::SYS_close_range, first, until, 0) };
+            if done != 0 {
+                return Err(last_errno());
+            }
+        }
+        first = last.map_or(u32::MAX, |fd| fd + 1);
+    }
+    Ok(())
+}
+
 /// Sets the host name of this UTS namespace.
 ///
 /// # Errors
