@@ -29,7 +29,7 @@ impl Engine {
         drop(starting);
         match event.what {
             Some(Happening::Exited(exited)) => self.ended(&entry, exited).await,
-            Some(Happening::Restarted(started)) => self.restarted(&entry, &started),
+            Some(Happening::Restarted(started)) => self.restarted(&entry, &started).await,
             Some(Happening::RestartFailed(failure)) => {
                 self.restart_failed(&entry, failure, event.at_ns).await
             }
@@ -46,27 +46,37 @@ impl Engine {
             return;
         }
         let exit = exited.exit.unwrap_or_default();
+        // Whoever stops it has the restart called off, which may cross with this news of one.
+        let restarting = exited.restarting && !before.state.stopped_by_hand;
         if exit.oom && !before.state.oom_killed {
             inner.tell(&before, "oom", &[]);
         }
-        if !exited.restarting {
+        if !restarting {
             self.let_go(&before).await;
         }
         let record = inner.change(entry, |r| {
             apply_exit(r, &exit);
-            r.state.status = if exited.restarting { Status::Restarting } else { Status::Exited };
-            if !exited.restarting {
+            r.state.status = if restarting { Status::Restarting } else { Status::Exited };
+            if !restarting {
                 r.network = None;
             }
         });
         inner.execs.container_ended(&record.id);
         self.tell_die(&record, exit.at_ns);
-        if !exited.restarting {
+        if !restarting {
             self.after_end(entry);
         }
     }
 
-    fn restarted(&self, entry: &Arc<Entry>, started: &Started) {
+    async fn restarted(&self, entry: &Arc<Entry>, started: &Started) {
+        let id = entry.record().id.clone();
+        if !entry.record().state.is_live() {
+            // It was stopped meanwhile, and its place on the network is gone.
+            tracing::warn!(container = %id, "a stopped container was started again by its policy; it is ended");
+            let target = Target { container: id, exec: String::new() };
+            let _ = self.0.supervisor.signal(target, 9, false).await;
+            return;
+        }
         let record = self.0.change(entry, |r| {
             r.state.status = Status::Running;
             r.state.pid = started.pid;
