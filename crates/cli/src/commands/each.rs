@@ -2,7 +2,7 @@
 
 use types::Kind;
 
-use super::joined;
+use super::{joined, run};
 use crate::error::{Error, Result};
 use crate::stream::{self, remark};
 use crate::tree::Call;
@@ -37,8 +37,17 @@ pub(crate) async fn unpause(call: Call) -> Result<u8> {
 pub(crate) async fn wait(call: Call) -> Result<u8> {
     let mut errors = Vec::new();
     for name in &call.args {
-        match call.client.post(Query::path("/containers/{}/wait", &[name]), Payload::Nothing).await {
-            Ok(answer) => stream::print_line(&answer["StatusCode"].as_i64().unwrap_or_default().to_string())?,
+        let asked =
+            call.client.post_stream(Query::path("/containers/{}/wait", &[name]), Payload::Nothing).await;
+        match asked {
+            Ok(answer) => match run::told(&call, name, answer).await {
+                Some(told) => {
+                    stream::print_line(&told["StatusCode"].as_i64().unwrap_or_default().to_string())?
+                }
+                None => {
+                    errors.push(Error::new(format!("no daemon came back to tell the exit code of {name}")))
+                }
+            },
             Err(error) => errors.push(error),
         }
     }

@@ -112,12 +112,7 @@ pub(super) async fn wait(call: &Call, id: &str, removed: bool) -> Result<Stream>
 /// The exit code out of an answer to `wait`. Berth's containers outlive their daemon: when it goes away, the question
 /// is asked again as soon as there is one.
 pub(super) async fn status(call: &Call, id: &str, answer: Stream) -> u8 {
-    let mut told = read(answer).await;
-    if told.is_none() {
-        remark("berth: the daemon went away; the container goes on, its exit code is awaited");
-        told = ask_again(call, id).await;
-    }
-    let Some(document) = told else {
+    let Some(document) = told(call, id, answer).await else {
         remark(&format!("berth: error waiting for container: no daemon came back; see 'berth wait {id}'"));
         return 125;
     };
@@ -126,6 +121,15 @@ pub(super) async fn status(call: &Call, id: &str, answer: Stream) -> u8 {
         return 125;
     }
     document["StatusCode"].as_i64().map_or(125, exit_code)
+}
+
+/// The document that an answer to `wait` holds, if need be of a later daemon.
+pub(super) async fn told(call: &Call, id: &str, answer: Stream) -> Option<Value> {
+    if let Some(document) = read(answer).await {
+        return Some(document);
+    }
+    remark("berth: the daemon went away; the container goes on, its exit code is awaited");
+    ask_again(call, id).await
 }
 
 /// The whole answer, or nothing when it broke off.

@@ -246,9 +246,6 @@ pub(crate) async fn df(call: Call) -> Result<u8> {
     .into_iter()
     .map(|(kind, (total, active, size, idle))| df_row(kind, total, active, size, idle))
     .collect();
-    if call.flags.is("verbose") {
-        remark("berth: --verbose lists nothing yet; see 'berth ps -s', 'berth images' and 'berth volume ls'");
-    }
     stream::print(&List { layout: &DF, format: call.flags.text("format"), quiet: None }.print(&rows)?)?;
     Ok(0)
 }

@@ -2,7 +2,7 @@
 
 use super::{Act, Arity, Command, ask};
 use crate::commands::{events, system};
-use crate::flags::{Flag, check, many, one, switch};
+use crate::flags::{Flag, check, many, missing_switch, one};
 
 const FORMAT: Flag = one("format", "Go template, or 'json'").short('f');
 
@@ -47,10 +47,7 @@ pub(super) const COMMANDS: &[Command] = &[
         names: &["system df"],
         usage: "[OPTIONS]",
         about: "Show how much room images, containers and volumes take",
-        flags: &[&[
-            one("format", "Go template, or 'json'"),
-            switch("verbose", "List each of them").short('v'),
-        ]],
+        flags: &[&[one("format", "Go template, or 'json'"), missing_switch("verbose").short('v')]],
         arity: Arity::None,
         mixed: true,
         act: ask!(system::df),
