@@ -2,8 +2,8 @@
 //! Knows nothing of containers; callers decide, this does.
 
 pub mod bpf;
-pub mod loopback;
 pub mod inherit;
+pub mod loopback;
 pub mod mount;
 pub mod netlink;
 pub mod nft;
@@ -11,3 +11,4 @@ pub mod pidfd;
 pub mod process;
 pub mod seccomp;
 pub mod signal;
+pub mod socket;

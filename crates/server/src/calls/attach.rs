@@ -24,8 +24,14 @@ pub(super) async fn attach(context: Context) -> Result<Response<Answer>> {
     let attached = engine.attach(&name, options).await?;
     let framing = Framing::of(attached.tty);
     let (head, input) = request.into_parts();
-    let (client, response) = hijack::take(&mut Request::from_parts(head, ()), Some(input), version, framing);
+    let (promised, response) =
+        hijack::take(&mut Request::from_parts(head, ()), Some(input), version, framing);
     let writer = if wants_input { attached.writer } else { None };
-    tokio::spawn(client.run(Stream { reader: attached.reader, writer, framing }));
+    let stream = Stream { reader: attached.reader, writer, framing };
+    tokio::spawn(async move {
+        if let Some(client) = promised.client().await {
+            client.run(stream).await;
+        }
+    });
     Ok(response)
 }

@@ -29,8 +29,9 @@ pub(super) async fn start(context: Context) -> Result<Response<Answer>> {
         engine.exec_start(&name, start).await?;
         return Ok(empty(StatusCode::OK));
     }
-    let (client, response) = hijack::take(&mut Request::from_parts(head, ()), None, version, framing);
+    let (promised, response) = hijack::take(&mut Request::from_parts(head, ()), None, version, framing);
     tokio::spawn(async move {
+        let Some(client) = promised.client().await else { return };
         match engine.exec_start(&name, start).await {
             Ok(Some(attached)) => {
                 client.run(Stream { reader: attached.reader, writer: attached.writer, framing }).await;

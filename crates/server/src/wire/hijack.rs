@@ -31,10 +31,19 @@ const WATCH_PERIOD: Duration = Duration::from_secs(1);
 /// A client has so long to close its side after the output's end.
 const LINGER: Duration = Duration::from_secs(2);
 
-/// A client's side of a stream that is about to begin.
-pub(crate) enum Client {
-    /// The bare connection, once the answer's head is out.
+/// So many milliseconds does a client get to read the head of its answer before the stream begins.
+const HEAD_WAITS: u32 = 200;
+
+/// A client that has been promised a stream, and not yet been told so.
+pub(crate) enum Promised {
     Connection(OnUpgrade),
+    Bodies(Option<Incoming>, Pieces),
+}
+
+/// A client's side of a stream.
+pub(crate) enum Client {
+    /// The bare connection.
+    Connection(Upgraded),
     /// The bodies of request and answer. The request's may already have been read.
     Bodies(Option<Incoming>, Pieces),
 }
@@ -53,11 +62,11 @@ pub(crate) fn take(
     input: Option<Incoming>,
     version: Version,
     framing: Framing,
-) -> (Client, Response<Answer>) {
+) -> (Promised, Response<Answer>) {
     let content_type = if version.has(42) && framing == Framing::Mux { MULTIPLEXED } else { RAW };
     if !request.headers().contains_key(UPGRADE) {
         let (sender, response) = pieces(if framing == Framing::Mux { content_type } else { RAW });
-        return (Client::Bodies(input, sender), response);
+        return (Promised::Bodies(input, sender), response);
     }
     let mut response = empty(StatusCode::SWITCHING_PROTOCOLS);
     let headers = response.headers_mut();
@@ -65,17 +74,30 @@ pub(crate) fn take(
     headers.insert(UPGRADE, HeaderValue::from_static("tcp"));
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     response.extensions_mut().insert(ReasonPhrase::from_static(b"UPGRADED"));
-    (Client::Connection(hyper::upgrade::on(request)), response)
+    (Promised::Connection(hyper::upgrade::on(request)), response)
+}
+
+impl Promised {
+    /// The client, once the answer's head is out; `None` when it has left.
+    pub(crate) async fn client(self) -> Option<Client> {
+        match self {
+            Self::Bodies(input, output) => Some(Client::Bodies(input, output)),
+            Self::Connection(upgrade) => match upgrade.await {
+                Ok(connection) => Some(Client::Connection(connection)),
+                Err(error) => {
+                    tracing::debug!(%error, "the client left before its stream began");
+                    None
+                }
+            },
+        }
+    }
 }
 
 impl Client {
     /// Copies both ways until the container's output ends or the client is gone.
     pub(crate) async fn run(self, stream: Stream) {
         match self {
-            Self::Connection(upgrade) => match upgrade.await {
-                Ok(connection) => over_connection(connection, stream).await,
-                Err(error) => tracing::debug!(%error, "the client left before its stream began"),
-            },
+            Self::Connection(connection) => over_connection(connection, stream).await,
             Self::Bodies(input, output) => over_bodies(input, output, stream).await,
         }
     }
@@ -84,17 +106,28 @@ impl Client {
     pub(crate) async fn fail(self, framing: Framing, message: &str) {
         let text = framing.wrap(1, Bytes::from(format!("{message}\r\n")));
         match self {
-            Self::Connection(upgrade) => {
-                let Ok(connection) = upgrade.await else { return };
-                let mut connection = TokioIo::new(connection);
-                let _ = connection.write_all(&text).await;
-                let _ = connection.shutdown().await;
-            }
+            Self::Connection(connection) => match connection.downcast::<TokioIo<UnixStream>>() {
+                Ok(parts) => {
+                    let socket = parts.io.into_inner();
+                    let watch = socket.as_fd().try_clone_to_owned().ok();
+                    head_is_read(watch.as_ref()).await;
+                    say(socket, &text).await;
+                }
+                Err(connection) => say(TokioIo::new(connection), &text).await,
+            },
             Self::Bodies(_, output) => {
                 let _ = output.send(text).await;
             }
         }
     }
+}
+
+/// Writes a last text, and lets the client close first.
+async fn say<S: AsyncRead + AsyncWrite + Unpin>(mut connection: S, text: &[u8]) {
+    let _ = connection.write_all(text).await;
+    let _ = connection.shutdown().await;
+    let mut unread = tokio::io::sink();
+    let _ = tokio::time::timeout(LINGER, tokio::io::copy(&mut connection, &mut unread)).await;
 }
 
 /// A Unix socket tells whether its client only closed its input or is gone; of other connections that shows when they
@@ -127,7 +160,7 @@ where
 {
     let Stream { reader, writer, framing } = stream;
     let mut feeding = tokio::spawn(feed(input, writer));
-    let draining = drain(output, reader, framing);
+    let draining = drain(output, reader, framing, watch.as_ref());
     tokio::pin!(draining);
     tokio::select! {
         () = &mut draining => {
@@ -137,7 +170,7 @@ where
         }
         _ = &mut feeding => tokio::select! {
             () = &mut draining => {}
-            () = gone(watch) => {}
+            () = gone(watch.as_ref()) => {}
         },
     }
 }
@@ -163,7 +196,19 @@ async fn feed<R: AsyncRead + Unpin>(mut input: Input<R>, mut writer: Option<Atta
     }
 }
 
-async fn drain<W: AsyncWrite + Unpin>(mut output: W, mut reader: AttachReader, framing: Framing) {
+async fn drain<W: AsyncWrite + Unpin>(
+    mut output: W,
+    mut reader: AttachReader,
+    framing: Framing,
+    watch: Option<&OwnedFd>,
+) {
+    let first = reader.next().await;
+    head_is_read(watch).await;
+    if let Some((stream, chunk)) = first
+        && output.write_all(&framing.wrap(stream, chunk)).await.is_err()
+    {
+        return;
+    }
     while let Some((stream, chunk)) = reader.next().await {
         if output.write_all(&framing.wrap(stream, chunk)).await.is_err() {
             return;
@@ -172,12 +217,23 @@ async fn drain<W: AsyncWrite + Unpin>(mut output: W, mut reader: AttachReader, f
     let _ = output.shutdown().await;
 }
 
+/// Returns when the client has read the answer's head. Some clients (docker-py) drop what arrives together with it.
+async fn head_is_read(socket: Option<&OwnedFd>) {
+    let Some(socket) = socket else { return };
+    for _ in 0..HEAD_WAITS {
+        if sys::socket::unread(socket) == Ok(0) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
 /// Returns when the other side has closed both directions.
-async fn gone(socket: Option<OwnedFd>) {
+async fn gone(socket: Option<&OwnedFd>) {
     let Some(socket) = socket else { return std::future::pending().await };
     loop {
         tokio::time::sleep(WATCH_PERIOD).await;
-        let mut events = [PollFd::new(&socket, PollFlags::empty())];
+        let mut events = [PollFd::new(socket, PollFlags::empty())];
         let polled = poll(&mut events, Some(&Timespec::default()));
         if polled.is_ok() && events[0].revents().intersects(PollFlags::HUP | PollFlags::ERR) {
             return;
