@@ -3,6 +3,8 @@
 //!
 //! Targets of mounts, nodes and links are paths inside the container's root and are always walked from its
 //! handle; sources are paths of the host. Mount attribute words are those of `mount_setattr(2)`.
+//!
+//! Long because it is one table: the acts and their arguments.
 
 use prost::{Message, Oneof};
 
