@@ -203,7 +203,7 @@ impl Store {
         let mut list = (*self.images()).clone();
         let mut images = Vec::new();
         for proposal in proposals {
-            let image = match list.get(&proposal.id()) {
+            let image = match list.get(&proposal.id) {
                 Some(known) => Arc::clone(known),
                 None => Arc::new(self.commit_image(session, proposal)?),
             };
@@ -264,7 +264,7 @@ fn wanted(proposals: &[Proposal]) -> Result<Vec<Digest>> {
         let (_, diff_ids) = parse_config(&proposal.config, "a configuration")?;
         digests.extend(diff_ids);
         digests.extend(proposal.layers.iter().map(|source| source.digest));
-        digests.extend([proposal.id(), digest_of(&proposal.manifest)]);
+        digests.extend([proposal.id, digest_of(&proposal.manifest)]);
     }
     Ok(digests)
 }
@@ -272,7 +272,7 @@ fn wanted(proposals: &[Proposal]) -> Result<Vec<Digest>> {
 fn shown(proposal: &Proposal) -> String {
     match proposal.references.first() {
         Some(name) => name.familiar(),
-        None => proposal.id().to_string(),
+        None => proposal.id.to_string(),
     }
 }
 

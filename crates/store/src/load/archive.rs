@@ -15,6 +15,8 @@ use crate::ingest::{Session, Spooled};
 use crate::space::Space;
 use crate::stream::{Bound, Bounded, Counted, inflate, sniff};
 
+/// Bytes of a name in the archive: its files are named by digests.
+const PATH: usize = 512;
 /// Links in a row that are followed within the archive.
 const LINKS: usize = 40;
 const WHAT: &str = "cannot read the image archive";
@@ -39,7 +41,7 @@ impl Archive {
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Self> {
         let options = &store.0.options;
-        let limits = Limits { need_end: true, ..options.tar.clone() };
+        let limits = Limits { need_end: true, path_bytes: PATH, ..options.tar.clone() };
         let (counted, taken) = Counted::new(input);
         let (compression, whole) = sniff(counted)?;
         let inflated = inflate(compression, whole).map_err(|e| Error::stream(WHAT, e))?;
@@ -198,6 +200,9 @@ impl<R: Read> Spooler<'_, R> {
 
     /// Links lead from their own directory to another file of the archive, by text alone.
     fn link(&self, from: &TreePath, target: &[u8], shown: &str) -> Result<TreePath> {
+        if target.len() > PATH {
+            return Err(Error::invalid(format!("{WHAT}: the target of the link {shown:?} is too long")));
+        }
         let mut at = if target.starts_with(b"/") { TreePath::default() } else { from.clone() };
         for component in target.split(|b| *b == b'/') {
             match component {

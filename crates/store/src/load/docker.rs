@@ -4,6 +4,7 @@ use serde::Deserialize;
 use types::{Digest, Reference};
 
 use super::archive::Archive;
+use super::layout::WIDTH;
 use super::{Proposal, compose, naming};
 use crate::Store;
 use crate::error::{Error, Result};
@@ -24,11 +25,14 @@ pub(super) fn add_proposals(store: &Store, archive: &Archive, proposals: &mut Ve
     let bytes = archive.document("manifest.json")?;
     let listed: Vec<Listed> = serde_json::from_slice(&bytes)
         .map_err(|e| Error::json("cannot read the archive's manifest.json", e))?;
+    if listed.len() > WIDTH {
+        return Err(Error::invalid(format!("the archive's manifest.json lists more than {WIDTH} images")));
+    }
     for image in listed {
         let tags = image.repo_tags.iter().flatten();
         let references = tags.map(|tag| naming::parse(tag)).collect::<Result<Vec<Reference>>>()?;
         let config = named_by_digest(archive, &image.config, "configuration")?;
-        match proposals.iter_mut().find(|known| known.id() == config.digest) {
+        match proposals.iter_mut().find(|known| known.id == config.digest) {
             Some(known) => {
                 let new: Vec<_> = references.into_iter().filter(|r| !known.references.contains(r)).collect();
                 known.references.extend(new);

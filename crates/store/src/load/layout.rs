@@ -12,8 +12,8 @@ use crate::image::{check_index, check_manifest, parse_config};
 
 /// Indexes within indexes.
 const DEPTH: usize = 8;
-/// Descriptors in one index.
-const WIDTH: usize = 4096;
+/// Images in one archive, descriptors in one index.
+pub(super) const WIDTH: usize = 4096;
 
 /// The images of the archive's OCI layout.
 pub(super) fn proposals(archive: &Archive) -> Result<Vec<Proposal>> {
@@ -32,7 +32,7 @@ pub(super) fn proposals(archive: &Archive) -> Result<Vec<Proposal>> {
         for descriptor in choose(group.descriptors, false)? {
             let Some(descriptor) = descend(archive, descriptor, 0)? else { continue };
             let proposal = propose(archive, &descriptor, group.name.clone())?;
-            match proposals.iter_mut().find(|known| known.id() == proposal.id()) {
+            match proposals.iter_mut().find(|known| known.id == proposal.id) {
                 Some(known) => known.references.extend(proposal.references),
                 None => proposals.push(proposal),
             }
@@ -138,7 +138,7 @@ fn propose(archive: &Archive, descriptor: &Descriptor, name: Option<Reference>) 
     let layers = parsed.layers.iter().map(|layer| source(archive, layer)).collect::<Result<_>>()?;
     let references = name.into_iter().collect();
     let manifest_type = descriptor.media_type.clone();
-    Ok(Proposal { manifest, manifest_type, foreign: true, config, layers, references })
+    Ok(Proposal { id, manifest, manifest_type, foreign: true, config, layers, references })
 }
 
 fn source(archive: &Archive, layer: &Descriptor) -> Result<Source> {

@@ -10,6 +10,8 @@ use crate::stream::{Compression, digest_of, sniff};
 /// An image with the places of its parts.
 #[derive(Clone, Debug)]
 pub(crate) struct Proposal {
+    /// The digest of its configuration.
+    pub(crate) id: Digest,
     pub(crate) manifest: Vec<u8>,
     pub(crate) manifest_type: String,
     /// The manifest came with the image, byte for byte.
@@ -27,12 +29,6 @@ pub(crate) struct Source {
     pub(crate) spooled: Option<Spooled>,
 }
 
-impl Proposal {
-    pub(crate) fn id(&self) -> Digest {
-        digest_of(&self.config)
-    }
-}
-
 /// An image without a manifest of its own gets one.
 pub(crate) fn compose(config: Vec<u8>, layers: Vec<Spooled>, references: Vec<Reference>) -> Result<Proposal> {
     let size = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX);
@@ -45,12 +41,13 @@ pub(crate) fn compose(config: Vec<u8>, layers: Vec<Spooled>, references: Vec<Ref
             ..Descriptor::default()
         });
     }
+    let id = digest_of(&config);
     let manifest = Manifest {
         schema_version: 2,
         media_type: media::MANIFEST.into(),
         config: Descriptor {
             media_type: media::CONFIG.into(),
-            digest: digest_of(&config).to_string(),
+            digest: id.to_string(),
             size: size(config.len() as u64),
             ..Descriptor::default()
         },
@@ -60,6 +57,7 @@ pub(crate) fn compose(config: Vec<u8>, layers: Vec<Spooled>, references: Vec<Ref
     let manifest = serde_json::to_vec(&manifest).map_err(|e| Error::json("cannot write a manifest", e))?;
     let source = |layer: Spooled| Source { digest: layer.digest, spooled: Some(layer) };
     Ok(Proposal {
+        id,
         manifest,
         manifest_type: media::MANIFEST.into(),
         foreign: false,

@@ -18,6 +18,8 @@ use crate::options::Options;
 use crate::space::Space;
 
 const BUFFER: usize = 256 << 10;
+/// Names of directories that are remembered for their dates. More than any image has; a hostile one gets some dates wrong.
+const DATE_BYTES: usize = 64 << 20;
 
 /// What a layer came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +46,7 @@ pub(crate) fn unpack(
         reader: Reader::new(input, limits.clone()),
         parent: None,
         dates: Vec::new(),
+        date_bytes: 0,
         buffer: vec![0; BUFFER],
         space,
         done: Unpacked { bytes: 0, entries: 0, opaque: false },
@@ -66,6 +69,7 @@ struct Unpacker<'a> {
     parent: Option<(TreePath, OwnedFd)>,
     /// Directories get their dates last: making things in them changes them.
     dates: Vec<(TreePath, Time)>,
+    date_bytes: usize,
     buffer: Vec<u8>,
     space: Space,
     done: Unpacked,
@@ -184,7 +188,11 @@ impl Unpacker<'_> {
         for (name, value) in &entry.xattrs {
             tolerate(name, fsetxattr(dir, os(name), value, XattrFlags::empty()))?;
         }
+        self.date_bytes += entry.path.as_bytes().len();
         self.dates.push((entry.path.clone(), entry.mtime));
+        if self.date_bytes > DATE_BYTES {
+            self.date_directories();
+        }
         Ok(())
     }
 
@@ -320,10 +328,11 @@ impl Unpacker<'_> {
     }
 
     fn date_directories(&mut self) {
-        for (path, time) in self.dates.iter().rev() {
+        self.date_bytes = 0;
+        for (path, time) in std::mem::take(&mut self.dates).into_iter().rev() {
             // One that was replaced later has no date to keep.
-            if let Ok(dir) = self.tree.open_at(path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW) {
-                let _ = futimens(&dir, &timestamps(*time));
+            if let Ok(dir) = self.tree.open_at(&path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW) {
+                let _ = futimens(&dir, &timestamps(time));
             }
         }
     }
