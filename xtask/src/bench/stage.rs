@@ -132,8 +132,11 @@ fn give_hugetlb_back(mark: &str) -> Result<(), String> {
         return Ok(());
     }
     if std::fs::read_to_string("/proc/self/cgroup").is_ok_and(|groups| groups.contains(":hugetlb:")) {
+        // Removed groups count until the kernel has freed them, and with one the hierarchy does not end.
         let script = "mount -t cgroup -o hugetlb hugetlb \"$1\" && \
-                      find \"$1\" -mindepth 1 -depth -path \"*$2*\" -type d -exec rmdir {} +";
+                      find \"$1\" -mindepth 1 -depth -path \"*$2*\" -type d -exec rmdir {} + ; \
+                      for try in 1 2 3 4 5 6 7 8 9; do \
+                      grep -q '^hugetlb[[:space:]]*[0-9]*[[:space:]]1[[:space:]]' /proc/cgroups && break; sleep 0.2; done";
         let mut unshare = Command::new("unshare");
         command::run(unshare.args(["--mount", "sh", "-c", script, "sweep", HUGETLB, mark]))?;
     }
