@@ -122,15 +122,18 @@ struct Teller {
 }
 
 impl Teller {
-    /// For the engine's worker thread. A client that does not listen is no reason to stop.
+    /// For the engine's worker thread. Clients that read nothing before they have sent everything must not stop it: how
+    /// far it is they are told only when they listen.
     fn sender(&self) -> impl FnMut(Progress) + Send + 'static {
         let (output, quiet) = (self.output.clone(), self.quiet);
         move |progress| {
             if quiet && progress.detail.is_some() {
                 return;
             }
-            if let Ok(line) = json_line(&progress) {
-                let _ = output.blocking_send(line);
+            match json_line(&progress) {
+                Ok(line) if progress.detail.is_some() => drop(output.try_send(line)),
+                Ok(line) => drop(output.blocking_send(line)),
+                Err(_) => {}
             }
         }
     }
