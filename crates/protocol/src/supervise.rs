@@ -269,6 +269,9 @@ pub struct Attach {
     /// log up to [`Attached`]'s place has then every byte once.
     #[prost(bool, tag = "4")]
     pub with_open_line: bool,
+    /// This client was attached to a supervisor that died: go on behind these bytes, as far as they are known still.
+    #[prost(message, optional, tag = "5")]
+    pub behind: Option<Seen>,
 }
 
 /// Take over containers of a dead supervisor. The first message a daemon sends after `Hello`, also when it holds
@@ -356,6 +359,9 @@ pub struct Attached {
     /// Bytes in it.
     #[prost(uint64, tag = "3")]
     pub log_bytes: u64,
+    /// What came before the stream begins.
+    #[prost(message, optional, tag = "4")]
+    pub seen: Option<Seen>,
 }
 
 /// On an attached connection, from the daemon.
@@ -382,6 +388,20 @@ pub struct Output {
     /// The process has exited and every byte was sent.
     #[prost(bool, tag = "3")]
     pub end: bool,
+    /// How many bytes of this stream came before these; see [`Seen`].
+    #[prost(uint64, tag = "4")]
+    pub position: u64,
+}
+
+/// Bytes of each stream, counted by the supervisor over all lives of a container.
+#[derive(Clone, Copy, PartialEq, ProstMessage)]
+pub struct Seen {
+    /// Of stdout (or the terminal).
+    #[prost(uint64, tag = "1")]
+    pub stdout: u64,
+    /// Of stderr.
+    #[prost(uint64, tag = "2")]
+    pub stderr: u64,
 }
 
 /// Why a request was not done. `kind` is the name of a `types::Kind`.

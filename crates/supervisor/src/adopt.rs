@@ -15,6 +15,10 @@ use crate::supervisor::{Supervisor, key};
 
 /// The timers' slot for giving up on a daemon.
 pub(crate) const ADOPTION_TIMER: usize = usize::MAX;
+/// The timers' slot for dropping the last batch of the dead.
+pub(crate) const LAST_TIMER: usize = usize::MAX - 2;
+/// How long clients of a dead supervisor have to come back to a container before its output goes on without them.
+const CLIENTS_PATIENCE_NS: i64 = 300_000_000;
 /// How long a daemon has to hand over what it holds; then processes are taken over without their stdio.
 const PATIENCE_NS: i64 = 20_000_000_000;
 
@@ -37,8 +41,9 @@ impl Supervisor {
             let found = records.iter().find(|(other, _)| *other == slot);
             found.and_then(|(_, record)| record.log.clone())
         };
-        if let Err(errno) = crate::log::recover(&mut self.ledger, log_of) {
-            complain!("finish the interrupted log: {errno}");
+        match crate::log::recover(&mut self.ledger, log_of) {
+            Ok(last) => self.last = last,
+            Err(errno) => complain!("finish the interrupted log: {errno}"),
         }
         if !records.is_empty() {
             self.adoption = Some(Adoption { records, held: Named::new() });
@@ -66,14 +71,22 @@ impl Supervisor {
     pub(crate) fn adopt_now(&mut self) {
         let Some(Adoption { records, mut held }) = self.adoption.take() else { return };
         self.timers.retain(|(_, slot)| *slot != ADOPTION_TIMER);
+        self.timers.insert((clock::boot_ns() + 10 * CLIENTS_PATIENCE_NS, LAST_TIMER));
         for (slot, record) in records {
             let named = record.target.as_ref().and_then(|target| held.remove(&key(target)));
-            self.revive(slot, record, named.unwrap_or_default());
+            let expects_clients = record.watched;
+            self.revive(slot, record, named.unwrap_or_default(), expects_clients);
         }
     }
 
     /// Puts one record back to life.
-    pub(crate) fn revive(&mut self, slot: usize, record: Record, named: Vec<(String, OwnedFd)>) {
+    pub(crate) fn revive(
+        &mut self,
+        slot: usize,
+        record: Record,
+        named: Vec<(String, OwnedFd)>,
+        expects_clients: bool,
+    ) {
         for event in &record.events {
             self.unacknowledged.insert(event.number, slot);
         }
@@ -85,7 +98,7 @@ impl Supervisor {
         let pidfd = self.install(slot, named);
         match phase {
             Phase::Starting => self.abort_start(slot),
-            Phase::Running => self.take_over(slot, pidfd),
+            Phase::Running => self.take_over(slot, pidfd, expects_clients),
             Phase::Waiting => {
                 let left = (again_at_ns - clock::wall_ns()).clamp(0, 60_000_000_000);
                 self.set_due(slot, Some(clock::boot_ns() + left));
@@ -115,7 +128,7 @@ impl Supervisor {
         Some((pidfd, stdio))
     }
 
-    fn take_over(&mut self, slot: usize, process: Option<(OwnedFd, Ours)>) {
+    fn take_over(&mut self, slot: usize, process: Option<(OwnedFd, Ours)>, expects_clients: bool) {
         let Some(entry) = self.entry(slot) else { return };
         match process {
             Some((pidfd, stdio)) => {
@@ -129,11 +142,23 @@ impl Supervisor {
                     complain!("{}", crate::error::chain(&error));
                 }
                 self.tell_held(slot);
-                self.watch_process(slot);
+                if expects_clients {
+                    self.expect_clients(slot);
+                } else {
+                    self.watch_process(slot);
+                }
                 self.wake_clients(slot);
             }
             None => self.ended(slot, None),
         }
+    }
+
+    /// Reads nothing, and does not see the end, before a client is back or too late.
+    fn expect_clients(&mut self, slot: usize) {
+        if let Some(entry) = self.entry(slot) {
+            entry.expects_clients = true;
+        }
+        self.set_due(slot, Some(clock::boot_ns() + CLIENTS_PATIENCE_NS));
     }
 
     /// A start that was under way was never answered: it is undone.

@@ -1,6 +1,6 @@
 //! Attached clients: their begin, their input, their end.
 
-use protocol::{Attach, Attached, Input, Output, Tell};
+use protocol::{Attach, Attached, Input, Output, Seen, Tell};
 use rustix::io::Errno;
 
 use crate::client::Role;
@@ -36,15 +36,35 @@ impl Supervisor {
         let place = entry.log.as_mut().map(crate::log::ContainerLog::place);
         let (log_inode, log_bytes) = place.unwrap_or_default();
         let running = entry.process.is_some();
+        let [stdout, stderr] = entry.total();
         let mut open = Vec::new();
         if let Some(log) = entry.log.as_ref().filter(|_| attach.with_open_line && output) {
             open = [Stream::Out, Stream::Err].map(|s| (s, log.open_line(s).to_vec())).into();
         }
-        self.tell(number, seq, Tell::Attached(Attached { running, log_inode, log_bytes }));
-        for (stream, bytes) in open.into_iter().filter(|(_, bytes)| !bytes.is_empty()) {
-            self.tell(number, 0, Tell::Output(Output { stream: stream as u32, bytes, end: false }));
+        let seen = Seen { stdout, stderr };
+        if let Some(behind) = attach.behind.filter(|_| output) {
+            open.extend(self.missed(slot, seen, behind));
         }
+        self.tell(number, seq, Tell::Attached(Attached { running, log_inode, log_bytes, seen: Some(seen) }));
+        for (stream, bytes) in open.into_iter().filter(|(_, bytes)| !bytes.is_empty()) {
+            let position = [stdout, stderr][stream.index()].saturating_sub(bytes.len() as u64);
+            let output = Output { stream: stream as u32, bytes, end: false, position };
+            self.tell(number, 0, Tell::Output(output));
+        }
+        self.note_watchers(slot);
+        self.resume_entry(slot);
         Ok(())
+    }
+
+    /// What a client of a dead supervisor has not got of that one's last batch.
+    fn missed(&self, slot: usize, total: Seen, behind: Seen) -> Option<(Stream, Vec<u8>)> {
+        let last = self.last.as_ref().filter(|last| last.slot == slot)?;
+        let missing = match last.stream {
+            Stream::Out => total.stdout.checked_sub(behind.stdout)?,
+            Stream::Err => total.stderr.checked_sub(behind.stderr)?,
+        };
+        let from = last.bytes.len().checked_sub(missing as usize)?;
+        Some((last.stream, last.bytes[from..].to_vec()))
     }
 
     /// Takes input from an attached client. False: it may not send any.
@@ -155,10 +175,14 @@ impl Supervisor {
     /// Tells everybody attached before the start that the process runs now.
     pub(crate) fn tell_begin(&mut self, slot: usize) {
         let Some(entry) = self.entry(slot) else { return };
+        let total = entry.total();
         for number in entry.clients.clone() {
-            let attached = Attached { running: true, ..Attached::default() };
+            let [stdout, stderr] = total;
+            let attached =
+                Attached { running: true, seen: Some(Seen { stdout, stderr }), ..Attached::default() };
             self.tell(number, 0, Tell::Attached(attached));
         }
+        self.note_watchers(slot);
     }
 
     /// Tells everybody attached that no more output comes.
@@ -170,6 +194,6 @@ impl Supervisor {
     }
 
     fn tell_end(&mut self, number: u64) {
-        self.tell(number, 0, Tell::Output(Output { stream: 0, bytes: Vec::new(), end: true }));
+        self.tell(number, 0, Tell::Output(Output { end: true, ..Output::default() }));
     }
 }

@@ -174,6 +174,7 @@ impl Supervisor {
         if *stdin {
             self.end_input(slot);
         }
+        self.note_watchers(slot);
         self.resume_entry(slot);
     }
 }

@@ -29,6 +29,8 @@ pub(crate) struct Entry {
     pub(crate) log: Option<ContainerLog>,
     /// Its output is not read now, because a client does not take it.
     pub(crate) paused: bool,
+    /// Taken over with clients of a dead supervisor missing: nothing is read before they are back.
+    pub(crate) expects_clients: bool,
     /// When its process was seen ended (boot time), while its exit code is waited for.
     pub(crate) ended_at_ns: Option<i64>,
     /// Memory ran out a moment ago; whether somebody was killed is looked at again.
@@ -59,6 +61,8 @@ pub(crate) struct Ours {
     pub(crate) input: VecDeque<u8>,
     /// Close stdin when `input` is written.
     pub(crate) input_ends: bool,
+    /// Bytes of each stream read, when no log counts them.
+    pub(crate) total: [u64; 2],
 }
 
 impl Ours {
@@ -113,10 +117,17 @@ impl Entry {
             clients: Vec::new(),
             log: None,
             paused: false,
+            expects_clients: false,
             ended_at_ns: None,
             memory_low: false,
             due_ns: None,
         }
+    }
+
+    /// How many bytes of each stream have come.
+    pub(crate) fn total(&self) -> [u64; 2] {
+        let unlogged = || self.process.as_ref().map_or([0; 2], |process| process.stdio.total);
+        self.log.as_ref().map_or_else(unlogged, ContainerLog::total)
     }
 
     /// Whose it is.

@@ -78,6 +78,8 @@ pub(crate) struct Progress {
     pub(crate) part: u64,
     /// The bytes of that batch in those entries.
     pub(crate) done: u64,
+    /// Bytes of each stream so far.
+    pub(crate) total: [u64; 2],
     /// The open line of each stream.
     pub(crate) open: [Open; 2],
 }
@@ -238,13 +240,13 @@ impl Ledger {
 
     /// How far a slot's log has come.
     pub(crate) fn progress(&self, slot: usize) -> Result<Progress> {
-        let [serial, part, done, a, b, c, d, e, f] = self.words::<9>(slot_at(slot) + PAGE)?;
+        let [serial, part, done, a, b, c, d, e, f, out, err] = self.words::<11>(slot_at(slot) + PAGE)?;
         let open = |half, length: u64, since_ns: u64| Open {
             half: half & 1,
             length: length.min(line::LIMIT as u64 - 1),
             since_ns: since_ns as i64,
         };
-        Ok(Progress { serial, part, done, open: [open(a, b, c), open(d, e, f)] })
+        Ok(Progress { serial, part, done, total: [out, err], open: [open(a, b, c), open(d, e, f)] })
     }
 
     /// Writes how far it has come; this finishes the batch.
@@ -260,6 +262,8 @@ impl Ledger {
             err.half,
             err.length,
             err.since_ns as u64,
+            progress.total[0],
+            progress.total[1],
         ];
         self.put_words(slot_at(slot) + PAGE, words)
     }

@@ -134,6 +134,9 @@ impl Supervisor {
             Some(log) => log.batch(&mut self.ledger, stream, source, &mut self.buffer),
             None => rustix::io::read(source.fd(), &mut self.buffer[..]),
         };
+        if let (None, Some(process), Ok(taken)) = (&entry.log, &mut entry.process, &result) {
+            process.stdio.total[stream.index()] += *taken as u64;
+        }
         match result {
             Ok(0) => Moved::End,
             Ok(taken) => {
@@ -151,11 +154,16 @@ impl Supervisor {
         if entry.clients.is_empty() {
             return;
         }
+        let position = entry.total()[stream.index()].saturating_sub(taken as u64);
         for number in entry.clients.clone() {
             let wants = self.clients.get(&number).is_some_and(|client| wants_output(&client.role));
             if wants {
                 let bytes = self.buffer[..taken].to_vec();
-                self.tell(number, 0, Tell::Output(Output { stream: stream as u32, bytes, end: false }));
+                self.tell(
+                    number,
+                    0,
+                    Tell::Output(Output { stream: stream as u32, bytes, end: false, position }),
+                );
             }
         }
     }
@@ -186,11 +194,27 @@ impl Supervisor {
     pub(crate) fn resume_entry(&mut self, slot: usize) {
         let Some(entry) = self.entries.get_mut(slot).and_then(Option::as_mut) else { return };
         let is_full = |number: &u64| self.clients.get(number).is_some_and(crate::client::Client::is_full);
+        if std::mem::take(&mut entry.expects_clients) {
+            return self.watch_process(slot);
+        }
         if !entry.paused || entry.clients.iter().any(is_full) {
             return;
         }
         entry.paused = false;
         self.watch_output(slot);
+    }
+}
+
+impl Supervisor {
+    /// Writes down whether somebody is attached to a logged process's output.
+    pub(crate) fn note_watchers(&mut self, slot: usize) {
+        let Some(entry) = self.entries.get_mut(slot).and_then(Option::as_mut) else { return };
+        let wants = |number: &u64| self.clients.get(number).is_some_and(|client| wants_output(&client.role));
+        let watched = entry.record.log.is_some() && entry.clients.iter().any(wants);
+        if entry.record.watched != watched {
+            entry.record.watched = watched;
+            self.save(slot);
+        }
     }
 }
 

@@ -61,6 +61,9 @@ pub(crate) struct Record {
     /// Names of the descriptors that came with its start.
     #[prost(string, repeated, tag = "18")]
     pub(crate) fds: Vec<String>,
+    /// Somebody is attached to its output.
+    #[prost(bool, tag = "19")]
+    pub(crate) watched: bool,
 }
 
 /// Where in its life a container is.

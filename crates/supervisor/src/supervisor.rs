@@ -41,6 +41,8 @@ pub(crate) struct Supervisor {
     pub(crate) to_clean: Vec<(usize, Plan)>,
     /// Records of a dead supervisor, until the daemon has handed over what it held.
     pub(crate) adoption: Option<Adoption>,
+    /// The dead supervisor's last batch, for its clients who come back.
+    pub(crate) last: Option<crate::log::Last>,
     /// The path of the program to become, once no start is under way.
     pub(crate) upgrade: Option<(String, u64, u64)>,
     /// One for all.
@@ -85,6 +87,7 @@ impl Supervisor {
             timers: BTreeSet::new(),
             to_clean: Vec::new(),
             adoption: None,
+            last: None,
             upgrade: None,
             buffer: vec![0; BATCH_BYTES],
             null,
@@ -147,6 +150,7 @@ impl Supervisor {
             self.timers.pop_first();
             match slot {
                 crate::adopt::ADOPTION_TIMER => self.adopt_now(),
+                crate::adopt::LAST_TIMER => self.last = None,
                 crate::connections::LISTENER_TIMER => self.accept_again(),
                 slot => {
                     if let Some(entry) = self.entry(slot) {

@@ -184,7 +184,7 @@ impl Supervisor {
             let CarriedEntry { names, fds, input, input_ends, clients, .. } =
                 carried.remove(&(slot as u64)).unwrap_or_default();
             let fds = fds.iter().filter_map(|number| inherited.remove(number));
-            self.revive(slot, record, names.into_iter().zip(fds).collect());
+            self.revive(slot, record, names.into_iter().zip(fds).collect(), false);
             let Some(entry) = self.entry(slot) else { continue };
             entry.clients = clients;
             if let Some(process) = &mut entry.process {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use protocol::{Ask, Attach, Attached, Input, Tell};
+use protocol::{Ask, Attach, Attached, Input, Output, Seen, Tell};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 use types::Kind;
@@ -36,6 +36,8 @@ pub struct AttachReader {
     next: watch::Sender<Arc<Wire>>,
     inbox: Inbox,
     first: Attached,
+    /// What was got of each stream, by the supervisor's count.
+    seen: Seen,
     running: bool,
     ended: bool,
 }
@@ -54,6 +56,7 @@ pub(super) async fn attach(root: PathBuf, attach: Attach) -> Result<(AttachWrite
         next,
         inbox,
         first,
+        seen: first.seen.unwrap_or_default(),
         running: first.running,
         ended: false,
     };
@@ -109,9 +112,13 @@ impl AttachReader {
                     Some(Tell::Output(output)) if output.end => self.ended = true,
                     Some(Tell::Output(output)) => {
                         self.running = true;
+                        self.count(&output);
                         return Some((output.stream as u8, output.bytes.into()));
                     }
-                    Some(Tell::Attached(attached)) => self.running |= attached.running,
+                    Some(Tell::Attached(attached)) => {
+                        self.running |= attached.running;
+                        self.seen = attached.seen.unwrap_or(self.seen);
+                    }
                     _ => {}
                 },
                 Err(error) => self.attach_again(&error).await,
@@ -120,10 +127,19 @@ impl AttachReader {
         None
     }
 
-    /// The supervisor is gone. What it had read and not passed on is in the log only.
+    fn count(&mut self, output: &Output) {
+        let end = output.position + output.bytes.len() as u64;
+        match output.stream {
+            2 => self.seen.stderr = end,
+            _ => self.seen.stdout = end,
+        }
+    }
+
+    /// The supervisor is gone. The next one goes on behind what was got; of a process without a log, behind what the dead one read.
     async fn attach_again(&mut self, error: &io::Error) {
         tracing::debug!(%error, "an attached stream was cut; attaching again");
         let mut inbox = Inbox::default();
+        self.attach.behind = Some(self.seen);
         match connect(&self.root, &self.attach, &mut inbox).await {
             Ok((wire, attached)) => {
                 // It ran before and runs no more: its end was lost with the connection.

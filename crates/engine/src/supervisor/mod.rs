@@ -157,7 +157,7 @@ impl Supervisor {
         stdin: bool,
         output: bool,
     ) -> Result<(AttachWriter, AttachReader)> {
-        let attach = Attach { target: Some(target), stdin, output, with_open_line: false };
+        let attach = Attach { target: Some(target), stdin, output, with_open_line: false, behind: None };
         attach::attach(self.root.clone(), attach).await
     }
 
@@ -171,7 +171,8 @@ impl Supervisor {
         target: Target,
         stdin: bool,
     ) -> Result<(AttachWriter, AttachReader)> {
-        let attach = Attach { target: Some(target), stdin, output: true, with_open_line: true };
+        let attach =
+            Attach { target: Some(target), stdin, output: true, with_open_line: true, behind: None };
         attach::attach(self.root.clone(), attach).await
     }
 

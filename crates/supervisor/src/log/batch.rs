@@ -39,6 +39,11 @@ impl ContainerLog {
         (self.file.inode, self.file.size)
     }
 
+    /// How many bytes of each stream have come.
+    pub(crate) fn total(&self) -> [u64; 2] {
+        self.progress.total
+    }
+
     /// What came and waits for the end of its line.
     pub(crate) fn open_line(&self, stream: Stream) -> &[u8] {
         &self.open[stream.index()].bytes
@@ -120,6 +125,7 @@ impl ContainerLog {
             rest = &rest[taken..];
         }
         self.append(intent.log_offset, &printed);
+        self.progress.total[index] += bytes.len() as u64;
         self.open[index].bytes.extend_from_slice(rest);
         self.put_open_line(ledger, index)?;
         self.commit(ledger, intent.serial)
@@ -129,6 +135,7 @@ impl ContainerLog {
     fn rotate(&mut self, ledger: &mut Ledger, intent: Intent, done: u64) -> Result<Intent> {
         self.progress.part = intent.serial;
         self.progress.done = done;
+        self.progress.total[usize::from(intent.stream == 2)] += done;
         self.put_open_line(ledger, usize::from(intent.stream == 2))?;
         ledger.put_progress(self.slot, &self.progress)?;
         self.rotated(ledger, Intent { base: intent.base + done, ..intent })
@@ -180,18 +187,36 @@ impl ContainerLog {
     }
 }
 
+/// The last bytes a dead supervisor took from a process. Attached clients may have them or not.
+#[derive(Debug)]
+pub(crate) struct Last {
+    /// Whose.
+    pub(crate) slot: usize,
+    /// Which stream.
+    pub(crate) stream: Stream,
+    /// The end of the stream.
+    pub(crate) bytes: Vec<u8>,
+}
+
 /// After a death: finishes the batch that was interrupted, if there is one, with `rules` giving the log of a slot.
-pub(crate) fn recover(ledger: &mut Ledger, rules: impl Fn(usize) -> Option<Log>) -> Result<()> {
+pub(crate) fn recover(ledger: &mut Ledger, rules: impl Fn(usize) -> Option<Log>) -> Result<Option<Last>> {
     ledger.recover_journal()?;
     let intent = ledger.intent()?;
     let slot = intent.slot as usize;
+    let mut bytes = vec![0; ledger.base().saturating_sub(intent.base) as usize];
+    if !bytes.is_empty() {
+        let read = ledger.read_journal(intent.base, &mut bytes)?;
+        bytes.truncate(read);
+    }
+    let last = Stream::from_number(intent.stream as u8).map(|stream| Last { slot, stream, bytes });
     if let Some(rules) = rules(slot)
         && ledger.progress(slot)?.serial != intent.serial
     {
         let mut log = ContainerLog::open(ledger, slot, &rules)?;
         redo(ledger, &mut log, intent)?;
     }
-    ledger.trim_journal(true)
+    ledger.trim_journal(true)?;
+    Ok(last)
 }
 
 /// Does an unfinished batch again.

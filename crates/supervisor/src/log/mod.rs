@@ -5,4 +5,4 @@ pub(crate) mod entry;
 mod file;
 pub(crate) mod line;
 
-pub(crate) use batch::{ContainerLog, recover};
+pub(crate) use batch::{ContainerLog, Last, recover};

@@ -126,7 +126,8 @@ pub(crate) fn target(container: &str, exec: &str) -> Target {
 }
 
 pub(crate) fn attach(container: &str, exec: &str, stdin: bool) -> Ask {
-    Ask::Attach(Attach { target: Some(target(container, exec)), stdin, output: true, with_open_line: false })
+    let target = Some(target(container, exec));
+    Ask::Attach(Attach { target, stdin, output: true, with_open_line: false, behind: None })
 }
 
 /// Reads an attached stream to its end.
