@@ -170,7 +170,7 @@ pub(crate) fn same_words_as_berth() {
         &["images", "-q"],
         &["image", "inspect", "busybox"],
         &["inspect", "a1"],
-        &["inspect", "-f", "{{json .Config}}", "a1", "b1"],
+        &["inspect", "-f", "{{json .Config.Cmd}}", "a1", "b1"],
         &["volume", "ls"],
         &["volume", "inspect", "vv"],
         &["network", "ls", "--no-trunc"],

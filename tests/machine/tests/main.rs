@@ -20,6 +20,9 @@ mod upgrade;
 use testkit::{Need, tests};
 
 fn main() -> std::process::ExitCode {
+    if std::env::args().nth(1).as_deref() == Some("--serve-udp") {
+        network::serve_udp();
+    }
     let mut all = tests![run: output_and_exit_codes, environment_and_directory, user, entrypoint_and_command, stdin_is_fed,
         name_and_removal, detached, terminal, labels_and_hostname, init_reaps, embedded_hello];
     all.extend(tests![isolation: every_namespace_is_its_own, default_capabilities, capabilities_added_and_dropped,

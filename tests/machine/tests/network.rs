@@ -76,20 +76,33 @@ pub(crate) fn published_tcp() {
     assert_eq!(ask("127.0.0.1:18080"), None, "a removed container's port is closed");
 }
 
+/// What the container of `published_udp` runs (this program, mounted into it): answers every datagram.
+pub(crate) fn serve_udp() -> ! {
+    let socket = UdpSocket::bind("0.0.0.0:9").unwrap();
+    let mut buffer = [0; 16];
+    loop {
+        let (_, from) = socket.recv_from(&mut buffer).unwrap();
+        socket.send_to(b"pong\n", from).unwrap();
+    }
+}
+
 pub(crate) fn published_udp() {
     let d = Daemon::start();
     d.busybox();
+    let own = std::env::current_exe().unwrap();
+    let mount = format!("{}:/machine:ro", own.display());
     d.berth(&[
         "run",
         "-d",
         "--name",
-        "u1",
+        "uu",
         "-p",
         "18081:9/udp",
+        "-v",
+        &mount,
         "busybox",
-        "sh",
-        "-c",
-        "udpsvd 0 9 echo pong",
+        "/machine",
+        "--serve-udp",
     ])
     .ok();
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();

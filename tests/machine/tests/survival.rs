@@ -128,8 +128,19 @@ pub(crate) fn exits_while_nobody_watched() {
 pub(crate) fn published_port_keeps_answering() {
     let mut d = Daemon::start();
     d.busybox();
-    d.berth(&["run", "-d", "--name", "s1", "-p", "18300:80", "busybox", "sh", "-c", "tcpsvd 0 80 echo pong"])
-        .ok();
+    d.berth(&[
+        "run",
+        "-d",
+        "--name",
+        "s1",
+        "-p",
+        "18300:80",
+        "busybox",
+        "sh",
+        "-c",
+        "nc -ll -p 80 -e /bin/echo pong",
+    ])
+    .ok();
     let ask = || {
         let address = "127.0.0.1:18300".parse().unwrap();
         let stream = std::net::TcpStream::connect_timeout(&address, Duration::from_secs(1)).ok()?;
