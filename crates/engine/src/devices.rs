@@ -27,7 +27,10 @@ pub(crate) fn add(mapping: &DeviceMapping, all: &mut Devices) -> Result<()> {
             "error gathering device information while adding custom device \"{host}\": {why}"
         ))
     };
-    let path = std::fs::canonicalize(host).map_err(|e| bad(e.to_string()))?;
+    let path = std::fs::canonicalize(host).map_err(|e| match e.kind() {
+        std::io::ErrorKind::NotFound => bad("no such file or directory".to_owned()),
+        _ => bad(e.to_string()),
+    })?;
     if path.is_dir() {
         let mut nodes = Vec::new();
         walk(&path, &path, inside, &mut nodes);
