@@ -55,10 +55,11 @@ impl Inner {
             exec_ids: self.execs.running_of(&record.id),
             host_config: record.host.clone(),
             graph_driver: self.graph_driver(record),
+            // What `--tmpfs` asked for is shown in the host part only.
             mounts: record
                 .mounts
                 .iter()
-                .filter(|m| m.kind != "tmpfs" || m.mode.is_empty())
+                .filter(|m| !record.host.tmpfs.contains_key(&m.destination))
                 .map(mount_point)
                 .collect(),
             config: record.config.clone(),

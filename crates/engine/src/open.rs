@@ -130,6 +130,10 @@ impl Engine {
                     r.network = None;
                 });
             }
+            // A start that its daemon did not live to finish.
+            None if record.network.is_some() => {
+                inner.change(entry, |r| r.network = None);
+            }
             None => {}
         }
     }

@@ -44,7 +44,11 @@ impl Engine {
                 }
                 // The end must not remove it a second time.
                 entry.modify(|r| r.host.auto_remove = false);
-                engine.bring_down(&entry, Some(0), Some("SIGKILL")).await?;
+                let down = engine.bring_down(&entry, Some(0), Some("SIGKILL")).await;
+                if let Err(error) = down {
+                    entry.modify(|r| r.host.auto_remove = record.host.auto_remove);
+                    return Err(error);
+                }
             }
             engine.take_apart(&entry, options.volumes || record.host.auto_remove).await
         })

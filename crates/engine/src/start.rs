@@ -47,7 +47,13 @@ impl Engine {
         let record = entry.record();
         let (engine, wanted) = (self.clone(), record.clone());
         let done = match blocking(move || engine.0.make_ready(&wanted)).await {
-            Ok(Ok(ready)) => self.hand_over(&record, ready).await,
+            Ok(Ok(ready)) => {
+                // Written down before it runs: a daemon that dies now must not leave it without its network.
+                if ready.network.is_some() {
+                    inner.change(entry, |r| r.network.clone_from(&ready.network));
+                }
+                self.hand_over(&record, ready).await
+            }
             Ok(Err(error)) | Err(error) => Err(error),
         };
         match done {

@@ -22,7 +22,7 @@ use types::{ContainerName, Kind, Reference};
 use crate::clock::now_ns;
 use crate::engine::{Engine, Inner, blocking};
 use crate::state::{Entry, Record};
-use crate::{Error, Result};
+use crate::{Error, Result, detached};
 
 impl Engine {
     /// Makes a container; `name` is optional. Answers its id, and warnings about what this host cannot honour.
@@ -30,7 +30,12 @@ impl Engine {
     /// # Errors
     /// A request that is malformed or asks for something Berth does not have; an unknown image; a name in use. Nothing
     /// is left behind.
-    pub async fn create(&self, name: Option<&str>, mut body: ContainerCreate) -> Result<ContainerCreated> {
+    pub async fn create(&self, name: Option<&str>, body: ContainerCreate) -> Result<ContainerCreated> {
+        let (engine, name) = (self.clone(), name.map(str::to_owned));
+        detached(async move { engine.create_whole(name.as_deref(), body).await }).await
+    }
+
+    async fn create_whole(&self, name: Option<&str>, mut body: ContainerCreate) -> Result<ContainerCreated> {
         let inner = &self.0;
         let image = self.image_for(&body.config.image).await?;
         let mut warnings = Vec::new();
@@ -82,7 +87,9 @@ impl Engine {
             }
             // A text that can be no name is the caller's mistake, and no reason to look for it elsewhere.
             Err(e) if e.kind() == Kind::NotFound => match name.parse::<Reference>() {
-                Err(odd) if !name.bytes().all(|b| b.is_ascii_hexdigit()) => Err(Error::invalid(odd.to_string())),
+                Err(odd) if !name.bytes().all(|b| b.is_ascii_hexdigit()) => {
+                    Err(Error::invalid(odd.to_string()))
+                }
                 _ => Err(e.into()),
             },
             found => Ok(found?),
