@@ -63,11 +63,11 @@ pub(crate) fn take(
     version: Version,
     framing: Framing,
 ) -> (Promised, Response<Answer>) {
-    let content_type = if version.has(42) && framing == Framing::Mux { MULTIPLEXED } else { RAW };
     if !request.headers().contains_key(UPGRADE) {
-        let (sender, response) = pieces(if framing == Framing::Mux { content_type } else { RAW });
+        let (sender, response) = pieces(RAW);
         return (Promised::Bodies(input, sender), response);
     }
+    let content_type = if version.has(42) && framing == Framing::Mux { MULTIPLEXED } else { RAW };
     let mut response = empty(StatusCode::SWITCHING_PROTOCOLS);
     let headers = response.headers_mut();
     headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
