@@ -1,4 +1,4 @@
-//! What a daemon asks of a supervisor, and what the supervisor tells.
+//! Long because it is a table. What a daemon asks of a supervisor, and what the supervisor tells.
 //!
 //! One connection carries [`Request`]s one way and [`Message`]s the other. Replies carry the request's
 //! `seq`; requests may be answered out of order (a start takes longer than a list). A connection that sent
