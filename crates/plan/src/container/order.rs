@@ -60,7 +60,12 @@ pub fn plan(
     }
     // Before the first mount: none of ours may travel to the host.
     let root_propagation = root_propagation(spec)?;
-    let travel = if root_propagation & (bit::SHARED | bit::SLAVE) != 0 { bit::SLAVE } else { bit::PRIVATE };
+    // Unless the document wants mounts of a bind to travel there: then the host's stay shared, and only the place of our
+    // root is private.
+    let travel = match root_propagation {
+        bit::SHARED | bit::SLAVE => root_propagation,
+        _ => bit::PRIVATE,
+    };
     setup.push(step(Act::Propagate(travel)));
     setup.push(step(Act::Root(root(rootfs, users.is_some())?)));
     let context = mounts::Context {

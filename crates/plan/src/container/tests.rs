@@ -236,6 +236,17 @@ fn what_v2_does_not_have_is_said() {
 }
 
 #[test]
+fn propagation_of_the_root_decides_what_travels() {
+    for (asked, line) in [("", "private"), ("private", "private"), ("rslave", "slave"), ("rshared", "shared")]
+    {
+        let mut document = document();
+        document["linux"]["rootfsPropagation"] = json!(asked);
+        let text = print(&planned(&document, &host_v2()).expect("a plan").plan);
+        assert!(text.contains(&format!("\n  propagate {line} /\n")), "{asked}: {text}");
+    }
+}
+
+#[test]
 fn mount_options_later_ones_win() {
     use super::options::{Mounting, bit};
     let read = |words: &str| {
