@@ -60,12 +60,7 @@ pub fn plan(
     }
     // Before the first mount: none of ours may travel to the host.
     let root_propagation = root_propagation(spec)?;
-    // Unless the document wants mounts of a bind to travel there: then the host's stay shared, and only the place of our
-    // root is private.
-    let travel = match root_propagation {
-        bit::SHARED | bit::SLAVE => root_propagation,
-        _ => bit::PRIVATE,
-    };
+    let travel = host_propagation(root_propagation);
     setup.push(step(Act::Propagate(travel)));
     setup.push(step(Act::Root(root(rootfs, users.is_some())?)));
     let context = mounts::Context {
@@ -246,6 +241,15 @@ fn sysctl_path(name: &str) -> String {
             .collect(),
         (_, Some(_)) => name.to_owned(),
         _ => name.replace('.', "/"),
+    }
+}
+
+/// What becomes of the host's mounts in the container's namespace. Where the document wants mounts of a bind to travel they
+/// stay shared (or go on receiving), and only the place of our root is private.
+const fn host_propagation(root: u64) -> u64 {
+    match root {
+        bit::SHARED | bit::SLAVE => root,
+        _ => bit::PRIVATE,
     }
 }
 
