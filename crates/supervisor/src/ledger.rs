@@ -12,6 +12,7 @@ use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::{Errno, Result};
 use rustix::pipe::{SpliceFlags, splice};
 
+use crate::intent::{Intent, Open, Progress};
 use crate::log::line::{self, OpenLine};
 use crate::record::Record;
 
@@ -22,78 +23,6 @@ const PAGE: u64 = 4096;
 const SLOT_BYTES: u64 = 2 * PAGE + 4 * line::LIMIT as u64;
 const INTENT_AT: u64 = 64;
 const JOURNAL_RESET_BYTES: u64 = 1 << 20;
-
-/// What a batch is about to do; written before it begins.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(crate) struct Intent {
-    /// Number of the batch. It is done when the slot's [`Progress`] has the same.
-    pub(crate) serial: u64,
-    /// Whose output.
-    pub(crate) slot: u64,
-    /// Its stream, 1 or 2.
-    pub(crate) stream: u64,
-    /// The journal's bytes from here on are the batch.
-    pub(crate) base: u64,
-    /// The time of its entries, in nanoseconds since the epoch.
-    pub(crate) at_ns: i64,
-    /// Where its entries begin in the log.
-    pub(crate) log_offset: u64,
-    /// In this file.
-    pub(crate) log_inode: u64,
-    /// One of the constants below.
-    pub(crate) act: u64,
-}
-
-impl Intent {
-    /// Write the batch's entries.
-    pub(crate) const WRITE: u64 = 0;
-    /// Write the open line as it is: its stream has ended.
-    pub(crate) const FLUSH: u64 = 1;
-
-    fn to_words(self) -> [u64; 8] {
-        [
-            self.serial,
-            self.slot,
-            self.stream,
-            self.base,
-            self.at_ns as u64,
-            self.log_offset,
-            self.log_inode,
-            self.act,
-        ]
-    }
-
-    fn from_words(words: [u64; 8]) -> Self {
-        let [serial, slot, stream, base, at_ns, log_offset, log_inode, act] = words;
-        Self { serial, slot, stream, base, at_ns: at_ns as i64, log_offset, log_inode, act }
-    }
-}
-
-/// How far the log of a slot has come.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(crate) struct Progress {
-    /// The last finished batch.
-    pub(crate) serial: u64,
-    /// The batch that stopped for a rotation, if it is not the finished one: its entries before the rotation are written.
-    pub(crate) part: u64,
-    /// The bytes of that batch in those entries.
-    pub(crate) done: u64,
-    /// Bytes of each stream so far.
-    pub(crate) total: [u64; 2],
-    /// The open line of each stream.
-    pub(crate) open: [Open; 2],
-}
-
-/// Where an open line lies.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(crate) struct Open {
-    /// Its half, 0 or 1.
-    pub(crate) half: u64,
-    /// Its bytes.
-    pub(crate) length: u64,
-    /// [`OpenLine::since_ns`]; 0 is none.
-    pub(crate) since_ns: i64,
-}
 
 /// The files.
 #[derive(Debug)]
@@ -230,7 +159,7 @@ impl Ledger {
 
     /// The last intent.
     pub(crate) fn intent(&self) -> Result<Intent> {
-        Ok(Intent::from_words(self.words::<8>(INTENT_AT)?))
+        Ok(Intent::from_words(self.words(INTENT_AT)?))
     }
 
     /// Writes what is about to be done.
@@ -240,32 +169,12 @@ impl Ledger {
 
     /// How far a slot's log has come.
     pub(crate) fn progress(&self, slot: usize) -> Result<Progress> {
-        let [serial, part, done, a, b, c, d, e, f, out, err] = self.words::<11>(slot_at(slot) + PAGE)?;
-        let open = |half, length: u64, since_ns: u64| Open {
-            half: half & 1,
-            length: length.min(line::LIMIT as u64 - 1),
-            since_ns: since_ns as i64,
-        };
-        Ok(Progress { serial, part, done, total: [out, err], open: [open(a, b, c), open(d, e, f)] })
+        Ok(Progress::from_words(self.words(slot_at(slot) + PAGE)?))
     }
 
     /// Writes how far it has come; this finishes the batch.
     pub(crate) fn put_progress(&self, slot: usize, progress: &Progress) -> Result<()> {
-        let [out, err] = progress.open;
-        let words = [
-            progress.serial,
-            progress.part,
-            progress.done,
-            out.half,
-            out.length,
-            out.since_ns as u64,
-            err.half,
-            err.length,
-            err.since_ns as u64,
-            progress.total[0],
-            progress.total[1],
-        ];
-        self.put_words(slot_at(slot) + PAGE, words)
+        self.put_words(slot_at(slot) + PAGE, progress.to_words())
     }
 
     /// The open line of a stream (0 or 1).

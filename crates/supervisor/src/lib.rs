@@ -26,6 +26,7 @@ mod error;
 mod events;
 mod exit;
 mod held;
+mod intent;
 mod ledger;
 mod log;
 mod memory;

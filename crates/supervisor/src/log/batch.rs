@@ -13,7 +13,8 @@ use super::entry::{self, Stream};
 use super::file::LogFile;
 use super::line::{Cut, OpenLine, cut};
 use crate::clock;
-use crate::ledger::{BATCH_BYTES, Intent, Ledger, Progress, Source};
+use crate::intent::{Intent, Progress};
+use crate::ledger::{BATCH_BYTES, Ledger, Source};
 
 /// The log of one container.
 #[derive(Debug)]
