@@ -171,8 +171,7 @@ impl Supervisor {
         target: Target,
         stdin: bool,
     ) -> Result<(AttachWriter, AttachReader)> {
-        let attach =
-            Attach { target: Some(target), stdin, output: true, with_open_line: true, behind: None };
+        let attach = Attach { target: Some(target), stdin, output: true, with_open_line: true, behind: None };
         attach::attach(self.root.clone(), attach).await
     }
 
