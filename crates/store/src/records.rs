@@ -116,17 +116,14 @@ impl Records {
 
     fn write(&self, durability: Durability, sql: &str, values: &[&str], what: &str) -> Result<()> {
         let connection = self.lock();
-        let once = || -> rusqlite::Result<()> {
-            if durability == Durability::Full {
+        let once = || match durability {
+            Durability::Relaxed => execute(&connection, sql, values),
+            Durability::Full => {
                 connection.pragma_update(None, "synchronous", "FULL")?;
-            }
-            let done = connection
-                .prepare_cached(sql)
-                .and_then(|mut statement| statement.execute(rusqlite::params_from_iter(values)));
-            if durability == Durability::Full {
+                let done = execute_synced(&connection, sql, values);
                 connection.pragma_update(None, "synchronous", "NORMAL")?;
+                done
             }
-            done.map(|_| ())
         };
         self.ballast.relieve(|| once().map_err(|e| Error::database(what, e)))?;
         if let Some(checkpoints) = &self.checkpoints {
@@ -140,6 +137,22 @@ impl Records {
     }
 }
 
+fn execute(connection: &Connection, sql: &str, values: &[&str]) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare_cached(sql)?;
+    statement.execute(rusqlite::params_from_iter(values)).map(|_| ())
+}
+
+/// SQLite syncs only what it writes, and writes nothing for a record that is the same already, though it may not be on the
+/// disk yet. The turn changes every time.
+fn execute_synced(connection: &Connection, sql: &str, values: &[&str]) -> rusqlite::Result<()> {
+    let transaction = connection.unchecked_transaction()?;
+    execute(&transaction, sql, values)?;
+    transaction
+        .prepare_cached("INSERT OR REPLACE INTO turn SELECT 1, ifnull(max(turn), 0) + 1 FROM turn")?
+        .execute([])?;
+    transaction.commit()
+}
+
 fn connect(path: &Path) -> rusqlite::Result<Connection> {
     let connection = Connection::open(path)?;
     connection.busy_timeout(std::time::Duration::from_secs(5))?;
@@ -148,7 +161,8 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
     connection.execute_batch(
         "CREATE TABLE IF NOT EXISTS records (
             kind TEXT NOT NULL, id TEXT NOT NULL, json TEXT NOT NULL, PRIMARY KEY (kind, id)
-         );",
+         );
+         CREATE TABLE IF NOT EXISTS turn (id INTEGER PRIMARY KEY, turn INTEGER NOT NULL);",
     )?;
     Ok(connection)
 }

@@ -329,6 +329,22 @@ fn deep_trees_of_containers_are_removed() {
 }
 
 #[test]
+fn a_record_that_is_the_same_is_still_made_durable() {
+    let scratch = Scratch::new();
+    let log = || std::fs::metadata(scratch.root().join("berth.db-wal")).expect("log").len();
+    let put = |durability| scratch.store.records().put("k", "i", "{}", durability).expect("put");
+    put(Durability::Relaxed);
+    let before = log();
+    put(Durability::Relaxed);
+    assert_eq!(log(), before, "nothing to write");
+    put(Durability::Full);
+    assert!(log() > before, "a commit that syncs was written");
+    assert_eq!(scratch.store.records().get("k", "i").expect("get").as_deref(), Some("{}"));
+    scratch.store.records().delete("k", "i", Durability::Full).expect("delete");
+    assert_eq!(scratch.store.records().get("k", "i").expect("get"), None);
+}
+
+#[test]
 fn reserve_is_kept() {
     if !is_root("reserve_is_kept") {
         return;
