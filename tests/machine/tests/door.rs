@@ -266,6 +266,11 @@ pub(crate) fn exec_errors_come_in_the_stream() {
     assert!(said.contains("/nowhere") && said.ends_with("\r\n"), "{said}");
     assert_eq!(ask(&d, "GET", &format!("/exec/{id}/json"), None).json()["ExitCode"], json!(127));
     assert_eq!(ask(&d, "POST", "/exec/nowhere/start", Some(&json!({}))).status(), 404);
+    let late = ask(&d, "POST", "/containers/host/exec", Some(&json!({"Cmd": ["true"]}))).json();
+    d.berth(&["kill", "host"]).ok();
+    d.berth(&["wait", "host"]).ok();
+    let path = format!("/exec/{}/start", late["Id"].as_str().expect("an id"));
+    assert_eq!(ask(&d, "POST", &path, Some(&json!({}))).status(), 409);
 }
 
 pub(crate) fn wait_says_that_it_waits() {

@@ -1,10 +1,12 @@
 //! Execs: further processes in running containers.
 
 use dockerapi::{ExecCreate, ExecStart};
+use engine::Engine;
 use hyper::{Request, Response, StatusCode};
+use types::Kind;
 
 use super::Context;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::wire::answer::{Answer, empty, json};
 use crate::wire::body;
 use crate::wire::hijack::{self, Stream};
@@ -24,6 +26,7 @@ pub(super) async fn start(context: Context) -> Result<Response<Answer>> {
     let (head, input) = request.into_parts();
     let start: ExecStart = body::document_or_default(&head.headers, input).await?;
     let known = engine.exec_inspect(&name).await?;
+    check_alive(&engine, &known.container_id).await?;
     let framing = Framing::of(known.process_config.tty);
     if start.detach {
         engine.exec_start(&name, start).await?;
@@ -41,6 +44,17 @@ pub(super) async fn start(context: Context) -> Result<Response<Answer>> {
         }
     });
     Ok(response)
+}
+
+/// The last moment for a status: a container that does not run, or is frozen, cannot run an exec.
+async fn check_alive(engine: &Engine, container: &str) -> Result<()> {
+    let state = engine.inspect(container, false).await?.state;
+    let why = match (state.running, state.paused) {
+        (true, false) => return Ok(()),
+        (true, true) => "is paused, unpause the container before exec",
+        (false, _) => "is not running",
+    };
+    Err(Error::new(Kind::Conflict, format!("container {container} {why}")))
 }
 
 /// `POST /exec/{id}/resize`.
