@@ -14,6 +14,7 @@ use crate::console::Terminal;
 use crate::error::{Error, Tried};
 use crate::report::{self, Report};
 use crate::spawn::StdioFds;
+use crate::tree::Tree;
 use crate::{lookup, prepare};
 
 /// Arguments and environment as `execve` takes them.
@@ -201,19 +202,28 @@ fn set_limit(limit: &Rlimit) -> Result<(), Error> {
 /// Enters the working directory, made if missing. False: root may not, the user perhaps may.
 fn enter(cwd: &str) -> Result<bool, Error> {
     let tried = || format!("enter the working directory {cwd}");
-    match rustix::process::chdir(cwd) {
+    match change_directory(cwd) {
         Ok(()) => Ok(true),
         Err(Errno::ACCESS) => Ok(false),
         Err(Errno::NOENT) => {
-            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-            let root = rustix::fs::open("/", flags, Mode::empty()).tried(tried)?;
-            let made = crate::tree::Tree::new(root).directory(cwd);
+            let made = Tree::new(open_root().tried(tried)?).directory(cwd);
             let made = made.map_err(|e| Error::said(e.kind(), format!("make the working directory: {e}")))?;
             rustix::process::fchdir(made).tried(tried)?;
             Ok(true)
         }
         Err(errno) => Err(Error::kernel(&tried(), errno)),
     }
+}
+
+/// As `chdir(2)`, but never through a magic link: `/proc/self/fd/<n>` would lead to whatever this process has open at
+/// that moment (CVE-2024-21626).
+fn change_directory(cwd: &str) -> Result<(), Errno> {
+    let place = Tree::new(open_root()?).open(cwd, OFlags::PATH | OFlags::DIRECTORY)?;
+    rustix::process::fchdir(place)
+}
+
+fn open_root() -> Result<OwnedFd, Errno> {
+    rustix::fs::open("/", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
 }
 
 /// A working directory outside the root (a leaked handle) has no path in it (CVE-2024-21626).
