@@ -181,12 +181,11 @@ impl Link {
                 self.hands.take(held, fds);
             }
             Some(Tell::Release(released)) => self.hands.release(&released),
-            Some(Tell::Event(event)) => {
-                if event.number > self.last_event {
-                    self.last_event = event.number;
-                    let _ = self.events.send(event);
-                }
+            Some(Tell::Event(event)) if event.number > self.last_event => {
+                self.last_event = event.number;
+                let _ = self.events.send(event);
             }
+            Some(Tell::Event(_)) => {}
             Some(Tell::Done(_)) if message.seq == DUPLICATE => self.hands.settle(),
             Some(tell) => self.answered(message.seq, tell),
             None => {}
