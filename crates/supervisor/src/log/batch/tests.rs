@@ -156,3 +156,22 @@ fn death_in_a_rotation() {
         assert_eq!(bench.lines(), ["1\\n", "2\\n", "3\\n", "4\\n", "5\\n", "6\\n"], "stage {stage}");
     }
 }
+
+/// Dies behind the second rotation of one batch: what is left to do begins where that rotation was.
+#[test]
+fn death_behind_several_rotations() {
+    let mut bench = Bench::new("rotations", 170);
+    let mut buffer = vec![0; BATCH_BYTES];
+    let mut log = bench.log();
+    let source = pipe(b"1\n2\n3\n4\n5\n6\n");
+    log.batch(&mut bench.ledger, Stream::Out, Source::Pipe(source.as_fd()), &mut buffer).expect("batch");
+    let expected = bench.lines();
+    assert_eq!(expected.len(), 6);
+    // As before the last write and the last progress.
+    let unfinished = Progress { serial: 0, part: 0, done: 0, ..log.progress };
+    bench.ledger.put_progress(bench.slot, &unfinished).expect("progress");
+    std::fs::write(&bench.rules.path, "").expect("truncate");
+    drop(log);
+    bench.revive();
+    assert_eq!(bench.lines(), expected);
+}
