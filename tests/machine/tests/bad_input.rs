@@ -20,7 +20,7 @@ pub(crate) fn each_is_one_clear_sentence() {
         (&["run", "--restart", "sometimes", "busybox"], 125, "sometimes"),
         (&["run", "--security-opt", "nonsense=1", "busybox"], 125, "nonsense"),
         (&["run", "--security-opt", "seccomp=/no/such/file", "busybox"], 125, "/no/such/file"),
-        (&["run", "--device", "/dev/no-such", "busybox"], 127, "/dev/no-such"),
+        (&["run", "--rm", "--device", "/dev/no-such", "busybox"], 127, "/dev/no-such"),
         (&["run", "--gpus", "all", "busybox"], 125, "gpus"),
         (&["run", "--sysctl", "x", "busybox"], 125, "x"),
         (&["run", "--log-driver", "syslog", "busybox"], 125, "syslog"),
