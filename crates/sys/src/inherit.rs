@@ -21,7 +21,10 @@ pub fn descriptors() -> Result<Vec<(i32, OwnedFd)>> {
     {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let mut listing = Dir::new(rustix::fs::open("/proc/self/fd", flags, Mode::empty())?)?;
-        let own = { use std::os::fd::AsRawFd; listing.fd()?.as_raw_fd() };
+        let own = {
+            use std::os::fd::AsRawFd;
+            listing.fd()?.as_raw_fd()
+        };
         while let Some(entry) = listing.read() {
             let number = entry?.file_name().to_str().ok().and_then(|name| name.parse::<i32>().ok());
             numbers.extend(number.filter(|number| *number > 2 && *number != own));

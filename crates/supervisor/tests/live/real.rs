@@ -70,10 +70,12 @@ fn cgroup_parent() -> String {
 /// The parent cgroups stay when their containers go; this run's are removed at its end.
 pub(crate) fn remove_cgroups() {
     let hierarchies = std::fs::read_dir("/sys/fs/cgroup").into_iter().flatten().flatten();
-    for hierarchy in hierarchies {
-        let _ = std::fs::remove_dir(format!("{}{}", hierarchy.path().display(), cgroup_parent()));
+    let mounts = hierarchies.map(|entry| entry.path()).chain(["/sys/fs/cgroup".into()]);
+    for parent in mounts.map(|mount| format!("{}{}", mount.display(), cgroup_parent())) {
+        // A supervisor killed at a test's end may have left its container's.
+        let _ = std::fs::remove_dir(format!("{parent}/c"));
+        let _ = std::fs::remove_dir(parent);
     }
-    let _ = std::fs::remove_dir(format!("/sys/fs/cgroup{}", cgroup_parent()));
 }
 
 fn is_possible() -> bool {
