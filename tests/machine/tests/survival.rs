@@ -74,8 +74,9 @@ pub(crate) fn terminal_survives_both() {
     let mut d = Daemon::start();
     d.busybox();
     d.berth(&["run", "-dit", "--name", "t1", "busybox", "sh"]).ok();
+    // One after the other: what both hold is lost only when both die before either could be replaced.
     kill(d.supervisor().expect("a supervisor"));
-    nap(200);
+    wait_for("the next supervisor to hold it", || d.berth(&["exec", "t1", "true"]).code == 0);
     d.kill();
     d.up();
     let said = d.feed(&["exec", "-i", "t1", "sh", "-c", "echo to-the-terminal > /dev/console"], b"");
