@@ -15,19 +15,21 @@ struct Moment {
     engine: u64,
     /// Share of the containers' own processes.
     containers: u64,
-    /// What the kernel holds for itself and for files in memory.
+    /// What the kernel holds and cannot give up: objects, per-CPU counters, our processes' page tables and stacks.
     kernel: u64,
-    available: u64,
+    /// Kernel objects that are a cache: inodes, directory entries.
+    cache: u64,
 }
-
-/// Lines of `/proc/meminfo` that grow with containers: objects, stacks, page tables, per-CPU counters, tmpfs.
-const KERNEL: [&str; 5] = ["Slab", "KernelStack", "PageTables", "Percpu", "Shmem"];
 
 /// Idle daemons first, then containers by the hundreds, then the same under Docker.
 pub(super) fn measure(stage: &Stage, options: &Options) -> Result<(), String> {
     let image = image::build(stage)?;
     println!(
-        "`cargo xtask bench memory`: KiB per idle container (`/pause`, on the bridge), and of what watches over them.\n"
+        "`cargo xtask bench memory`: KiB per idle container (`/pause`, on the bridge), and of what watches over it."
+    );
+    println!("Processes by their proportional share (PSS); kernel: SUnreclaim, Percpu, and these processes'");
+    println!(
+        "page tables and stacks. The kernel's part is a difference of the whole machine's, which should be quiet.\n"
     );
     let berth = daemons::start_berth(stage)?;
     let client =
@@ -72,7 +74,7 @@ fn print_idle(berth: &Daemon) {
 
 fn print_head() {
     println!(
-        "| engine | containers | engine's processes | container's process | kernel | together | MemAvailable fell by |"
+        "| engine | containers | engine's processes | container's process | kernel | together | caches of the kernel |"
     );
     println!("| --- | ---: | ---: | ---: | ---: | ---: | ---: |");
 }
@@ -92,7 +94,7 @@ fn measure_engine(name: &str, client: &[String], count: usize) -> Result<(), Str
     println!(
         "| {name} | {count} | {engine:.0} | {containers:.0} | {kernel:.0} | {:.0} | {:.0} |",
         engine + containers + kernel,
-        per(before.available, after.available)
+        per(after.cache, before.cache)
     );
     Ok(())
 }
@@ -101,12 +103,16 @@ impl Moment {
     fn now() -> Self {
         let memory = processes::meminfo();
         let of = |name: &str| memory.get(name).copied().unwrap_or_default();
-        let kernel = KERNEL.map(of).iter().sum();
-        let mut moment = Self { engine: 0, containers: 0, kernel, available: of("MemAvailable") };
+        let kernel = of("SUnreclaim") + of("Percpu");
+        let mut moment = Self { engine: 0, containers: 0, kernel, cache: of("SReclaimable") };
         for (pid, process) in processes::all() {
+            if is_bench(pid, &process) {
+                continue;
+            }
+            moment.kernel += process.kernel;
             if process.name == "/pause" {
                 moment.containers += process.pss;
-            } else if !is_bench(pid, &process) {
+            } else {
                 moment.engine += process.pss;
             }
         }
