@@ -199,7 +199,9 @@ fn respond(mut stream: &TcpStream, method: &str, target: &str) -> bool {
         || (path.starts_with("/exec/") && path.ends_with("/start") && method == "POST")
     {
         let head = "HTTP/1.1 101 UPGRADED\r\nContent-Type: application/vnd.docker.raw-stream\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n";
-        let _ = stream.write_all(&[head.as_bytes(), &frames()].concat());
+        // Containers that do not start print nothing: whether a client would still show it is a race.
+        let printed = if path.contains("/ab02/") || path.contains("/ab03/") { Vec::new() } else { frames() };
+        let _ = stream.write_all(&[head.as_bytes(), &printed].concat());
         return false;
     }
     let (status, body) = answer(method, path, target);
