@@ -33,7 +33,7 @@ fn main() -> ExitCode {
         ["demo", "--keep"] => demo::run(true),
         ["test", parts @ ..] => suite::run(parts),
         ["tidy"] => tidy::run(),
-        ["guest-test"] => guest::run().map(drop),
+        ["guest-test"] => suite::run(&["guest"]),
         ["bench", "start", ..] => bench::start(&args[2..]),
         ["bench", "memory", ..] => bench::memory(&args[2..]),
         _ => Err(USAGE.to_owned()),

@@ -166,7 +166,7 @@ pub(crate) fn devices_are_denied() {
             "run",
             "--rm",
             "--device",
-            "/dev/loop-control:/dev/mine:r",
+            "/dev/cpu_dma_latency:/dev/mine:r",
             "busybox",
             "sh",
             "-c",

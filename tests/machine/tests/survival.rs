@@ -52,6 +52,7 @@ pub(crate) fn supervisor_killed() {
     d.berth(&["run", "-di", "--name", "echo", "busybox", "cat"]).ok();
     for _ in 0..5 {
         nap(200);
+        wait_for("a supervisor", || d.supervisor().is_some());
         let old = d.supervisor().expect("a supervisor");
         kill(old);
         wait_for("a new supervisor", || d.supervisor().is_some_and(|new| new != old));
