@@ -11,6 +11,9 @@ fn main() -> ExitCode {
     match (name, rest.first().map(String::as_str)) {
         ("docker-init", _) => code(runtime::init::main(rest)),
         (_, Some("init")) => code(runtime::init::main(&rest[1..])),
+        (_, Some("hello")) if rest.get(1).is_some_and(|w| w == "fill-memory") => {
+            runtime::hello::fill_memory()
+        }
         ("hello", _) | (_, Some("hello")) => hello(),
         (_, Some("supervisor")) => sealed(&arguments, || supervisor::run(&rest[1..])),
         _ if runtime::command::enters(rest) => {

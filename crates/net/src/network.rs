@@ -61,7 +61,7 @@ pub struct Info {
 pub struct Network {
     config: BridgeConfig,
     pub(crate) bridge: Bridge,
-    forwarding_switched_on: bool,
+    pub(crate) forwarding_switched_on: bool,
     pub(crate) shared: Arc<Shared>,
     pub(crate) filter: Arc<Mutex<Filter>>,
     pub(crate) route: Mutex<Socket>,

@@ -29,6 +29,11 @@ pub(crate) fn enable_forwarding() -> Result<bool, Errno> {
     write(PATH, b"1").map(|()| true)
 }
 
+/// Takes [`enable_forwarding`] back.
+pub(crate) fn disable_forwarding() -> Result<(), Errno> {
+    write("/proc/sys/net/ipv4/ip_forward", b"0")
+}
+
 fn write(path: &str, value: &[u8]) -> Result<(), Errno> {
     let file = rustix::fs::open(path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
     rustix::io::write(&file, value).map(drop)

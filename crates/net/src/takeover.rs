@@ -10,7 +10,7 @@ use sys::netlink::{Batch, Family, PortLink, Socket};
 
 use crate::bridge::Bridge;
 use crate::network::{lock, open_socket};
-use crate::{Error, Network, Result};
+use crate::{Error, Network, Result, sysctl};
 
 impl Network {
     /// Makes the host agree with the records of running containers; to be called once, before the first claim. Endpoints
@@ -59,6 +59,10 @@ impl Network {
             let refused = failures.into_iter().find(|failure| failure.errno != Errno::NODEV);
             refused.map_or(Ok(()), |failure| Err(fail(failure.into())))
         });
+        if self.forwarding_switched_on {
+            sysctl::disable_forwarding()
+                .map_err(|e| Error::call("switch forwarding off again", "ip_forward", e))?;
+        }
         lock(&self.filter).close().and(links)
     }
 

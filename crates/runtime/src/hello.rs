@@ -6,6 +6,16 @@ use crate::kernel::read_file;
 
 const KINDS: [&str; 8] = ["mnt", "pid", "net", "uts", "ipc", "user", "cgroup", "time"];
 
+/// What `hello fill-memory` does: takes memory until the limit bites.
+pub fn fill_memory() -> ! {
+    const PIECE: usize = 1 << 20;
+    println!("taking memory until the limit bites");
+    let mut taken = Vec::new();
+    loop {
+        taken.push(vec![1_u8; PIECE]);
+    }
+}
+
 /// The table. `variable` reads the environment: `BERTH_HOST_NS_<kind>` and `BERTH_STARTED_NS`; `now_ns` is the time since the epoch.
 pub fn table(variable: &dyn Fn(&str) -> Option<String>, now_ns: u128) -> String {
     let mut text = String::from("\nHello from a Berth container.\n\n");
