@@ -1,4 +1,5 @@
-//! System call names and numbers, from the kernel's own tables (up to 7.0). Long because it is a table: one line per name.
+//! System call names and numbers, from the kernel's own tables (up to 7.0).
+//! Long because it is a table: one line per name.
 
 /// No such call there.
 pub(super) const NO: u32 = u32::MAX;
