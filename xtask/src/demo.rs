@@ -27,6 +27,8 @@ pub(crate) fn run(keep: bool) -> Result<(), String> {
 }
 
 fn show(private: &Private) -> Result<(), String> {
+    // The first start also makes the embedded image; the one that is shown only starts.
+    command::output(private.berth().args(["run", "--rm", "hello"]))?;
     println!("\n$ berth run --rm --memory 64m --cpus 0.5 --pids-limit 100 hello\n");
     let mut run = private.berth();
     run.args(["run", "--rm", "--memory", "64m", "--cpus", "0.5", "--pids-limit", "100"]);
