@@ -92,8 +92,11 @@ fn lints() -> Result<Count, String> {
 
 /// Rings 1 and 2: the crates' own tests. Those that need root say so and skip themselves without it.
 fn unit() -> Result<Count, String> {
+    // The supervisor's and its client's tests drive the real program.
+    let built = programs::build()?;
     let mut test = command::cargo();
     test.args(["test", "--workspace", "--exclude", "machine", "--exclude", "conformance", "--no-fail-fast"]);
+    test.env("BERTH", built.berth).env("BERTH_RUNTIME", built.runtime);
     counted(&mut test)
 }
 
