@@ -25,6 +25,7 @@ pub(crate) const TEST: &[&str] = &[
     "nftables",
     "podman",
     "procps",
+    "python3-venv",
     "qemu-system-x86",
     "runc",
     "skopeo",
