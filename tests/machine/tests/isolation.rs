@@ -102,6 +102,23 @@ pub(crate) fn no_descriptor_leaks() {
     assert_eq!(d.berth(&["exec", &id, "ls", "/proc/1/fd"]).ok(), "0\n1\n2");
 }
 
+/// CVE-2019-5736: a container that has the runtime's own program executed and opened for writing.
+pub(crate) fn runtime_is_out_of_reach() {
+    let d = Daemon::start();
+    d.busybox();
+    let program = std::env::var("BERTH_RUNTIME").unwrap_or_else(|_| "berth-runtime".into());
+    let before = std::fs::read(&program).unwrap();
+    let script = "while :; do for p in /proc/[0-9]*; do (echo x > $p/exe) 2> /dev/null; done; done";
+    let id = d.berth(&["run", "-d", "busybox", "sh", "-c", script]).ok();
+    for _ in 0..20 {
+        d.berth(&["exec", &id, "/proc/self/exe"]);
+    }
+    assert!(std::fs::read(&program).unwrap() == before, "the program on disk has changed");
+    let supervisor = d.supervisor().expect("a supervisor");
+    let exe = std::fs::read_link(format!("/proc/{supervisor}/exe")).unwrap();
+    assert!(exe.to_string_lossy().contains("memfd:"), "it runs from {}", exe.display());
+}
+
 pub(crate) fn no_new_privileges() {
     let d = Daemon::start();
     d.busybox();
