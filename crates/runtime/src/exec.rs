@@ -45,19 +45,23 @@ pub fn spawn_exec(
     } else {
         Visit::default()
     };
-    let what = Clone { namespaces: 0, cgroup: unified.as_ref().map(AsFd::as_fd) };
+    // The child's table is as long as its highest descriptor asks for, and the caller's number may be high.
+    let init = rustix::io::fcntl_dupfd_cloexec(init, 3).tried(|| "copy a descriptor")?;
+    let mut keep = stdio_fds(&stdio);
+    keep.extend([theirs.as_fd(), init.as_fd()]);
+    let what = Clone { namespaces: 0, cgroup: unified.as_ref().map(AsFd::as_fd), keep: &keep };
     let side = match sys::process::clone(&what) {
         // The container has cgroups of its own inside, so none may be in the one above: its first process knows where.
         Err(Errno::BUSY) => {
             let own = cgroup::open_directory(&own_cgroup(exec, init_pid)?)?;
-            sys::process::clone(&Clone { namespaces: 0, cgroup: Some(own.as_fd()) })
+            sys::process::clone(&Clone { cgroup: Some(own.as_fd()), ..what })
         }
         other => other,
     };
     match side.tried(|| "clone a process for the exec")? {
         Side::Child => {
             std::mem::forget((visit, ours, unified));
-            let Err(error) = enter(exec, init, &kinds, stdio, program, theirs.as_fd());
+            let Err(error) = enter(exec, init.as_fd(), &kinds, stdio, program, theirs.as_fd());
             let _ = report::send(theirs.as_fd(), &Report::Failed(error));
             sys::process::exit_now(1)
         }
@@ -105,10 +109,6 @@ fn enter(
     // Before the container can see this process.
     rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)
         .tried(|| "hide from the container")?;
-    // What the supervisor holds open is nothing for the container to find here (CVE-2024-21626).
-    let mut keep = stdio_fds(&stdio);
-    keep.extend([socket, init]);
-    sys::process::close_all_but(&keep).tried(|| "close the supervisor's descriptors")?;
     let process = exec.process.clone().unwrap_or_default();
     if let Some(score) = process.oom_score_adj {
         let path = "self/oom_score_adj";

@@ -29,6 +29,15 @@ impl MemoryWatch {
         }
     }
 
+    /// The same watch through another descriptor for it.
+    #[must_use]
+    pub fn map(self, to: impl FnOnce(OwnedFd) -> OwnedFd) -> Self {
+        match self {
+            Self::Counter(fd) => Self::Counter(to(fd)),
+            Self::Events(fd) => Self::Events(to(fd)),
+        }
+    }
+
     /// Makes it ready for the next time.
     pub fn clear(&self) {
         let mut buffer = [0; 512];

@@ -15,7 +15,7 @@ use crate::error::{Error, Tried};
 use crate::kernel::{self, Proc};
 use crate::mounts::{self, Early};
 use crate::report::{self, Report};
-use crate::spawn::{StdioFds, stdio_fds};
+use crate::spawn::StdioFds;
 use crate::tree::Tree;
 use crate::{fault, prepare, protect, root};
 
@@ -54,10 +54,6 @@ fn become_container(child: Child<'_>) -> Result<std::convert::Infallible, Error>
     let plan = child.plan;
     // Nobody in the container may look into this process while it is still the runtime.
     let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
-    // Nor, should it share its processes with another container, find the parent's descriptors here (CVE-2024-21626).
-    let mut keep = stdio_fds(&child.stdio);
-    keep.extend([child.socket].into_iter().chain(child.hold).chain(child.early.fds()));
-    sys::process::close_all_but(&keep).tried(|| "close the parent's descriptors")?;
     rustix::process::umask(Mode::empty());
     let root = match &plan.users {
         Some(_) => become_program::wait_for_ids(child.socket)?,

@@ -105,7 +105,10 @@ fn start_child(
     };
     let visit = Visit::join(&plan.namespaces, launch.fds)?;
     let early = mounts::Early::of(plan)?;
-    let what = Clone { namespaces: clone_flags(plan), cgroup: unified.as_ref().map(AsFd::as_fd) };
+    let mut keep = stdio_fds(&launch.stdio);
+    keep.extend([theirs.as_fd()].into_iter().chain(hold).chain(early.fds()));
+    let cgroup = unified.as_ref().map(AsFd::as_fd);
+    let what = Clone { namespaces: clone_flags(plan), cgroup, keep: &keep };
     match sys::process::clone(&what).tried(|| "clone the container's first process")? {
         Side::Child => {
             // Gone: the way back home belongs to the parent.

@@ -1,7 +1,7 @@
 //! After a death: the records in the ledger, and the descriptors a daemon held, become running containers again.
 
 use std::collections::HashMap;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
 use protocol::{Adopt, Held};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
@@ -11,6 +11,7 @@ use crate::entry::{Entry, Ours, Process};
 use crate::error::Error;
 use crate::record::{Phase, Record};
 use crate::stat::birth_ticks;
+use crate::stdio::park;
 use crate::supervisor::{Supervisor, key};
 
 /// The timers' slot for giving up on a daemon.
@@ -114,6 +115,7 @@ impl Supervisor {
         let mut stdio = Ours::default();
         let mut pidfd = None;
         for (name, fd) in named {
+            let fd = park(fd);
             if name == "pidfd" {
                 pidfd = Some(fd);
             } else if entry.record.fds.contains(&name) {
@@ -187,5 +189,5 @@ impl Supervisor {
 fn find_process(pid: i32, ticks: u64) -> Option<OwnedFd> {
     let pidfd = pidfd_open(Pid::from_raw(pid)?, PidfdFlags::empty()).ok()?;
     let same = ticks != 0 && birth_ticks(pid) == ticks;
-    same.then(|| pidfd.as_fd().try_clone_to_owned().ok()).flatten()
+    same.then(|| park(pidfd))
 }

@@ -5,6 +5,7 @@ use runtime::MemoryWatch;
 
 use crate::clock;
 use crate::poll::{Ready, Token};
+use crate::stdio::park;
 use crate::supervisor::Supervisor;
 
 /// The kernel (v1) tells before it kills; the kill is looked for once more after this.
@@ -14,7 +15,7 @@ impl Supervisor {
     /// Keeps the watch with the process.
     pub(crate) fn watch_memory(&mut self, slot: usize, memory: Option<MemoryWatch>) {
         if let Some(process) = self.entry(slot).and_then(|entry| entry.process.as_mut()) {
-            process.memory = memory;
+            process.memory = memory.map(|watch| watch.map(park));
         }
     }
 

@@ -15,7 +15,7 @@ use crate::poll::{Ready, Token};
 use crate::record::{Phase, Record};
 use crate::root::is_id;
 use crate::serve::{name, of_container};
-use crate::stdio::{self, Theirs, nonblocking};
+use crate::stdio::{self, Theirs, nonblocking, park};
 use crate::supervisor::{Supervisor, key};
 
 type Result<T> = std::result::Result<T, Error>;
@@ -98,6 +98,7 @@ impl Supervisor {
     pub(crate) fn launch(&mut self, slot: usize, plan: &Plan, origin: Origin) {
         let launched = self.spawn(slot, plan);
         let memory = runtime::watch_memory(plan).ok().flatten().filter(|_| launched.is_ok());
+        let memory = memory.map(|watch| watch.map(park));
         self.launched(slot, origin, memory, launched);
     }
 
@@ -178,7 +179,7 @@ impl Supervisor {
         if let Some(master) = started.terminal {
             // Without it a read could stop the whole supervisor.
             if nonblocking(&master).is_ok() {
-                stdio.terminal = Some(master);
+                stdio.terminal = Some(park(master));
             }
         }
         let told = Started { pid: started.pid, at_ns: clock::wall_ns(), warnings: started.warnings };
@@ -188,7 +189,7 @@ impl Supervisor {
         entry.record.exit = None;
         entry.record.oom_kills = 0;
         entry.record.set_phase(Phase::Running);
-        entry.process = Some(Process { pidfd: started.pidfd, stdio, memory });
+        entry.process = Some(Process { pidfd: park(started.pidfd), stdio, memory });
         self.tell_held(slot);
         self.save(slot);
         self.watch_process(slot);
@@ -241,7 +242,7 @@ impl Supervisor {
         let fds = self.clients.get_mut(&client).and_then(|client| client.take_fds(names.len()));
         let fds =
             fds.ok_or_else(|| Error::invalid("the request names descriptors that did not come along"))?;
-        Ok(names.iter().cloned().zip(fds).collect())
+        Ok(names.iter().cloned().zip(fds.into_iter().map(park)).collect())
     }
 }
 

@@ -32,16 +32,23 @@ pub(crate) fn make(stdio: Stdio) -> Result<(Ours, Theirs)> {
     if stdio.stdin {
         let (read, write) = pipe_with(PipeFlags::CLOEXEC)?;
         nonblocking(&write)?;
-        ours.stdin = Some(write);
+        ours.stdin = Some(park(write));
         ends[0] = Some(read);
     }
     for stream in 0..2 {
         let (read, write) = pipe_with(PipeFlags::CLOEXEC)?;
         nonblocking(&read)?;
-        ours.output[stream] = Some(read);
+        ours.output[stream] = Some(park(read));
         ends[stream + 1] = Some(write);
     }
     Ok((ours, Theirs { ends }))
+}
+
+/// Gives a descriptor that is held as long as a container lives a high number. The low ones stay free for what a start needs:
+/// the table that a container's process inherits is as long as the highest of those ([`sys::process::clone`]).
+pub(crate) fn park(fd: OwnedFd) -> OwnedFd {
+    const FIRST_PARKED: i32 = 1024;
+    rustix::io::fcntl_dupfd_cloexec(&fd, FIRST_PARKED).unwrap_or(fd)
 }
 
 /// Reads and writes never wait. Only this side: the flag belongs to this end of the pipe.

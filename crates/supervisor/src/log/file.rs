@@ -6,6 +6,8 @@ use protocol::Log;
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::{Errno, Result};
 
+use crate::stdio::park;
+
 /// The current file of a log.
 #[derive(Debug)]
 pub(crate) struct LogFile {
@@ -98,7 +100,7 @@ fn open(path: &str) -> Result<(OwnedFd, u64, u64)> {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
     let fd = rustix::fs::openat(CWD, path, flags, Mode::from_raw_mode(0o640))?;
     let stat = rustix::fs::fstat(&fd)?;
-    Ok((fd, stat.st_ino, stat.st_size as u64))
+    Ok((park(fd), stat.st_ino, stat.st_size as u64))
 }
 
 #[cfg(test)]
