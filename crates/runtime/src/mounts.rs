@@ -122,6 +122,9 @@ pub(crate) fn filesystem(tree: &mut Tree, fs: &Filesystem, early: &mut Early) ->
     attach(&mount, &place).tried(|| format!("mount {} on {}", fs.kind, fs.target))?;
     // Others' targets may be links to anywhere in the root; those of the cgroup tree are known.
     tree.covered(if fs.kind.starts_with("cgroup") { &fs.target } else { "" });
+    if fs.kind == "sysfs" {
+        tree.has_sysfs(&mount);
+    }
     if fs.propagation != 0 {
         let change = Change { propagation: fs.propagation, ..Change::default() };
         set_attributes(&mount, c"", &change, false).tried(|| format!("set propagation of {}", fs.target))?;

@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 
-use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, fchmod, fstat, openat, unlinkat};
+use rustix::fs::{CWD, FileType, fstat, makedev};
 use rustix::io::Errno;
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, OpenTreeFlags, fsconfig_create, fsconfig_set_string, fsmount,
@@ -36,7 +36,7 @@ pub(crate) fn make_read_only(tree: &mut Tree, paths: &[String]) -> Result<(), Er
 
 /// Covers each path by an empty directory or file that cannot be written.
 pub(crate) fn mask(tree: &mut Tree, paths: &[String]) -> Result<(), Error> {
-    let (mut directories, mut files) = (Vec::new(), Vec::new());
+    let mut places = Vec::new();
     for path in paths {
         let tried = || format!("mask {path}");
         let place = match tree.handle(path) {
@@ -44,63 +44,65 @@ pub(crate) fn mask(tree: &mut Tree, paths: &[String]) -> Result<(), Error> {
             other => other.tried(tried)?,
         };
         let kind = FileType::from_raw_mode(fstat(&place).tried(tried)?.st_mode);
-        if kind == FileType::Directory { &mut directories } else { &mut files }.push((path, place));
+        places.push((path, kind == FileType::Directory, place));
     }
-    if directories.is_empty() && files.is_empty() {
-        return Ok(());
-    }
-    let Some(((first_path, first), others)) = directories.split_first() else {
-        return files
-            .iter()
-            .try_for_each(|(path, place)| null_device(place).tried(|| format!("mask {path}")));
+    let tmpfs = match tree.empty() {
+        Some(_) => None,
+        None => tmpfs_at_first(&places)?,
     };
-    let tried = || format!("mask {first_path}");
-    let empty = tmpfs().tried(tried)?;
-    attach(&empty, first).tried(tried)?;
-    for (path, place) in others {
-        cover(&empty, "", place).tried(|| format!("mask {path}"))?;
+    let empty = tmpfs.as_ref().or(tree.empty());
+    for (path, is_directory, place) in &places {
+        let copy = match (is_directory, empty) {
+            (true, Some(empty)) => copy_of(empty, "", OpenTreeFlags::AT_EMPTY_PATH),
+            (true, None) => Err(Errno::NOTDIR),
+            (false, _) => null_device(),
+        };
+        let masked = copy.and_then(|copy| {
+            set_attributes(&copy, c"", &READ_ONLY, false)?;
+            attach(&copy, place)
+        });
+        masked.tried(|| format!("mask {path}"))?;
     }
-    if !files.is_empty() {
-        let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
-        openat(&empty, "file", flags, Mode::from_raw_mode(0o444)).map(drop).tried(tried)?;
-        for (path, place) in &files {
-            cover(&empty, "file", place).tried(|| format!("mask {path}"))?;
-        }
-        unlinkat(&empty, "file", AtFlags::empty()).tried(tried)?;
-    }
-    let directory = openat(&empty, ".", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).tried(tried)?;
-    fchmod(directory, Mode::from_raw_mode(0o555)).tried(tried)?;
-    set_attributes(&empty, c"", &READ_ONLY, false).tried(tried)?;
-    paths.iter().for_each(|path| tree.covered(path));
+    places.iter().for_each(|(path, ..)| tree.covered(path));
     Ok(())
 }
 
 const READ_ONLY: Change<'_> = Change { set: RDONLY, clear: 0, propagation: 0, users: None };
 
-/// Puts a read-only copy of the empty tmpfs, or of the file in it, onto a place. One tmpfs serves all masks, so a
-/// container has one more superblock, not a dozen. It is attached itself: a mount that is closed without having been
-/// attached costs an RCU grace period, and kernels before 6.15 copy only attached ones.
-fn cover(empty: &OwnedFd, name: &str, place: &OwnedFd) -> Result<(), Errno> {
-    let flags =
-        OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
-    let copy = open_tree(empty, name, flags)?;
-    set_attributes(&copy, c"", &READ_ONLY, false)?;
-    attach(&copy, place)
+fn copy_of(directory: impl AsFd, path: &str, flags: OpenTreeFlags) -> Result<OwnedFd, Errno> {
+    open_tree(directory, path, flags | OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC)
 }
 
-/// Without a directory to put the tmpfs on: the host's null device, which is still in sight; never the container's.
-fn null_device(place: &OwnedFd) -> Result<(), Errno> {
-    let null =
-        open_tree(CWD, "/dev/null", OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC)?;
-    set_attributes(&null, c"", &READ_ONLY, false)?;
-    attach(&null, place)
+/// The host's null device, which is still in sight; never the container's (CVE-2025-31133).
+fn null_device() -> Result<OwnedFd, Errno> {
+    let null = copy_of(CWD, "/dev/null", OpenTreeFlags::AT_SYMLINK_NOFOLLOW)?;
+    let stat = fstat(&null)?;
+    let is_null =
+        FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice && stat.st_rdev == makedev(1, 3);
+    if is_null { Ok(null) } else { Err(Errno::NODEV) }
+}
+
+/// For a container without a sysfs: an empty tmpfs on the first directory of the list, to be copied onto all. It is attached
+/// itself: a mount that is closed without having been attached costs an RCU grace period, and kernels before 6.15 copy only
+/// attached ones.
+fn tmpfs_at_first(places: &[(&String, bool, OwnedFd)]) -> Result<Option<OwnedFd>, Error> {
+    let Some((path, _, place)) = places.iter().find(|(_, is_directory, _)| *is_directory) else {
+        return Ok(None);
+    };
+    let made = tmpfs().and_then(|tmpfs| {
+        attach(&tmpfs, place)?;
+        set_attributes(&tmpfs, c"", &READ_ONLY, false)?;
+        Ok(tmpfs)
+    });
+    made.map(Some).tried(|| format!("mask {path}"))
 }
 
 fn tmpfs() -> Result<OwnedFd, Errno> {
     let attributes = MountAttrFlags::from_bits_retain((NOSUID | NODEV | NOEXEC) as u32);
     let context = fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
-    fsconfig_set_string(context.as_fd(), "source", "tmpfs")?;
-    fsconfig_set_string(context.as_fd(), "size", "4k")?;
+    for (key, value) in [("source", "tmpfs"), ("size", "4k"), ("mode", "555")] {
+        fsconfig_set_string(context.as_fd(), key, value)?;
+    }
     fsconfig_create(context.as_fd())?;
     fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, attributes)
 }

@@ -17,6 +17,7 @@ use types::Kind;
 pub(crate) struct Tree {
     root: OwnedFd,
     last: Option<(String, OwnedFd)>,
+    empty: Option<OwnedFd>,
 }
 
 const WITHIN: ResolveFlags = ResolveFlags::IN_ROOT.union(ResolveFlags::NO_MAGICLINKS);
@@ -25,7 +26,7 @@ const MOST_LINKS: u32 = 40;
 
 impl Tree {
     pub(crate) fn new(root: OwnedFd) -> Self {
-        Self { root, last: None }
+        Self { root, last: None, empty: None }
     }
 
     pub(crate) fn root(&self) -> BorrowedFd<'_> {
@@ -150,6 +151,18 @@ impl Tree {
             Ok(()) | Err(Errno::EXIST) => Ok(()),
             Err(errno) => Err(Error::kernel(&format!("make link {path}"), errno)),
         }
+    }
+
+    /// A directory in which nobody can make anything: where a sysfs, the container's own, expects the cgroups to be mounted.
+    /// As the cover of masked directories it costs no file system of its own.
+    pub(crate) fn empty(&self) -> Option<&OwnedFd> {
+        self.empty.as_ref()
+    }
+
+    /// A sysfs was mounted.
+    pub(crate) fn has_sysfs(&mut self, mount: &OwnedFd) {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        self.empty = openat(mount, "fs/cgroup", flags, Mode::empty()).ok();
     }
 
     /// A mount was added at `target`: a directory opened there before lies under it now.

@@ -78,14 +78,59 @@ pub(crate) fn seccomp_is_on() {
     assert!(said.err.contains("Permission denied"), "{}", said.err);
 }
 
+fn is_masked(d: &Daemon, flags: &[&str]) {
+    let script = "for f in /proc/keys /proc/timer_list /proc/interrupts; do cat $f | wc -c; done; \
+        ls -A /proc/acpi /sys/firmware | grep -v -e : -e ^$ | wc -l; \
+        for f in /proc/acpi/x /sys/firmware/x; do touch $f 2> /dev/null || echo no; done; \
+        for f in /proc/sys/kernel/domainname /sys/fs/cgroup/x /sys/x; do \
+        touch $f 2>&1 | grep -o Read-only; done";
+    let words = [&["run", "--rm"], flags, &["busybox", "sh", "-c", script]].concat();
+    let text = d.berth(&words).ok();
+    let wanted = [["0"; 4].as_slice(), &["no"; 2], &["Read-only"; 3]].concat();
+    assert_eq!(text.lines().collect::<Vec<_>>(), wanted, "{flags:?}: {text}");
+}
+
 pub(crate) fn masked_and_read_only_paths() {
     let d = Daemon::start();
     d.busybox();
-    let script = "for f in /proc/keys /proc/timer_list /proc/interrupts; do cat $f | wc -c; done; ls /sys/firmware | wc -l; \
-        for f in /proc/sys/kernel/domainname /sys/fs/cgroup/x /sys/x; do touch $f 2>&1 | grep -o Read-only; done";
-    let text = d.berth(&["run", "--rm", "busybox", "sh", "-c", script]).ok();
-    let wanted = ["0", "0", "0", "0", "Read-only", "Read-only", "Read-only"];
-    assert_eq!(text.lines().collect::<Vec<_>>(), wanted, "{text}");
+    is_masked(&d, &[]);
+    is_masked(&d, &["--network", "none"]);
+    is_masked(&d, &["--network", "host"]);
+    // Whoever may mount can make the cover writable, but there is nothing to make in it.
+    let script = "mount -o remount,bind,rw /sys/firmware && touch /sys/firmware/x";
+    let made = d.berth(&["run", "--rm", "--cap-add", "SYS_ADMIN", "busybox", "sh", "-c", script]);
+    assert!(made.err.contains("touch: /sys/firmware/x"), "{made:?}");
+}
+
+pub(crate) fn masked_paths_in_a_user_namespace() {
+    let d = Daemon::start();
+    d.busybox();
+    is_masked(&d, &["--userns", "private"]);
+}
+
+/// Each file system of its own costs a container memory, and all its neighbours some (the kernel notes for every memory cgroup
+/// what it could give back of every file system).
+pub(crate) fn file_systems_are_few() {
+    let d = Daemon::start();
+    d.busybox();
+    let text = d.berth(&["run", "--rm", "busybox", "cat", "/proc/self/mountinfo"]).ok();
+    let mut own: Vec<(&str, &str)> = text
+        .lines()
+        .filter_map(|line| {
+            let device = line.split(' ').nth(2)?;
+            let kind = line.split(" - ").nth(1)?.split(' ').next()?;
+            (device.starts_with("0:") && !kind.starts_with("cgroup")).then_some((kind, device))
+        })
+        .collect();
+    own.sort_unstable();
+    own.dedup();
+    let mut wanted = vec!["devpts", "mqueue", "overlay", "proc", "sysfs", "tmpfs", "tmpfs"];
+    if !std::path::Path::new("/sys/fs/cgroup/cgroup.controllers").exists() {
+        wanted.push("tmpfs");
+    }
+    // /dev/null of the host covers masked files.
+    own.retain(|(kind, _)| *kind != "devtmpfs");
+    assert_eq!(own.iter().map(|(kind, _)| *kind).collect::<Vec<_>>(), wanted, "{text}");
 }
 
 pub(crate) fn no_descriptor_leaks() {
@@ -246,4 +291,20 @@ pub(crate) fn ulimits() {
     );
     let bad = d.berth(&["run", "--rm", "--ulimit", "nofile=200:100", "busybox", "true"]);
     assert_eq!(bad.code, 125, "{}", bad.err);
+}
+
+/// What the supervisor holds open for other containers is no burden for this one, in memory or in time.
+pub(crate) fn descriptor_table_is_small() {
+    let d = Daemon::start();
+    d.busybox();
+    let ids: Vec<String> =
+        (0..30).map(|_| d.berth(&["run", "-d", "busybox", "sleep", "1000"]).ok()).collect();
+    let supervisor = d.supervisor().expect("a supervisor");
+    let held = std::fs::read_dir(format!("/proc/{supervisor}/fd")).unwrap().count();
+    assert!(held > 64, "the supervisor holds only {held} descriptors: the test shows nothing");
+    let last = ids.last().unwrap();
+    let size =
+        |process: &str| d.berth(&["exec", last, "grep", "FDSize", &format!("/proc/{process}/status")]).ok();
+    assert_eq!(size("1"), "FDSize:\t64");
+    assert_eq!(size("self"), "FDSize:\t64");
 }

@@ -26,7 +26,7 @@ fn main() -> std::process::ExitCode {
     let mut all = tests![run: output_and_exit_codes, environment_and_directory, user, entrypoint_and_command, stdin_is_fed,
         name_and_removal, detached, terminal, labels_and_hostname, init_reaps, embedded_hello];
     all.extend(tests![isolation: every_namespace_is_its_own, default_capabilities, capabilities_added_and_dropped,
-        seccomp_is_on, masked_and_read_only_paths, no_descriptor_leaks, runtime_is_out_of_reach, no_new_privileges, privileged, host_namespaces, devices_are_denied, sysctls, ulimits]);
+        seccomp_is_on, masked_and_read_only_paths, file_systems_are_few, no_descriptor_leaks, descriptor_table_is_small, runtime_is_out_of_reach, no_new_privileges, privileged, host_namespaces, devices_are_denied, sysctls, ulimits]);
     all.extend(tests![limits: memory_kills_and_says_so, pids_are_limited, cpu_quota_is_written, cpu_shares_and_sets_are_written, update_changes_a_live_limit, nonsense_is_refused]);
     all.extend(tests![lifecycle: create_start_wait_remove, stop_asks_then_kills, kill_with_a_signal, restart_again, pause_and_unpause, rename_and_list, restart_policies,
         events_in_order, inspect_shows_what_was_asked, top_and_stats, prefixes_and_ambiguity]);
@@ -43,6 +43,8 @@ fn main() -> std::process::ExitCode {
     all.extend(tests![bad_input: each_is_one_clear_sentence, nothing_is_half_made, disk_full]);
     all.extend(tests![limits needs &[Need::CgroupV2]; v2_files_hold_the_limits]);
     // Mapped mounts of tmpfs, on which the guest keeps its images.
-    all.extend(tests![isolation needs &[Need::Kernel(6, 3)]; user_namespace]);
+    all.extend(
+        tests![isolation needs &[Need::Kernel(6, 3)]; user_namespace, masked_paths_in_a_user_namespace],
+    );
     testkit::main(all)
 }
