@@ -5,6 +5,9 @@
  * One run: cgroups made and limited, clone3 with all namespaces, cgroups joined, overlay, Docker's default mounts, devices,
  * read-only and masked paths, (a veth pair on a bridge with an address and a route,) pivot, capabilities, filter, exec, wait,
  * cgroups and upper directory removed. Each run's time goes to standard output in microseconds.
+ *
+ * With `--hold n` there are n containers at once instead, of a program that does not end: how much memory the kernel itself
+ * needs for them. "ready" goes to standard output, and the end of standard input ends them.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -36,13 +39,14 @@
 
 static struct {
     const char *lower, *work, *filter, *bridge, *program, *cgroup;
-    int runs, warm, prefix;
+    int runs, warm, hold, prefix;
     struct in_addr first;
     int tasks; /* join v1 cgroups by `tasks` instead of `cgroup.procs` */
 } options = {.runs = 100, .warm = 10, .program = "/true", .cgroup = "berth-limit", .tasks = 1};
 
 static struct sock_fprog filter;
-static char merged[4096], layers[8192];
+static char merged[4096];
+static int number; /* of the container in hand; names of what it has end with it */
 
 static void die(const char *what)
 {
@@ -141,10 +145,11 @@ static void leave_cgroups(void)
 
 static void make_cgroup(const struct controller *controller)
 {
-    must(mkdir(group(controller, "/run"), 0755), "make cgroup");
+    char tail[128];
+    snprintf(tail, sizeof tail, "/run%d", number);
+    must(mkdir(group(controller, tail), 0755), "make cgroup");
     for (const struct value *value = controller->values; value->file; value++) {
-        char tail[128];
-        snprintf(tail, sizeof tail, "/run/%s", value->file);
+        snprintf(tail, sizeof tail, "/run%d/%s", number, value->file);
         if (put(group(controller, tail), value->value) < 0 && !strstr(value->file, "sw"))
             die(value->file);
     }
@@ -162,13 +167,17 @@ static void each_cgroup(void (*act)(const struct controller *))
 /* The child moves itself. Moving only one's own thread (`tasks`) takes no global lock. */
 static void join_cgroup(const struct controller *controller)
 {
+    char tail[64];
+    snprintf(tail, sizeof tail, "/run%d/%s", number, options.tasks ? "tasks" : "cgroup.procs");
     if (controller != &v2)
-        must(put(group(controller, options.tasks ? "/run/tasks" : "/run/cgroup.procs"), "0"), "join cgroup");
+        must(put(group(controller, tail), "0"), "join cgroup");
 }
 
 static void remove_cgroup(const struct controller *controller)
 {
-    must(rmdir(group(controller, "/run")), "remove cgroup");
+    char tail[64];
+    snprintf(tail, sizeof tail, "/run%d", number);
+    must(rmdir(group(controller, tail)), "remove cgroup");
 }
 
 /* ---- network ---- */
@@ -234,13 +243,13 @@ static int netlink(void)
 }
 
 /* A veth pair: one end on the bridge, the other in the child's network namespace as eth0, number 2. */
-static void add_veth(int fd, int pid, unsigned bridge, int run)
+static void add_veth(int fd, int pid, unsigned bridge)
 {
     char buffer[2048], name[IFNAMSIZ];
     struct nlmsghdr *header = begin(buffer, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL);
     struct ifinfomsg *link = extend(header, sizeof *link);
     link->ifi_flags = link->ifi_change = IFF_UP;
-    snprintf(name, sizeof name, "blim%d", run);
+    snprintf(name, sizeof name, "blim%d", number);
     attribute(header, IFLA_IFNAME, name, strlen(name) + 1);
     attribute(header, IFLA_MASTER, &bridge, sizeof bridge);
     struct rtattr *info = attribute(header, IFLA_LINKINFO, NULL, 0);
@@ -266,9 +275,9 @@ static struct nlmsghdr *raise_link(char *at, int index)
     return header;
 }
 
-static struct nlmsghdr *add_address(char *at, int run)
+static struct nlmsghdr *add_address(char *at)
 {
-    struct in_addr address = {htonl(ntohl(options.first.s_addr) + 1 + run % 200)};
+    struct in_addr address = {htonl(ntohl(options.first.s_addr) + 1 + number % 200)};
     struct nlmsghdr *header = begin(at, RTM_NEWADDR, NLM_F_CREATE);
     struct ifaddrmsg *addr = extend(header, sizeof *addr);
     *addr = (struct ifaddrmsg){.ifa_family = AF_INET, .ifa_prefixlen = options.prefix, .ifa_index = 2};
@@ -290,14 +299,14 @@ static struct nlmsghdr *add_default_route(char *at)
 }
 
 /* In the child: lo up; with a bridge, eth0 up with its address and the default route. */
-static void configure_network(int run)
+static void configure_network(void)
 {
     char buffer[2048], *end = buffer;
     int fd = netlink(), requests = 1;
     end += NLMSG_ALIGN(raise_link(end, 1)->nlmsg_len);
     if (options.bridge) {
         end += NLMSG_ALIGN(raise_link(end, 2)->nlmsg_len);
-        end += NLMSG_ALIGN(add_address(end, run)->nlmsg_len);
+        end += NLMSG_ALIGN(add_address(end)->nlmsg_len);
         end += NLMSG_ALIGN(add_default_route(end)->nlmsg_len);
         requests = 4;
     }
@@ -393,6 +402,9 @@ static void protect_paths(void)
 static void make_root(void)
 {
     must(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), "make mounts private");
+    char layers[13000];
+    snprintf(layers, sizeof layers, "lowerdir=%s,upperdir=%s/upper%d,workdir=%s/scratch%d", options.lower, options.work, number,
+             options.work, number);
     must(mount("overlay", merged, "overlay", 0, layers), "mount overlay");
     must(chdir(merged), "enter root");
     mount_at("proc", "proc", PLAIN, NULL);
@@ -430,7 +442,7 @@ static void drop_capabilities(void)
     must(syscall(SYS_capset, &header, data), "capset");
 }
 
-static void child(int run, const int network[2])
+static void child(const int network[2])
 {
     char *argv[] = {(char *)options.program, NULL}, *env[] = {"PATH=/bin", NULL}, byte;
     prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
@@ -438,11 +450,15 @@ static void child(int run, const int network[2])
     each_cgroup(join_cgroup);
     if (!v2.there)
         must(unshare(CLONE_NEWCGROUP), "unshare cgroup namespace");
+    /* IPv6 state of every link is memory that nobody needs. For one run the writing would be the longer part. */
+    if (options.hold)
+        must(put("/proc/sys/net/ipv6/conf/all/disable_ipv6", "1") | put("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1"),
+             "disable IPv6");
     make_root();
     must(sethostname("limit", 5), "sethostname");
     if (options.bridge)
         must(read(network[0], &byte, 1) == 1 ? 0 : -1, "wait for the network");
-    configure_network(run);
+    configure_network();
     setsid();
     drop_capabilities();
     must(syscall(SYS_close_range, 3, ~0U, CLOSE_RANGE_CLOEXEC), "close descriptors");
@@ -462,25 +478,28 @@ static long microseconds(void)
 static void make_directories(void)
 {
     char path[4200];
-    snprintf(path, sizeof path, "%s/upper", options.work);
+    snprintf(path, sizeof path, "%s/upper%d", options.work, number);
     must(mkdir(path, 0755), path);
-    snprintf(path, sizeof path, "%s/scratch", options.work);
+    snprintf(path, sizeof path, "%s/scratch%d", options.work, number);
     must(mkdir(path, 0755), path);
 }
 
 static void remove_directories(void)
 {
-    static const char *tails[] = {"scratch/work", "scratch", "upper"};
+    static const char *tails[] = {"scratch%d/work", "scratch%d", "upper%d"};
     for (size_t i = 0; i < LENGTH(tails); i++) {
-        char path[4200];
-        snprintf(path, sizeof path, "%s/%s", options.work, tails[i]);
+        char path[4200], tail[64];
+        snprintf(tail, sizeof tail, tails[i], number);
+        snprintf(path, sizeof path, "%s/%s", options.work, tail);
         must(rmdir(path), path);
     }
 }
 
-static void run_once(int run, int netlink_fd, unsigned bridge)
+/* Answers the child's pidfd. */
+static int start(int netlink_fd, unsigned bridge)
 {
     int network[2] = {-1, -1}, pidfd = -1, cgroup = -1;
+    char tail[64];
     each_cgroup(make_cgroup);
     make_directories();
     if (options.bridge)
@@ -489,31 +508,59 @@ static void run_once(int run, int netlink_fd, unsigned bridge)
                               .pidfd = (unsigned long)&pidfd,
                               .exit_signal = SIGCHLD};
     if (v2.there) {
-        cgroup = open(group(&v2, "/run"), O_DIRECTORY | O_CLOEXEC);
+        snprintf(tail, sizeof tail, "/run%d", number);
+        cgroup = open(group(&v2, tail), O_DIRECTORY | O_CLOEXEC);
         args.flags |= CLONE_INTO_CGROUP | CLONE_NEWCGROUP;
         args.cgroup = cgroup;
     }
     int pid = syscall(SYS_clone3, &args, sizeof args);
     must(pid, "clone3");
     if (pid == 0)
-        child(run, network);
+        child(network);
     if (options.bridge) {
-        add_veth(netlink_fd, pid, bridge, run);
+        add_veth(netlink_fd, pid, bridge);
         must(write(network[1], "x", 1), "tell the child");
         close(network[0]);
         close(network[1]);
     }
+    close(cgroup);
+    return pidfd;
+}
+
+static siginfo_t end(int pidfd)
+{
     siginfo_t info;
     must(waitid(P_PIDFD, pidfd, &info, WEXITED), "wait");
     close(pidfd);
-    close(cgroup);
     each_cgroup(remove_cgroup);
     remove_directories();
+    return info;
+}
+
+static void run_once(int netlink_fd, unsigned bridge)
+{
+    siginfo_t info = end(start(netlink_fd, bridge));
     if (info.si_code != CLD_EXITED || info.si_status != 0) {
         fprintf(stderr, "limit: the container ended with %d\n", info.si_status);
         leave_cgroups();
         exit(1);
     }
+}
+
+static void hold(int netlink_fd, unsigned bridge)
+{
+    int *pidfds = calloc(options.hold, sizeof *pidfds);
+    must(pidfds ? 0 : -1, "allocate");
+    for (number = 0; number < options.hold; number++)
+        pidfds[number] = start(netlink_fd, bridge);
+    puts("ready");
+    fflush(stdout);
+    while (getchar() != EOF)
+        ;
+    for (number = 0; number < options.hold; number++)
+        syscall(SYS_pidfd_send_signal, pidfds[number], SIGKILL, NULL, 0);
+    for (number = 0; number < options.hold; number++)
+        end(pidfds[number]);
 }
 
 static void read_filter(void)
@@ -551,6 +598,8 @@ static void read_options(int argc, char **argv)
             options.runs = atoi(value);
         else if (!strcmp(name, "--warm"))
             options.warm = atoi(value);
+        else if (!strcmp(name, "--hold"))
+            options.hold = atoi(value);
         else if (!strcmp(name, "--join"))
             options.tasks = !strcmp(value, "tasks");
         else
@@ -558,7 +607,7 @@ static void read_options(int argc, char **argv)
     }
     if (!options.lower || !options.work || (options.bridge && !options.prefix)) {
         fprintf(stderr, "usage: limit --lower <root> --work <empty dir> [--filter <sock_filter array>] [--runs n] [--warm n]\n"
-                        "             [--bridge <link> --subnet <gateway/prefix>] [--program /true] [--cgroup name] [--join tasks|procs]\n");
+                        "             [--bridge <link> --subnet <gateway/prefix>] [--program /true] [--hold n] [--cgroup name] [--join tasks|procs]\n");
         exit(2);
     }
 }
@@ -576,7 +625,6 @@ static void prepare_files(void)
     snprintf(merged, sizeof merged, "%s/merged", options.work);
     if (mkdir(merged, 0755) < 0 && errno != EEXIST)
         die(merged);
-    snprintf(layers, sizeof layers, "lowerdir=%s,upperdir=%s/upper,workdir=%s/scratch", options.lower, options.work, options.work);
 }
 
 int main(int argc, char **argv)
@@ -590,11 +638,13 @@ int main(int argc, char **argv)
         die(options.bridge);
     int fd = options.bridge ? netlink() : -1;
     find_cgroups();
-    for (int run = 0; run < options.warm + options.runs; run++) {
-        long start = microseconds();
-        run_once(run, fd, bridge);
-        if (run >= options.warm)
-            printf("%ld\n", microseconds() - start);
+    if (options.hold)
+        hold(fd, bridge);
+    for (; !options.hold && number < options.warm + options.runs; number++) {
+        long since = microseconds();
+        run_once(fd, bridge);
+        if (number >= options.warm)
+            printf("%ld\n", microseconds() - since);
     }
     leave_cgroups();
     return 0;

@@ -88,22 +88,33 @@ pub(super) fn gather(stage: &Stage, options: &Options) -> Result<Contestants, St
 }
 
 fn add_limit(list: &mut Vec<Contestant>, stage: &Stage, image: &Image) -> Result<(), String> {
-    let ip = |words: &str| command::run(Command::new("ip").args(words.split(' ')));
-    ip(&format!("link add {BRIDGE} type bridge"))?;
-    ip(&format!("address add {SUBNET} dev {BRIDGE}"))?;
-    ip(&format!("link set {BRIDGE} up"))?;
-    let work = stage.path("limit-work");
-    std::fs::create_dir_all(&work).map_err(|error| error.to_string())?;
-    let mut words = texts(&[&image.limit, Path::new("--lower"), &image.root, Path::new("--work"), &work]);
-    words.extend(["--filter".to_owned(), image.filter.to_string_lossy().into_owned()]);
-    words.extend(["--runs", "1", "--warm", "0", "--cgroup"].map(str::to_owned));
-    words.push(format!("{}-limit", stage.mark));
+    let mut words = limit_words(stage, image)?;
+    words.extend(["--runs", "1", "--warm", "0"].map(str::to_owned));
     let mut bridged = words.clone();
-    bridged.extend(["--bridge", BRIDGE, "--subnet", SUBNET].map(str::to_owned));
+    bridged.extend(limit_bridge()?);
     for (network, words) in [(Network::None, words), (Network::Bridge, bridged)] {
         list.push(Contestant { clock: Clock::Printed, ..Contestant::new(LIMIT, network, words) });
     }
     Ok(())
+}
+
+/// The command of the limit program, without saying how many.
+pub(super) fn limit_words(stage: &Stage, image: &Image) -> Result<Vec<String>, String> {
+    let work = stage.path("limit-work");
+    std::fs::create_dir_all(&work).map_err(|error| error.to_string())?;
+    let mut words = texts(&[&image.limit, Path::new("--lower"), &image.root, Path::new("--work"), &work]);
+    words.extend(["--filter".to_owned(), image.filter.to_string_lossy().into_owned()]);
+    words.extend(["--cgroup".to_owned(), format!("{}-limit", stage.mark)]);
+    Ok(words)
+}
+
+/// Makes the limit program's bridge; its words for that.
+pub(super) fn limit_bridge() -> Result<[String; 4], String> {
+    let ip = |words: &str| command::run(Command::new("ip").args(words.split(' ')));
+    ip(&format!("link add {BRIDGE} type bridge"))?;
+    ip(&format!("address add {SUBNET} dev {BRIDGE}"))?;
+    ip(&format!("link set {BRIDGE} up"))?;
+    Ok(["--bridge", BRIDGE, "--subnet", SUBNET].map(str::to_owned))
 }
 
 fn add_runtimes(list: &mut Vec<Contestant>, stage: &Stage, image: &Image) -> Result<(), String> {

@@ -1,12 +1,13 @@
 //! Memory per idle container: the processes' own share, and what the kernel holds besides.
 
+use std::io::Read;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use super::daemons::{self, Daemon};
 use super::processes::{self, Held};
 use super::stage::Stage;
-use super::{Options, image};
+use super::{Options, contestants, image};
 use crate::command;
 
 /// Memory at one moment, in KiB.
@@ -29,8 +30,13 @@ pub(super) fn measure(stage: &Stage, options: &Options) -> Result<(), String> {
     );
     println!("Processes by their proportional share (PSS); kernel: SUnreclaim, Percpu, and these processes'");
     println!(
-        "page tables and stacks. The kernel's part is a difference of the whole machine's, which should be quiet.\n"
+        "page tables and stacks. The kernel's part is a difference of the whole machine's, which should be quiet;"
     );
+    println!(
+        "empty slabs are given back before each look. limit: what the kernel needs for the same containers.\n"
+    );
+    let limit = contestants::limit_words(stage, &image)?.into_iter().chain(contestants::limit_bridge()?);
+    let limit: Vec<String> = limit.collect();
     let berth = daemons::start_berth(stage)?;
     let client =
         [stage.programs.berth.to_string_lossy().into_owned(), "--host".to_owned(), berth.host().to_owned()];
@@ -38,10 +44,10 @@ pub(super) fn measure(stage: &Stage, options: &Options) -> Result<(), String> {
     // One container first: the supervisor starts with it.
     run_idle(&client)?;
     remove_all(&client)?;
-    settle();
     print_idle(&berth);
     print_head();
     for count in &options.counts {
+        measure_limit(&limit, *count)?;
         measure_engine("berth", &client, *count)?;
     }
     drop(berth);
@@ -80,14 +86,39 @@ fn print_head() {
 }
 
 fn measure_engine(name: &str, client: &[String], count: usize) -> Result<(), String> {
-    settle();
     let before = Moment::now();
     for _ in 0..count {
         run_idle(client)?;
     }
-    settle();
     let after = Moment::now();
     remove_all(client)?;
+    print(name, count, &before, &after);
+    Ok(())
+}
+
+/// The limit program holds as many containers itself.
+fn measure_limit(words: &[String], count: usize) -> Result<(), String> {
+    let before = Moment::now();
+    let mut limit = command_of(words);
+    limit.args(["--program", "/pause", "--hold", &count.to_string()]);
+    let mut limit = limit
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .map_err(|error| format!("start the limit program: {error}"))?;
+    let mut said = [0; 6];
+    let ready = limit.stdout.take().map(|mut out| out.read_exact(&mut said));
+    let after = Moment::now();
+    drop(limit.stdin.take());
+    let status = limit.wait().map_err(|error| format!("wait for the limit program: {error}"))?;
+    if !matches!(ready, Some(Ok(()))) || !status.success() {
+        return Err(format!("the limit program failed: {status}"));
+    }
+    print("limit", count, &before, &after);
+    Ok(())
+}
+
+fn print(name: &str, count: usize, before: &Moment, after: &Moment) {
     let per = |after: u64, before: u64| (after as f64 - before as f64) / count as f64;
     let (engine, containers) = (per(after.engine, before.engine), per(after.containers, before.containers));
     let kernel = per(after.kernel, before.kernel);
@@ -96,11 +127,11 @@ fn measure_engine(name: &str, client: &[String], count: usize) -> Result<(), Str
         engine + containers + kernel,
         per(after.cache, before.cache)
     );
-    Ok(())
 }
 
 impl Moment {
     fn now() -> Self {
+        settle();
         let memory = processes::meminfo();
         let of = |name: &str| memory.get(name).copied().unwrap_or_default();
         let kernel = of("SUnreclaim") + of("Percpu");
@@ -145,7 +176,10 @@ fn command_of(client: &[String]) -> Command {
     command
 }
 
-/// The kernel frees and counts with delay.
+/// The kernel frees and counts with delay; and what others left free in its caches would be filled without being seen.
 fn settle() {
     std::thread::sleep(Duration::from_secs(3));
+    for cache in std::fs::read_dir("/sys/kernel/slab").into_iter().flatten().flatten() {
+        let _ = std::fs::write(cache.path().join("shrink"), "1");
+    }
 }
