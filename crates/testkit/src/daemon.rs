@@ -82,7 +82,7 @@ impl Daemon {
     pub fn start_with(flags: &[&str], environment: &[(&str, &str)]) -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let mark = format!("bt{}x{number}", std::process::id());
+        let mark = format!("{}x{number}", crate::mark());
         let directory = std::env::temp_dir().join(&mark);
         std::fs::create_dir_all(&directory).expect("a directory for the daemon");
         let mut daemon = Self {

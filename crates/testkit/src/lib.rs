@@ -6,11 +6,13 @@ mod daemon;
 mod leaks;
 mod rootfs;
 mod runner;
+mod sweep;
 
 pub use daemon::{Daemon, Ran, wait_for};
 pub use leaks::{Census, processes_naming};
 pub use rootfs::{busybox_tar, tar_of};
-pub use runner::{Need, Test, main, slow};
+pub use runner::{Need, Test, main, mark, slow};
+pub use sweep::{end_sweeper, start_sweeper, when_over};
 
 /// Names the tests of a module for the runner: `tests![isolation: own_pid_1, own_hostname]`.
 #[macro_export]

@@ -1,19 +1,31 @@
 //! Runs tests one after the other, each with a deadline; what cannot run here is skipped with its reason.
 //!
-//! The whole run happens in network and mount namespaces of its own, so that no bridge, rule or mount of a test ever
-//! stands on the host.
+//! The whole run happens in network, mount and pid namespaces of its own, so that no bridge, rule, mount or process of a test
+//! ever stands on the host or outlives the run, and a process outside removes what else carries the run's mark.
 
+use std::io::Read;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::process::{Command, ExitCode};
+use std::process::{Command, ExitCode, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
+use rustix::fs::{Mode, OFlags};
+
 /// Longest time of one test, in seconds, before [`slow`] stretches it.
 const DEADLINE_S: u64 = 120;
-/// Set once the namespaces are ours.
+/// The run's mark, once the namespaces are ours.
 const INSIDE: &str = "BERTH_TEST_INSIDE";
-/// Pid of a process in the namespaces outside, for the few tests that ask a package registry.
+/// The run's mark, in the process that sweeps after it.
+const SWEEP: &str = "BERTH_TEST_SWEEP";
+/// The network namespace outside, for the few tests that ask a package registry.
 const OUTSIDE: &str = "BERTH_TEST_OUTSIDE";
+
+/// What the name of everything begins with that a test makes outside its namespaces.
+#[must_use]
+pub fn mark() -> String {
+    std::env::var(INSIDE).unwrap_or_else(|_| format!("bt{}", std::process::id()))
+}
 
 /// One test.
 #[derive(Clone, Copy)]
@@ -85,9 +97,13 @@ pub fn main(tests: Vec<Test>) -> ExitCode {
         println!("test result: ok. 0 passed; 0 failed; {} skipped;", tests.len());
         return ExitCode::SUCCESS;
     }
-    if std::env::var_os(INSIDE).is_none() {
-        return enter();
+    if let Ok(mark) = std::env::var(SWEEP) {
+        return done(crate::when_over(&mark, || Ok(())));
     }
+    if std::env::var_os(INSIDE).is_none() {
+        return done(enter());
+    }
+    end_with_the_outside();
     let wanted: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
     let chosen =
         tests.into_iter().filter(|t| wanted.is_empty() || wanted.iter().any(|w| t.name.contains(w.as_str())));
@@ -118,15 +134,55 @@ pub fn main(tests: Vec<Test>) -> ExitCode {
     if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Runs this program again inside fresh network and mount namespaces.
-fn enter() -> ExitCode {
-    let script = "mount --make-rprivate / && ip link set lo up && exec \"$0\" \"$@\"";
-    let itself = std::env::current_exe().expect("own path");
+fn done(result: Result<(), String>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("{message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs this program again inside fresh namespaces, and sweeps after it.
+fn enter() -> Result<(), String> {
+    let mark = mark();
+    let sweeper = crate::start_sweeper(&[], SWEEP, &mark)?;
+    // The shell is process 1 inside: it collects orphans, and its end ends all others.
+    let inside =
+        "mount --make-rprivate / && mount -t proc proc /proc && ip link set lo up && \"$0\" \"$@\"; exit $?";
+    let itself = std::env::current_exe().map_err(|error| format!("find this program: {error}"))?;
+    let outside = network_of_this().map_err(|error| format!("open the network namespace: {error}"))?;
     let mut shell = Command::new("unshare");
-    shell.args(["-n", "-m", "sh", "-c", script]).arg(itself).args(std::env::args().skip(1));
-    shell.env(INSIDE, "1").env(OUTSIDE, std::process::id().to_string());
-    let status = shell.status().expect("unshare (package util-linux)");
-    ExitCode::from(status.code().unwrap_or(1) as u8)
+    shell.args(["-n", "-m", "-p", "-f", "sh", "-c", inside]).arg(itself).args(std::env::args().skip(1));
+    shell.env(INSIDE, &mark).env(OUTSIDE, format!("/proc/self/fd/{}", outside.as_raw_fd()));
+    let mut run = || {
+        let mut shell = shell.stdin(Stdio::piped()).spawn()?;
+        let open = shell.stdin.take();
+        let status = shell.wait();
+        drop(open);
+        status
+    };
+    let status = run();
+    let swept = crate::end_sweeper(sweeper);
+    match status {
+        Ok(status) if status.success() => swept,
+        Ok(status) => Err(format!("the tests ended with {status}")),
+        Err(error) => Err(format!("unshare (package util-linux): {error}")),
+    }
+}
+
+/// Inherited by all inside.
+fn network_of_this() -> rustix::io::Result<OwnedFd> {
+    rustix::fs::open("/proc/self/ns/net", OFlags::RDONLY, Mode::empty())
+}
+
+/// Ends this process, and with it all in its pid namespace, when the process outside ends, also by a kill.
+fn end_with_the_outside() {
+    std::thread::spawn(|| {
+        let _ = std::io::stdin().read_to_end(&mut Vec::new());
+        std::process::exit(1);
+    });
 }
 
 /// One test on a thread of its own, so that one that hangs does not stop the rest.

@@ -169,7 +169,7 @@ pub(crate) fn debian_by_debootstrap() {
         let root = d.directory().join("debian");
         // The machine's own source of packages; the tests' namespaces have no route, so this runs in the first one.
         let script = "mirror=$(sed -n 's/^URIs: *//p; s/^deb \\(\\[[^]]*\\] \\)\\?\\([^ ]*\\) .*/\\2/p' /etc/apt/sources.list.d/* /etc/apt/sources.list 2>/dev/null | head -n1); \
-            nsenter -t \"$BERTH_TEST_OUTSIDE\" -n debootstrap --variant=minbase bookworm \"$1\" \"$mirror\" > \"$1.log\" 2>&1 && tar -C \"$1\" -cf \"$2.part\" . && mv \"$2.part\" \"$2\"";
+            nsenter --net=\"$BERTH_TEST_OUTSIDE\" debootstrap --variant=minbase bookworm \"$1\" \"$mirror\" > \"$1.log\" 2>&1 && tar -C \"$1\" -cf \"$2.part\" . && mv \"$2.part\" \"$2\"";
         let status = Command::new("sh")
             .args(["-c", script, "sh", root.to_str().unwrap(), cache.to_str().unwrap()])
             .status()

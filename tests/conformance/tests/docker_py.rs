@@ -11,7 +11,7 @@ pub(crate) fn python_client() {
     let environment = Path::new("/var/tmp/berth-test-python");
     if !environment.join("ready").exists() {
         // PyPI is reached from the machine's first network namespace only.
-        let script = "python3 -m venv \"$0\" && nsenter -t \"$BERTH_TEST_OUTSIDE\" -n \"$0/bin/pip\" -q install docker && touch \"$0/ready\"";
+        let script = "python3 -m venv \"$0\" && nsenter --net=\"$BERTH_TEST_OUTSIDE\" \"$0/bin/pip\" -q install docker && touch \"$0/ready\"";
         let status = Command::new("sh").args(["-c", script]).arg(environment).status().unwrap();
         assert!(status.success(), "a virtual environment with the package docker");
     }

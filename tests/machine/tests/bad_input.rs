@@ -63,7 +63,7 @@ pub(crate) fn nothing_is_half_made() {
 
 /// The data root on a small file system of its own: it fills up, says so, and recovers without a restart.
 pub(crate) fn disk_full() {
-    let small = std::env::temp_dir().join(format!("bt{}full", std::process::id()));
+    let small = std::env::temp_dir().join(format!("{}full", testkit::mark()));
     std::fs::create_dir_all(&small).unwrap();
     let mount =
         |words: &[&str]| std::process::Command::new(words[0]).args(&words[1..]).status().unwrap().success();

@@ -1,10 +1,7 @@
 //! Where a bench happens: namespaces of its own, one directory, one mark; and its end, whatever happened inside.
 
-use std::io::Read;
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::process::Command;
 
 use crate::programs::{self, Programs};
 use crate::{command, packages};
@@ -35,7 +32,7 @@ pub(super) fn within(
     if let Ok(inside) = std::env::var(INSIDE) {
         let words: Vec<&str> = inside.split('\n').collect();
         let [mark, berth, runtime] = match words.as_slice() {
-            [mark] => return sweep_after(mark),
+            [mark] => return testkit::when_over(mark, || give_hugetlb_back(mark)),
             [mark, berth, runtime] => [mark, berth, runtime],
             _ => return Err(format!("{INSIDE} is malformed")),
         };
@@ -53,32 +50,9 @@ pub(super) fn within(
     packages::install(PACKAGES)?;
     let programs = programs::build()?;
     let mark = format!("berth-bench-{}", std::process::id());
-    let mut sweeper = start_sweeper(name, &mark)?;
+    let sweeper = testkit::start_sweeper(&["bench", name], INSIDE, &mark)?;
     let done = run_inside(name, args, &mark, &programs);
-    drop(sweeper.stdin.take());
-    sweeper.wait().map_err(|error| format!("wait for the sweeper: {error}"))?;
-    done
-}
-
-/// A process that cleans up when this one has ended, however it ended: then its standard input closes.
-fn start_sweeper(name: &str, mark: &str) -> Result<Child, String> {
-    let own = std::env::current_exe().map_err(|error| format!("find this program: {error}"))?;
-    let mut sweeper = Command::new(own);
-    // Out of reach of the terminal's interrupt.
-    sweeper.args(["bench", name]).env(INSIDE, mark).stdin(Stdio::piped()).process_group(0);
-    sweeper.spawn().map_err(|error| format!("start the sweeper: {error}"))
-}
-
-fn sweep_after(mark: &str) -> Result<(), String> {
-    std::io::stdin().read_to_end(&mut Vec::new()).map_err(|error| format!("wait for the bench: {error}"))?;
-    // The namespace's last processes may still be dying.
-    for pause_ms in [0, 100, 1000, 5000] {
-        std::thread::sleep(Duration::from_millis(pause_ms));
-        if sweep(mark).is_ok() {
-            return Ok(());
-        }
-    }
-    sweep(mark)
+    done.and(testkit::end_sweeper(sweeper))
 }
 
 /// In the new pid namespace a shell is process 1: it collects the orphans of daemons and shims.
@@ -145,42 +119,4 @@ fn give_hugetlb_back(mark: &str) -> Result<(), String> {
 
 fn directory(mark: &str) -> PathBuf {
     std::env::temp_dir().join(mark)
-}
-
-/// Removes what carries the mark. All processes are gone by now: their pid namespace is.
-fn sweep(mark: &str) -> Result<(), String> {
-    let mut left = Vec::new();
-    for hierarchy in std::fs::read_dir("/sys/fs/cgroup").into_iter().flatten().flatten() {
-        remove_groups(&hierarchy.path(), mark, &mut left);
-    }
-    remove_groups(Path::new("/sys/fs/cgroup"), mark, &mut left);
-    give_hugetlb_back(mark).unwrap_or_else(|error| left.push(error));
-    match std::fs::remove_dir_all(directory(mark)) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            left.push(format!("{}: {error}", directory(mark).display()));
-        }
-        _ => {}
-    }
-    if left.is_empty() { Ok(()) } else { Err(left.join("\n")) }
-}
-
-/// Removes the groups below `parent` whose name begins with the mark, with all groups in them.
-fn remove_groups(parent: &Path, mark: &str, left: &mut Vec<String>) {
-    for entry in std::fs::read_dir(parent).into_iter().flatten().flatten() {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if name.starts_with(mark) {
-            remove_group(&entry.path(), left);
-        }
-    }
-}
-
-fn remove_group(group: &Path, left: &mut Vec<String>) {
-    for entry in std::fs::read_dir(group).into_iter().flatten().flatten() {
-        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            remove_group(&entry.path(), left);
-        }
-    }
-    if let Err(error) = std::fs::remove_dir(group) {
-        left.push(format!("{}: {error}", group.display()));
-    }
 }

@@ -1,0 +1,104 @@
+//! Removes what carries a mark, once the processes that made it are gone, however they went: cgroups and directories. Links,
+//! tables and mounts went with their namespaces.
+
+use std::io::Read;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+/// Starts this program again, with `args` and `variable` set, to call [`when_over`]: that process sees this one's end by the end of
+/// its standard input.
+///
+/// # Errors
+/// When it cannot be started.
+pub fn start_sweeper(args: &[&str], variable: &str, value: &str) -> Result<Child, String> {
+    use std::os::unix::process::CommandExt;
+    let own = std::env::current_exe().map_err(|error| format!("find this program: {error}"))?;
+    let mut sweeper = Command::new(own);
+    // Out of reach of the terminal's interrupt.
+    sweeper.args(args).env(variable, value).stdin(Stdio::piped()).process_group(0);
+    sweeper.spawn().map_err(|error| format!("start the sweeper: {error}"))
+}
+
+/// Tells the sweeper that all is over, and waits for it.
+///
+/// # Errors
+/// When something could not be removed; the sweeper has said what.
+pub fn end_sweeper(mut sweeper: Child) -> Result<(), String> {
+    drop(sweeper.stdin.take());
+    match sweeper.wait() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(format!("not everything could be removed: {status}")),
+        Err(error) => Err(format!("wait for the sweeper: {error}")),
+    }
+}
+
+/// Waits for the end of standard input, then removes what carries the mark, and what `also` removes.
+///
+/// # Errors
+/// What is left after some tries, a line each.
+pub fn when_over(mark: &str, also: impl Fn() -> Result<(), String>) -> Result<(), String> {
+    std::io::stdin().read_to_end(&mut Vec::new()).map_err(|error| format!("wait for the end: {error}"))?;
+    let all = || sweep(mark).and(also());
+    // The last processes may still be dying.
+    for pause_ms in [0, 100, 1000, 5000] {
+        std::thread::sleep(Duration::from_millis(pause_ms));
+        if all().is_ok() {
+            return Ok(());
+        }
+    }
+    all()
+}
+
+fn sweep(mark: &str) -> Result<(), String> {
+    let mut left = Vec::new();
+    let root = Path::new("/sys/fs/cgroup");
+    let hierarchies = std::fs::read_dir(root).into_iter().flatten().flatten().map(|entry| entry.path());
+    for parent in hierarchies.chain([root.to_owned()]) {
+        marked(&parent, mark).for_each(|group| remove_group(&group, &mut left));
+    }
+    for directory in marked(&std::env::temp_dir(), mark) {
+        if let Err(error) = std::fs::remove_dir_all(&directory) {
+            left.push(format!("{}: {error}", directory.display()));
+        }
+    }
+    if left.is_empty() { Ok(()) } else { Err(left.join("\n")) }
+}
+
+/// What is in `parent` and is named by the mark, or begins with it.
+fn marked(parent: &Path, mark: &str) -> impl Iterator<Item = std::path::PathBuf> {
+    let entries = std::fs::read_dir(parent).into_iter().flatten().flatten();
+    let is_marked = move |name: &str| {
+        // 12 is no mark of 123's.
+        name.strip_prefix(mark).is_some_and(|rest| !rest.starts_with(|c: char| c.is_ascii_digit()))
+    };
+    entries.filter(move |entry| entry.file_name().to_str().is_some_and(is_marked)).map(|entry| entry.path())
+}
+
+fn remove_group(group: &Path, left: &mut Vec<String>) {
+    for entry in std::fs::read_dir(group).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            remove_group(&entry.path(), left);
+        }
+    }
+    if let Err(error) = std::fs::remove_dir(group) {
+        left.push(format!("{}: {error}", group.display()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mark_is_not_the_beginning_of_another_number() {
+        let parent = std::env::temp_dir().join(format!("sweep-{}", std::process::id()));
+        for name in ["bt12", "bt12x0", "bt123", "bt123x0", "other"] {
+            std::fs::create_dir_all(parent.join(name)).unwrap();
+        }
+        let mut found: Vec<_> = marked(&parent, "bt12").collect();
+        found.sort();
+        std::fs::remove_dir_all(&parent).unwrap();
+        assert_eq!(found, [parent.join("bt12"), parent.join("bt12x0")]);
+    }
+}
