@@ -394,13 +394,17 @@ impl NamespaceKind {
     }
 }
 
+/// Of the descriptors a plan names: with a container's id behind it, the pidfd that the supervisor has of that container.
+pub const OF_CONTAINER: &str = "container:";
+
 /// A namespace the container is in.
 #[derive(Clone, PartialEq, Message)]
 pub struct Namespace {
     /// One of [`NamespaceKind`].
     #[prost(enumeration = "NamespaceKind", tag = "1")]
     pub kind: i32,
-    /// Empty for a new one, made by the clone; `fd:<name>` for one sent along; else a path such as `/proc/1/ns/net`.
+    /// Empty for a new one, made by the clone; `fd:<name>` for one sent along, or with [`OF_CONTAINER`] for one the
+    /// supervisor has; else a path such as `/proc/1/ns/net`.
     #[prost(string, tag = "2")]
     pub path: String,
     /// New, but made by a step of the child instead of the clone (see the steps' reasons).

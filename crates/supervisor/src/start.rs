@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use protocol::plan::ExecPlan;
+use protocol::plan::{ExecPlan, OF_CONTAINER};
 use protocol::{Exec, Failure, Happening, Plan, Start, Started, Target, Tell};
 use runtime::{Launch, MemoryWatch, Starting, StdioFds};
 use types::Kind;
@@ -105,20 +105,39 @@ impl Supervisor {
     fn spawn(&mut self, slot: usize, plan: &Plan) -> std::result::Result<(Starting, Ours), Failure> {
         let fail = |error: Error| Failure { exit_code: 125, ..error.to_failure() };
         self.open_log(slot).map_err(fail)?;
-        let null = self.null.as_fd();
-        let Some(entry) = self.entries.get_mut(slot).and_then(Option::as_mut) else {
+        if let Some(entry) = self.entry(slot) {
+            entry.record.set_phase(Phase::Starting);
+            entry.record.unclean = true;
+        }
+        let Some(Some(entry)) = self.entries.get(slot) else {
             return Err(fail(Error::not_found("such container")));
         };
-        entry.record.set_phase(Phase::Starting);
-        entry.record.unclean = true;
         let saved = self.ledger.put_record(slot, &entry.record);
         saved.map_err(|errno| fail(Error::call("write the record", errno)))?;
         let (ours, theirs) = stdio::make(entry.stdio())
             .map_err(|errno| fail(Error::call("make the pipes of the container", errno)))?;
-        let fds: Vec<_> = entry.fds.iter().map(|(name, fd)| (name.clone(), fd.as_fd())).collect();
-        let launch = Launch { plan, stdio: stdio_fds(entry, &theirs, null), fds: &fds };
+        let mut fds = self.pidfds_of_others(plan).map_err(fail)?;
+        fds.extend(entry.fds.iter().map(|(name, fd)| (name.clone(), fd.as_fd())));
+        let stdio = stdio_fds(entry, &theirs, self.null.as_fd());
+        let launch = Launch { plan, stdio, fds: &fds };
         let starting = runtime::spawn(&launch).map_err(|error| start_failure(&error))?;
         Ok((starting, ours))
+    }
+
+    /// The pidfds of the containers whose namespaces the plan joins. A pid could be another process's by now, and at a restart the
+    /// other container may have been started again.
+    fn pidfds_of_others(&self, plan: &Plan) -> Result<Vec<(String, BorrowedFd<'_>)>> {
+        let names = plan.namespaces.iter().filter_map(|namespace| namespace.path.strip_prefix("fd:"));
+        let others = names.filter_map(|name| Some((name, name.strip_prefix(OF_CONTAINER)?)));
+        let pidfd = |(name, id): (&str, &str)| {
+            let entry = self.find(&of_container(id)).and_then(|slot| self.entries.get(slot)?.as_ref());
+            let process = entry.and_then(|entry| entry.process.as_ref());
+            let process = process.ok_or_else(|| {
+                Error::not_running(&format!("container {id}, whose namespace is to be joined,"))
+            })?;
+            Ok((name.to_owned(), process.pidfd.as_fd()))
+        };
+        others.map(pidfd).collect()
     }
 
     fn spawn_exec(

@@ -150,6 +150,35 @@ pub(crate) fn none_and_host_and_shared() {
     assert_eq!(stopped.code, 125);
 }
 
+/// Another container's network is the one it has now, also when the policy starts this one again after that one was restarted.
+pub(crate) fn shared_networks_are_the_present_ones() {
+    let d = Daemon::start();
+    d.busybox();
+    let own = |kind: &str| d.berth(&["exec", "owner", "readlink", &format!("/proc/self/ns/{kind}")]).ok();
+    d.berth(&["run", "-d", "--name", "owner", "busybox", "sleep", "1000"]).ok();
+    let pids = ["run", "--rm", "--pid", "container:owner", "busybox", "readlink", "/proc/self/ns/pid"];
+    assert_eq!(d.berth(&pids).ok(), own("pid"));
+    let say = "readlink /proc/self/ns/net; exec sleep 1000";
+    let run = ["run", "-d", "--name", "guest", "--restart", "always", "--network", "container:owner"];
+    d.berth(&[&run[..], &["busybox", "sh", "-c", say]].concat()).ok();
+    let lives = || d.berth(&["logs", "guest"]).out.lines().map(str::to_owned).collect::<Vec<_>>();
+    wait_for("the first life", || lives().len() == 1);
+    assert_eq!(lives()[0], own("net"));
+    d.berth(&["restart", "-t", "0", "owner"]).ok();
+    let pid: i32 = d.berth(&["inspect", "-f", "{{.State.Pid}}", "guest"]).ok().parse().expect("a pid");
+    let pid = rustix::process::Pid::from_raw(pid).expect("it runs");
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).expect("kill");
+    wait_for("the second life", || lives().len() == 2);
+    assert_eq!(lives()[1], own("net"));
+    d.berth(&["create", "--name", "down", "busybox", "true"]).ok();
+    for (mode, word) in [("--network", "network"), ("--pid", "PID")] {
+        let refused = d.berth(&["run", "--rm", mode, "container:down", "busybox", "true"]);
+        assert_eq!(refused.code, 125);
+        let said = format!("cannot join {word} of a non running container: ");
+        assert!(refused.err.contains(&said), "{}", refused.err);
+    }
+}
+
 pub(crate) fn nothing_is_left() {
     let d = Daemon::start();
     d.busybox();

@@ -96,11 +96,11 @@ impl Inner {
                 Network::Bridge => Space::Join("fd:net".to_owned()),
                 Network::None => Space::New,
                 Network::Host => Space::Host,
-                Network::Container(who) => Space::Join(self.namespace_of(who, "net")?),
+                Network::Container(who) => Space::Join(self.namespace_of(who, "network")?),
             },
             ipc: host_or_new(modes.host_ipc),
             pid: match &modes.pid_of {
-                Some(who) => Space::Join(self.namespace_of(who, "pid")?),
+                Some(who) => Space::Join(self.namespace_of(who, "PID")?),
                 None => host_or_new(modes.host_pid),
             },
             uts: host_or_new(modes.host_uts),
@@ -114,7 +114,8 @@ impl Inner {
         })
     }
 
-    /// A namespace of another container, which must run.
+    /// A namespace of another container, which must run. The supervisor finds it by that one's pidfd, at every start anew: its pid may be
+    /// another's by then.
     fn namespace_of(&self, who: &str, kind: &str) -> Result<String> {
         let other = self.find(who)?.record();
         if !other.state.is_running() {
@@ -123,7 +124,7 @@ impl Inner {
                 other.id
             )));
         }
-        Ok(format!("/proc/{}/ns/{kind}", other.state.pid))
+        Ok(format!("fd:{}{}", protocol::plan::OF_CONTAINER, other.id))
     }
 
     fn filesystems(&self, record: &Record, modes: &Modes) -> Filesystems {

@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
-use protocol::plan::{ExecPlan, NamespaceKind, Process};
+use protocol::plan::{ExecPlan, Namespace, NamespaceKind, Process};
 use protocol::{Ask, Empty, Exec, Happening, Input, Restart, RestartName, Signal, Stdio, Tell};
 
 use crate::Case;
@@ -21,6 +21,8 @@ pub(crate) const CASES: &[Case] = &[
     ("stuck_client", stuck_client),
     ("long_lines_and_odd_bytes", long_lines_and_odd_bytes),
     ("strangers_and_doubles", strangers_and_doubles),
+    ("other_users_are_refused", other_users_are_refused),
+    ("joins_another_container", joins_another_container),
     ("events_wait_for_a_daemon", events_wait_for_a_daemon),
     ("many_are_cheap", many_are_cheap),
 ];
@@ -225,6 +227,65 @@ fn strangers_and_doubles() {
     let bad = wire.ask(Ask::Start(bench.start("../x", "true")));
     assert!(matches!(&bad, Tell::Failed(failure) if failure.kind == "InvalidInput"), "{bad:?}");
     wire.done(Ask::Signal(Signal { target: Some(target("c", "")), signal: 9, all: false }));
+}
+
+/// Even where the modes of directory and socket would let them in.
+fn other_users_are_refused() {
+    if !rustix::process::geteuid().is_root() {
+        return println!("skipped: needs root");
+    }
+    let bench = Bench::new();
+    let wire = bench.connect();
+    let socket = format!("{}/supervisor.sock", bench.root);
+    for (path, mode) in [(&bench.root, 0o755), (&socket, 0o666)] {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("mode");
+    }
+    let root = bench.root.clone();
+    let stranger = std::thread::spawn(move || {
+        let nobody = rustix::process::Uid::from_raw(65_534);
+        // Of this thread only.
+        rustix::thread::set_thread_res_uid(nobody, nobody, nobody).expect("become nobody");
+        std::os::unix::net::UnixStream::connect(format!("{root}/supervisor.sock"))
+            .expect("the modes allow it");
+        Wire::try_connect(&root).is_some()
+    });
+    assert!(!stranger.join().expect("thread"), "a stranger was answered");
+    drop(wire);
+    bench.connect();
+}
+
+/// By the pidfd that the supervisor has of it, not by a pid that may be another's.
+fn joins_another_container() {
+    if !rustix::process::geteuid().is_root() {
+        return println!("skipped: needs root");
+    }
+    let bench = Bench::new();
+    let mut wire = bench.connect();
+    wire.done(Ask::Subscribe(Empty {}));
+    let start = |id: &str, path: &str| {
+        let mut start = bench.start(id, "readlink /proc/self/ns/net; exec sleep 100");
+        if let Some(plan) = &mut start.plan {
+            plan.namespaces =
+                vec![Namespace { kind: NamespaceKind::Net as i32, path: path.to_owned(), late: false }];
+        }
+        Ask::Start(start)
+    };
+    for (id, path) in [("a", ""), ("b", "fd:container:a")] {
+        let told = wire.ask(start(id, path));
+        assert!(matches!(told, Tell::Started(_)), "{told:?}");
+        while bench.log(id).is_empty() {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+    let own = std::fs::read_link("/proc/self/ns/net").expect("link");
+    assert_eq!(bench.log("a"), bench.log("b"));
+    assert_ne!(bench.log("a")[0].1, format!("{}\\n", own.display()));
+    for id in ["a", "b"] {
+        wire.done(Ask::Signal(Signal { target: Some(target(id, "")), signal: 9, all: false }));
+        wait_exit(&mut wire, id, "");
+    }
+    let told = wire.ask(start("c", "fd:container:a"));
+    assert!(matches!(&told, Tell::Failed(failure) if failure.kind == "Conflict"), "{told:?}");
 }
 
 fn events_wait_for_a_daemon() {
