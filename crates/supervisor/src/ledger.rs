@@ -207,8 +207,11 @@ impl Ledger {
         let moved = match source {
             Source::Pipe(pipe) => self.to_journal(pipe, BATCH_BYTES)?,
             Source::Terminal(master) => {
-                let held = splice(master, None, &self.hold, None, BATCH_BYTES, SpliceFlags::empty())?;
-                self.empty_hold(held)?
+                let held = splice(master, None, &self.hold, None, BATCH_BYTES, SpliceFlags::empty());
+                match self.empty_hold() {
+                    Err(Errno::AGAIN) => held?,
+                    moved => moved?,
+                }
             }
         };
         self.base += moved as u64;
@@ -223,12 +226,16 @@ impl Ledger {
         }
     }
 
-    fn empty_hold(&self, held: usize) -> Result<usize> {
+    /// Moves what is held. What cannot be moved now stays and comes before what the terminal says next.
+    fn empty_hold(&self) -> Result<usize> {
         let mut moved = 0;
-        while moved < held {
-            moved += self.to_journal_at(self.hold.as_fd(), self.base + moved as u64, held - moved)?;
+        loop {
+            match self.to_journal_at(self.hold.as_fd(), self.base + moved as u64, BATCH_BYTES) {
+                Ok(more @ 1..) => moved += more,
+                Err(errno) if moved == 0 => return Err(errno),
+                Ok(0) | Err(_) => return Ok(moved),
+            }
         }
-        Ok(moved)
     }
 
     fn to_journal(&self, pipe: BorrowedFd<'_>, bytes: usize) -> Result<usize> {

@@ -114,9 +114,8 @@ impl Supervisor {
             }
             if let Some(entry) = self.entries.get_mut(slot).and_then(Option::as_mut)
                 && let Some(log) = &mut entry.log
-                && let Err(errno) = log.flush(&mut self.ledger, stream)
             {
-                complain!("end the log of {}: {errno}", entry.container());
+                log.flush(&mut self.ledger, stream);
             }
         }
     }

@@ -108,3 +108,62 @@ pub(crate) fn partial_lines() {
         text.starts_with("no-newline") && text.lines().nth(1).is_some_and(|l| l.len() == 40000)
     });
 }
+
+/// A disk without room costs entries, and nothing else: no container waits or dies, what fits is there, and it goes on when there is room.
+pub(crate) fn full_disk() {
+    let small = std::env::temp_dir().join(format!("bt{}logs", std::process::id()));
+    std::fs::create_dir_all(&small).unwrap();
+    let path = small.to_str().unwrap().to_owned();
+    let run = |words: &[&str]| std::process::Command::new(words[0]).args(&words[1..]).status().unwrap();
+    assert!(run(&["mount", "-t", "tmpfs", "-o", "size=96m,nr_inodes=4000", "full", &path]).success());
+    {
+        let d = Daemon::start_with(&["--data-root", &format!("{path}/data")], &[]);
+        d.busybox();
+        let supervisor = d.supervisor();
+        let say = "i=0; while :; do i=$((i+1)); echo line $i; usleep 2000; done";
+        for (name, size) in [("short", "4k"), ("long", "100m")] {
+            let limit = format!("max-size={size}");
+            let flags = ["run", "-d", "--name", name, "--log-opt", &limit, "--log-opt", "max-file=9"];
+            d.berth(&[&flags[..], &["busybox", "sh", "-c", say]].concat()).ok();
+        }
+        let last = |name: &str| -> u32 {
+            let text = d.berth(&["logs", "--tail", "1", name]).out;
+            text.trim().trim_start_matches("line ").parse().unwrap_or(0)
+        };
+        wait_for("lines", || last("short") > 50 && last("long") > 50);
+        // Neither a block nor an inode is left; the logs are to be rotated meanwhile. The daemon may give up its ballast: again.
+        let fill = |round: u32| {
+            let junk = format!("{path}/junk{round}-");
+            let script = format!(
+                "i=0; while true > {junk}$i; do i=$((i+1)); done; dd if=/dev/zero of={junk}0 bs=4k; true"
+            );
+            std::process::Command::new("sh").args(["-c", &script]).output().unwrap()
+        };
+        for round in 0..10 {
+            let filled = fill(round);
+            assert!(String::from_utf8_lossy(&filled.stderr).contains("No space left"));
+            std::thread::sleep(std::time::Duration::from_millis(150));
+        }
+        for name in ["short", "long"] {
+            assert_eq!(
+                d.berth(&["inspect", "-f", "{{.State.Running}}", name]).ok(),
+                "true",
+                "while it is full"
+            );
+        }
+        let full = [last("short"), last("long")];
+        assert!(run(&["sh", "-c", &format!("rm {path}/junk*")]).success());
+        wait_for("lines after it was full", || last("short") > full[0] + 400 && last("long") > full[1] + 400);
+        for name in ["short", "long"] {
+            d.berth(&["kill", name]).ok();
+            let text = d.berth(&["logs", name]).out;
+            let numbers: Vec<u32> =
+                text.lines().map(|l| l.trim_start_matches("line ").parse().unwrap()).collect();
+            assert!(numbers.windows(2).all(|w| w[0] < w[1]), "whole lines, in order, none twice");
+            assert!(name == "short" || numbers.windows(2).any(|w| w[0] + 1 < w[1]), "it was full");
+        }
+        assert_eq!(d.supervisor(), supervisor);
+    }
+    assert!(run(&["umount", &path]).success());
+    std::fs::remove_dir(&small).unwrap();
+}

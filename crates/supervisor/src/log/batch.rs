@@ -23,6 +23,10 @@ pub(crate) struct ContainerLog {
     file: LogFile,
     progress: Progress,
     open: [OpenLine; 2],
+    /// What failed in this batch.
+    failed: Option<Errno>,
+    /// The batch before lost entries, and that was said.
+    broken: bool,
 }
 
 impl ContainerLog {
@@ -31,7 +35,14 @@ impl ContainerLog {
         let progress = ledger.progress(slot)?;
         let open = [0, 1].map(|stream| ledger.open_line(slot, stream, progress.open[stream]));
         let [out, err] = open;
-        Ok(Self { slot, file: LogFile::open(rules)?, progress, open: [out?, err?] })
+        Ok(Self {
+            slot,
+            file: LogFile::open(rules)?,
+            progress,
+            open: [out?, err?],
+            failed: None,
+            broken: false,
+        })
     }
 
     /// The file's inode and length: where the next entry goes.
@@ -51,7 +62,8 @@ impl ContainerLog {
     }
 
     /// Moves one batch from the source to the log; the bytes are in `buffer` then. `Ok(0)` is the end of the
-    /// stream, `EAGAIN` nothing now. A log that cannot be written loses its entries, as dockerd's does: the container goes on.
+    /// stream, `EAGAIN` nothing now; any other failure is the source's. A log that cannot be written loses its entries, as dockerd's
+    /// does: the container goes on.
     pub(crate) fn batch(
         &mut self,
         ledger: &mut Ledger,
@@ -60,31 +72,49 @@ impl ContainerLog {
         buffer: &mut [u8],
     ) -> Result<usize> {
         let intent = self.intent(ledger, stream, Intent::WRITE);
-        ledger.put_intent(&intent)?;
-        let taken = match ledger.fill(source) {
-            Ok(0) => return self.commit(ledger, intent.serial).map(|()| 0),
-            Ok(_) => ledger.read_journal(intent.base, buffer)?,
-            Err(Errno::AGAIN) => return self.commit(ledger, intent.serial).and(Err(Errno::AGAIN)),
+        self.keep(ledger.put_intent(&intent));
+        let filled = match ledger.fill(source) {
+            Ok(taken @ 1..) => ledger.read_journal(intent.base, buffer).map(|read| read.min(taken)),
             // The journal's disk is full, or this kernel does not splice from there.
-            Err(Errno::IO) => return self.commit(ledger, intent.serial).and(Err(Errno::IO)),
-            Err(_) => match ledger.read(source, &mut buffer[..BATCH_BYTES]) {
-                Ok(taken) if taken > 0 => taken,
-                other => return self.commit(ledger, intent.serial).and(other),
-            },
+            Err(errno) if !matches!(errno, Errno::AGAIN | Errno::IO) => {
+                ledger.read(source, &mut buffer[..BATCH_BYTES])
+            }
+            other => other,
         };
-        self.write(ledger, intent, &buffer[..taken])?;
-        ledger.trim_journal(false)?;
-        Ok(taken)
+        match filled {
+            Ok(taken @ 1..) => self.write(ledger, intent, &buffer[..taken]),
+            _ => self.commit(ledger, intent.serial),
+        }
+        self.keep(ledger.trim_journal(false));
+        self.say_trouble();
+        filled
     }
 
     /// The stream has ended: its open line becomes an entry without line feed.
-    pub(crate) fn flush(&mut self, ledger: &mut Ledger, stream: Stream) -> Result<()> {
+    pub(crate) fn flush(&mut self, ledger: &mut Ledger, stream: Stream) {
         if self.open[stream.index()] == OpenLine::default() {
-            return Ok(());
+            return;
         }
         let intent = self.intent(ledger, stream, Intent::FLUSH);
-        ledger.put_intent(&intent)?;
-        self.flush_open(ledger, intent, stream)
+        self.keep(ledger.put_intent(&intent));
+        self.flush_open(ledger, intent, stream);
+        self.say_trouble();
+    }
+
+    /// Remembers a failure. What comes after it is done all the same: the bytes are taken already, and the next ones may fit.
+    fn keep(&mut self, done: Result<()>) {
+        self.failed = self.failed.or(done.err());
+    }
+
+    /// Says once that entries are lost, and once that they no longer are.
+    fn say_trouble(&mut self) {
+        let path = self.file.path();
+        match (self.broken, self.failed) {
+            (false, Some(errno)) => complain!("the log {path} loses entries: {errno}"),
+            (true, None) => complain!("the log {path} is written again"),
+            _ => {}
+        }
+        self.broken = self.failed.take().is_some();
     }
 
     fn intent(&mut self, ledger: &mut Ledger, stream: Stream, act: u64) -> Intent {
@@ -103,8 +133,8 @@ impl ContainerLog {
 
     /// Steps (3) and (4) for these bytes. Before an entry that does not fit, what was printed so far is finished as
     /// a batch, then the rotation is one, then it goes on.
-    fn write(&mut self, ledger: &mut Ledger, mut intent: Intent, bytes: &[u8]) -> Result<()> {
-        let Some(stream) = Stream::from_number(intent.stream as u8) else { return Err(Errno::INVAL) };
+    fn write(&mut self, ledger: &mut Ledger, mut intent: Intent, bytes: &[u8]) {
+        let Some(stream) = Stream::from_number(intent.stream as u8) else { return };
         let index = stream.index();
         let mut printed = Vec::with_capacity(bytes.len() + bytes.len() / 2 + 256);
         // `bytes` begins where the intent does; a rotation moves both.
@@ -117,7 +147,7 @@ impl ContainerLog {
             if self.file.is_full(intent.log_offset + before as u64, printed.len() - before) {
                 self.append(intent.log_offset, &printed[..before]);
                 let done = (bytes.len() - rest.len()) as u64;
-                intent = self.rotate(ledger, intent, done)?;
+                intent = self.rotate(ledger, intent, done);
                 bytes = rest;
                 printed.drain(..before);
             }
@@ -128,36 +158,35 @@ impl ContainerLog {
         self.append(intent.log_offset, &printed);
         self.progress.total[index] += bytes.len() as u64;
         self.open[index].bytes.extend_from_slice(rest);
-        self.put_open_line(ledger, index)?;
-        self.commit(ledger, intent.serial)
+        self.put_open_line(ledger, index);
+        self.commit(ledger, intent.serial);
     }
 
     /// Notes that `done` bytes of the batch are in the full file, moves the files, and answers the intent for the rest.
-    fn rotate(&mut self, ledger: &mut Ledger, intent: Intent, done: u64) -> Result<Intent> {
+    fn rotate(&mut self, ledger: &mut Ledger, intent: Intent, done: u64) -> Intent {
         self.progress.part = intent.serial;
         self.progress.done = done;
         self.progress.total[usize::from(intent.stream == 2)] += done;
-        self.put_open_line(ledger, usize::from(intent.stream == 2))?;
-        ledger.put_progress(self.slot, &self.progress)?;
+        self.put_open_line(ledger, usize::from(intent.stream == 2));
+        self.keep(ledger.put_progress(self.slot, &self.progress));
         self.rotated(ledger, Intent { base: intent.base + done, ..intent })
     }
 
-    fn rotated(&mut self, ledger: &mut Ledger, intent: Intent) -> Result<Intent> {
-        if self.file.rotate().is_err() {
-            // The names cannot be moved: better one long file than none.
-            self.file.reopen()?;
-        }
+    /// Where the names cannot be moved, or no new file can be made, the old one goes on: better one long file than none.
+    fn rotated(&mut self, ledger: &mut Ledger, intent: Intent) -> Intent {
+        let moved = self.file.rotate().or_else(|_| self.file.reopen());
+        self.keep(moved);
         self.resume_at_end(ledger, intent)
     }
 
-    fn resume_at_end(&mut self, ledger: &mut Ledger, intent: Intent) -> Result<Intent> {
+    fn resume_at_end(&mut self, ledger: &mut Ledger, intent: Intent) -> Intent {
         let (log_inode, log_offset) = self.place();
         let next = Intent { serial: ledger.next_serial(), log_inode, log_offset, ..intent };
-        ledger.put_intent(&next)?;
-        Ok(next)
+        self.keep(ledger.put_intent(&next));
+        next
     }
 
-    fn flush_open(&mut self, ledger: &mut Ledger, intent: Intent, stream: Stream) -> Result<()> {
+    fn flush_open(&mut self, ledger: &mut Ledger, intent: Intent, stream: Stream) {
         let open = std::mem::take(&mut self.open[stream.index()]);
         let mut printed = Vec::new();
         if !open.bytes.is_empty() {
@@ -165,26 +194,28 @@ impl ContainerLog {
             entry::print(&mut printed, [&open.bytes, &[]], false, stream, at_ns);
         }
         self.append(intent.log_offset, &printed);
-        self.put_open_line(ledger, stream.index())?;
-        self.commit(ledger, intent.serial)
+        self.put_open_line(ledger, stream.index());
+        self.commit(ledger, intent.serial);
     }
 
     fn append(&mut self, offset: u64, printed: &[u8]) {
         if !printed.is_empty() {
-            // A full disk: the entries are lost, the container goes on.
-            let _ = self.file.write_at(offset, printed);
+            let written = self.file.write_at(offset, printed);
+            self.keep(written);
         }
     }
 
-    fn put_open_line(&mut self, ledger: &Ledger, stream: usize) -> Result<()> {
+    /// One that cannot be kept (the ledger's disk is full) is lost with this supervisor, should that be killed.
+    fn put_open_line(&mut self, ledger: &Ledger, stream: usize) {
         let before = self.progress.open[stream];
-        self.progress.open[stream] = ledger.put_open_line(self.slot, stream, before, &self.open[stream])?;
-        Ok(())
+        let put = ledger.put_open_line(self.slot, stream, before, &self.open[stream]);
+        self.progress.open[stream] = put.unwrap_or_default();
+        self.keep(put.map(drop));
     }
 
-    fn commit(&mut self, ledger: &Ledger, serial: u64) -> Result<()> {
+    fn commit(&mut self, ledger: &Ledger, serial: u64) {
         self.progress.serial = serial;
-        ledger.put_progress(self.slot, &self.progress)
+        self.keep(ledger.put_progress(self.slot, &self.progress));
     }
 }
 
@@ -215,6 +246,7 @@ pub(crate) fn recover(ledger: &mut Ledger, rules: impl Fn(usize) -> Option<Log>)
     {
         let mut log = ContainerLog::open(ledger, slot, &rules)?;
         redo(ledger, &mut log, intent)?;
+        log.say_trouble();
     }
     ledger.trim_journal(true)?;
     Ok(last)
@@ -229,16 +261,18 @@ fn redo(ledger: &mut Ledger, log: &mut ContainerLog, mut intent: Intent) -> Resu
         intent.base += log.progress.done;
     }
     intent = match next {
-        Continuation::Rotate => log.rotated(ledger, intent)?,
-        Continuation::AtEnd => log.resume_at_end(ledger, intent)?,
+        Continuation::Rotate => log.rotated(ledger, intent),
+        Continuation::AtEnd => log.resume_at_end(ledger, intent),
         Continuation::InPlace => intent,
     };
     if intent.act == Intent::FLUSH {
-        return log.flush_open(ledger, intent, stream);
+        log.flush_open(ledger, intent, stream);
+        return Ok(());
     }
     let mut buffer = vec![0; ledger.base().saturating_sub(intent.base) as usize];
     let taken = if buffer.is_empty() { 0 } else { ledger.read_journal(intent.base, &mut buffer)? };
-    log.write(ledger, intent, &buffer[..taken])
+    log.write(ledger, intent, &buffer[..taken]);
+    Ok(())
 }
 
 /// How an unfinished batch goes on.

@@ -43,26 +43,32 @@ impl LogFile {
         must_rotate(offset, adding as u64, self.rules.max_bytes)
     }
 
-    /// Writes all bytes at this place. On failure (a full disk) the file ends at the place again.
-    pub(crate) fn write_at(&mut self, offset: u64, bytes: &[u8]) -> Result<()> {
+    /// Writes entries at this place. On failure (a full disk) the file ends with the last whole one that found room.
+    pub(crate) fn write_at(&mut self, offset: u64, entries: &[u8]) -> Result<()> {
         let mut done = 0;
-        while done < bytes.len() {
-            match rustix::io::pwrite(&self.fd, &bytes[done..], offset + done as u64) {
-                Ok(0) => return self.give_up(offset, Errno::IO),
+        while done < entries.len() {
+            match rustix::io::pwrite(&self.fd, &entries[done..], offset + done as u64) {
+                Ok(0) => return self.give_up(offset, &entries[..done], Errno::IO),
                 Ok(n) => done += n,
                 Err(Errno::INTR) => {}
-                Err(error) => return self.give_up(offset, error),
+                Err(error) => return self.give_up(offset, &entries[..done], error),
             }
         }
-        self.size = offset + bytes.len() as u64;
+        self.size = offset + entries.len() as u64;
         Ok(())
     }
 
-    fn give_up(&mut self, offset: u64, error: Errno) -> Result<()> {
-        if rustix::fs::ftruncate(&self.fd, offset).is_ok() {
-            self.size = offset;
+    fn give_up(&mut self, offset: u64, written: &[u8], error: Errno) -> Result<()> {
+        let whole = written.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at as u64 + 1);
+        if rustix::fs::ftruncate(&self.fd, offset + whole).is_ok() {
+            self.size = offset + whole;
         }
         Err(error)
+    }
+
+    /// Its path.
+    pub(crate) fn path(&self) -> &str {
+        &self.rules.path
     }
 
     /// Moves the files up by one and begins a new one. Called again after an interruption (with the current file
