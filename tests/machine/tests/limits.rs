@@ -28,6 +28,17 @@ pub(crate) fn memory_kills_and_says_so() {
     assert_eq!(d.berth(&["inspect", "-f", "{{.State.OOMKilled}}", "ok"]).ok(), "false");
 }
 
+/// The kernel tells (v1: an eventfd; v2: POLLPRI on `memory.events`) while the container goes on.
+pub(crate) fn memory_kill_of_a_child_is_told() {
+    let d = Daemon::start();
+    d.busybox();
+    let say = "tail /dev/zero; echo went on; exec sleep 1000";
+    d.berth(&["run", "-d", "--name", "m1", "--memory", "16m", "busybox", "sh", "-c", say]).ok();
+    let state = || d.berth(&["inspect", "-f", "{{.State.OOMKilled}} {{.State.Status}}", "m1"]).ok();
+    wait_for("the kill of the child", || d.berth(&["logs", "m1"]).out == "went on\n");
+    wait_for("the news of it", || state() == "true running");
+}
+
 pub(crate) fn pids_are_limited() {
     let d = Daemon::start();
     d.busybox();
