@@ -36,6 +36,8 @@ pub(crate) struct Inner {
     pub(crate) filters: Mutex<HashMap<Vec<String>, Arc<LinuxSeccomp>>>,
     /// What went wrong while opening and should be shown to people.
     pub(crate) warnings: Vec<String>,
+    /// When this daemon began.
+    pub(crate) opened_ns: i64,
     /// Identifies this data root in `info`.
     pub(crate) id: String,
 }

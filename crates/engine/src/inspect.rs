@@ -77,6 +77,10 @@ impl Inner {
             data.insert("LowerDir".to_owned(), lower.join(":"));
             data.insert("UpperDir".to_owned(), upper.to_string_lossy().into_owned());
             data.insert("WorkDir".to_owned(), work.to_string_lossy().into_owned());
+            // The host has no mount of it: while it runs, this is the way to what the container sees.
+            if record.state.is_running() {
+                data.insert("MergedDir".to_owned(), format!("/proc/{}/root", record.state.pid));
+            }
         }
         GraphDriver { name: "overlay2".to_owned(), data }
     }
@@ -114,7 +118,9 @@ pub(crate) fn mount_point(mount: &MountRecord) -> MountPoint {
         source: mount.source.clone(),
         destination: mount.destination.clone(),
         driver: if is_volume { "local".to_owned() } else { String::new() },
-        mode: mount.mode.clone(),
+        // Docker's mark on a volume that somebody named, whether or not there are labels to share.
+        mode: if is_volume && !mount.anonymous && mount.mode.is_empty() { "z" } else { &mount.mode }
+            .to_owned(),
         rw: !mount.readonly,
         propagation: mount.propagation.clone(),
     }
@@ -142,6 +148,10 @@ pub(crate) fn endpoints(record: &Record) -> BTreeMap<String, Endpoint> {
 fn network_settings(record: &Record) -> NetworkSettings {
     let networks = endpoints(record);
     let mut settings = NetworkSettings { ports: port_map(record), ..NetworkSettings::default() };
+    if record.state.is_running() && !record.host.network_mode.starts_with("container:") {
+        settings.sandbox_id.clone_from(&record.id);
+        settings.sandbox_key = format!("/proc/{}/ns/net", record.state.pid);
+    }
     if let Some(bridge) = networks.get("bridge") {
         settings.endpoint_id.clone_from(&bridge.endpoint_id);
         settings.gateway.clone_from(&bridge.gateway);

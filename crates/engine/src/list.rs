@@ -110,14 +110,12 @@ impl Inner {
     }
 
     fn summary(&self, record: &Record) -> ContainerSummary {
-        let words: Vec<&str> =
-            record.config.entrypoint.iter().chain(&record.config.cmd).flatten().map(String::as_str).collect();
         ContainerSummary {
             id: record.id.clone(),
             names: vec![format!("/{}", record.name)],
             image: self.shown_image(record),
             image_id: record.image_id.clone(),
-            command: words.join(" "),
+            command: command(record),
             created: record.created_ns / 1_000_000_000,
             ports: ports(record),
             labels: record.config.labels.clone(),
@@ -140,6 +138,16 @@ impl Inner {
             _ => record.image_id.clone(),
         }
     }
+}
+
+/// The program and its arguments; those with a space inside are quoted.
+fn command(record: &Record) -> String {
+    let words = record.config.entrypoint.iter().chain(&record.config.cmd).flatten();
+    let quoted = words.enumerate().map(|(place, word)| match place > 0 && word.contains(' ') {
+        true => format!("'{word}'"),
+        false => word.clone(),
+    });
+    quoted.collect::<Vec<_>>().join(" ")
 }
 
 fn check_values(filters: &Filters) -> Result<()> {
@@ -192,7 +200,8 @@ fn matches(filters: &Filters, record: &Record) -> bool {
         record.mounts.iter().any(|m| [&m.name, &m.source, &m.destination].iter().any(|t| *t == wanted))
     };
     let on = |network: &str| {
-        network == record.host.network_mode || network == crate::networks::id_of(&record.host.network_mode)
+        let mode = &record.host.network_mode;
+        network == mode || !network.is_empty() && crate::networks::id_of(mode).starts_with(network)
     };
     let annotation = |wanted: &str| match wanted.split_once('=') {
         Some((key, value)) => record.host.annotations.get(key).is_some_and(|v| v == value),
@@ -331,6 +340,7 @@ mod tests {
             vec![("volume", "data")],
             vec![("volume", "/d")],
             vec![("network", "bridge")],
+            vec![("network", &crate::networks::id_of("bridge")[..12])],
             vec![("health", "none")],
             vec![("is-task", "false")],
         ] {
@@ -352,6 +362,14 @@ mod tests {
         for pairs in [("status", "x"), ("exited", "x"), ("publish", "x"), ("health", "x"), ("is-task", "x")] {
             assert!(check(&[pairs]).is_err(), "{pairs:?}");
         }
+    }
+
+    #[test]
+    fn arguments_with_spaces_are_quoted() {
+        let mut record = record();
+        record.config.entrypoint = Some(vec!["a b".to_owned()]);
+        record.config.cmd = Some(vec!["-c".to_owned(), "echo hi".to_owned()]);
+        assert_eq!(command(&record), "a b -c 'echo hi'");
     }
 
     #[test]

@@ -59,7 +59,7 @@ impl Inner {
         let mut network = Network {
             name: name.to_owned(),
             id: id_of(name),
-            created: rfc3339(0),
+            created: rfc3339(self.opened_ns),
             scope: "local".to_owned(),
             driver: driver.to_owned(),
             enable_ipv4: true,
@@ -75,10 +75,16 @@ impl Inner {
                 ..IpamConfig::default()
             }];
             network.options = BTreeMap::from([
-                ("com.docker.network.bridge.default_bridge".to_owned(), "true".to_owned()),
-                ("com.docker.network.bridge.enable_ip_masquerade".to_owned(), "true".to_owned()),
-                ("com.docker.network.bridge.name".to_owned(), info.bridge),
-            ]);
+                ("com.docker.network.bridge.default_bridge", "true"),
+                ("com.docker.network.bridge.enable_icc", "true"),
+                ("com.docker.network.bridge.enable_ip_masquerade", "true"),
+                ("com.docker.network.bridge.host_binding_ipv4", "0.0.0.0"),
+                ("com.docker.network.bridge.name", &info.bridge),
+                ("com.docker.network.driver.mtu", "1500"),
+            ])
+            .into_iter()
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .collect();
         }
         network
     }

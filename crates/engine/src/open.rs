@@ -42,6 +42,7 @@ impl Engine {
             execs: Execs::default(),
             filters: Mutex::new(HashMap::new()),
             warnings,
+            opened_ns: now_ns(),
             id,
         };
         let engine = Self(Arc::new(inner));

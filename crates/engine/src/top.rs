@@ -28,7 +28,8 @@ pub(crate) fn run(arguments: &str, pids: &BTreeSet<i32>) -> Result<Table> {
         .map_err(|e| Error::io("cannot run ps on the host", e))?;
     if !output.status.success() {
         let text = String::from_utf8_lossy(&output.stderr);
-        return Err(Error::invalid(format!("ps: {}", text.trim())));
+        // What follows the first line tells how ps is called, not what is wrong.
+        return Err(Error::invalid(format!("ps: {}", text.trim().lines().next().unwrap_or_default())));
     }
     choose(&String::from_utf8_lossy(&output.stdout), pids)
 }

@@ -14,7 +14,9 @@ use crate::image::Image;
 use crate::import::one_layer;
 use crate::load::Proof;
 
-const EPOCH: &str = "1970-01-01T00:00:00Z";
+/// When this version of it was made: a fixed time, so that the same program gives the same image, and one that `images` can
+/// show to people.
+const MADE: &str = "2026-11-25T00:00:00Z";
 
 impl Store {
     /// The image `hello:latest` with a copy of that static program as `/hello`, made if it is not there yet.
@@ -28,7 +30,7 @@ impl Store {
             .map_err(|e| Error::call(format!("cannot read {}", program.display()), e))?;
         let layer = session.spool(&mut tar.as_slice(), &mut self.space())?;
         let config = ImageConfig {
-            created: Some(EPOCH.into()),
+            created: Some(MADE.into()),
             os: "linux".into(),
             architecture: if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" }.into(),
             config: Some(ContainerConfig {
@@ -40,7 +42,7 @@ impl Store {
             ..ImageConfig::default()
         };
         let history = History {
-            created: Some(EPOCH.into()),
+            created: Some(MADE.into()),
             created_by: "embedded in berth".into(),
             ..History::default()
         };

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use dockerapi::{ContainerCreate, ContainerCreated};
 use plan::spec::modes::{Modes, Network};
-use plan::spec::{limits, merge, mounts};
+use plan::spec::{defaults, limits, merge, mounts};
 use store::Image;
 use types::{ContainerName, Kind, Reference};
 
@@ -99,12 +99,12 @@ impl Engine {
 
 /// What is left open is filled from the image and from Docker's defaults.
 fn complete(body: &mut ContainerCreate, image: &Image, warnings: &mut Vec<String>) {
-    if let Some(defaults) = &image.config.config {
-        let health = defaults.healthcheck.as_ref().and_then(|h| h.test.first());
+    if let Some(of_image) = &image.config.config {
+        let health = of_image.healthcheck.as_ref().and_then(|h| h.test.first());
         if health.is_some_and(|test| test != "NONE") && body.config.healthcheck.is_none() {
             warnings.push("The image's HEALTHCHECK is not run: Berth has no health checks yet.".to_owned());
         }
-        merge::merge(&mut body.config, defaults);
+        merge::merge(&mut body.config, of_image);
     }
     // ONBUILD is for builds: what the image has of it is not the container's.
     body.config.on_build.clear();
@@ -123,7 +123,12 @@ fn complete(body: &mut ContainerCreate, image: &Image, warnings: &mut Vec<String
         }
     }
     if host.shm_size == 0 {
-        host.shm_size = plan::spec::defaults::SHM_BYTES;
+        host.shm_size = defaults::SHM_BYTES;
+    }
+    if !host.privileged {
+        let list = |paths: &[&str]| Some(paths.iter().map(|&path| path.to_owned()).collect());
+        host.masked_paths = host.masked_paths.take().or_else(|| list(&defaults::MASKED));
+        host.readonly_paths = host.readonly_paths.take().or_else(|| list(&defaults::READONLY));
     }
 }
 

@@ -17,8 +17,10 @@ pub struct Host<'a> {
     pub cpus: u32,
 }
 
-/// Fills what Docker fills: swap as large as memory again.
+/// Fills what Docker fills: swap as large as memory again. What means "no limit" in several ways means it in one.
 pub fn complete(limits: &mut Resources) {
+    limits.pids_limit = limits.pids_limit.filter(|n| *n > 0);
+    limits.memory_swappiness = limits.memory_swappiness.filter(|s| *s != -1);
     if limits.memory > 0 && limits.memory_swap == 0 {
         limits.memory_swap = limits.memory.saturating_mul(2);
     }
@@ -90,10 +92,10 @@ fn memory(limits: &Resources, host: &Host<'_>, warnings: &mut Vec<String>) -> Re
 fn cpu(limits: &Resources, host: &Host<'_>) -> Result<(), Error> {
     let most = i64::from(host.cpus) * 1_000_000_000;
     if limits.nano_cpus > 0 && limits.cpu_period > 0 {
-        return Err(Error::invalid("Conflicting options: Nano CPUs and CPU Period cannot both be set."));
+        return Err(Error::invalid("Conflicting options: Nano CPUs and CPU Period cannot both be set"));
     }
     if limits.nano_cpus > 0 && limits.cpu_quota > 0 {
-        return Err(Error::invalid("Conflicting options: Nano CPUs and CPU Quota cannot both be set."));
+        return Err(Error::invalid("Conflicting options: Nano CPUs and CPU Quota cannot both be set"));
     }
     if limits.nano_cpus < 0 || limits.nano_cpus > most || (1..10_000_000).contains(&limits.nano_cpus) {
         return Err(Error::invalid(format!(
@@ -305,10 +307,13 @@ mod tests {
             memory: 64 << 20,
             nano_cpus: 500_000_000,
             pids_limit: Some(-1),
+            memory_swappiness: Some(-1),
             cpu_shares: 512,
             ..Resources::default()
         };
         complete(&mut limits);
+        assert_eq!((limits.pids_limit, limits.memory_swappiness), (None, None));
+        limits.pids_limit = Some(-1);
         let resources = resources(&limits, &facts);
         let memory = resources.memory.unwrap_or_default();
         assert_eq!((memory.limit, memory.swap), (Some(64 << 20), Some(128 << 20)));

@@ -99,7 +99,7 @@ pub(super) async fn create(context: Context) -> Result<Response<Answer>> {
     let import = engine::Import {
         reference: query.text("repo").map(|repository| with_tag(repository, query.text("tag"))),
         changes: query.all("changes"),
-        message: query.get("message").unwrap_or_default().to_owned(),
+        message: query.text("message").unwrap_or("Imported from -").to_owned(),
         platform: query.get("platform").unwrap_or_default().to_owned(),
     };
     let upload = body::upload(request.into_body());
