@@ -3,6 +3,7 @@
 use std::fs::read_to_string;
 
 use plan::facts::Facts;
+use plan::spec::limits;
 
 use crate::{Error, Result};
 
@@ -12,6 +13,8 @@ pub(crate) struct Host {
     pub(crate) facts: Facts,
     /// CPUs that are online.
     pub(crate) cpus: u32,
+    /// Memory nodes that are online, as a list.
+    pub(crate) memory_nodes: String,
     pub(crate) memory_bytes: u64,
     /// Names this boot.
     pub(crate) boot: String,
@@ -32,6 +35,10 @@ impl Host {
         Ok(Self {
             facts,
             cpus: online_cpus(),
+            memory_nodes: read_to_string("/sys/devices/system/node/online")
+                .unwrap_or_default()
+                .trim()
+                .to_owned(),
             memory_bytes: memory_bytes(&read_to_string("/proc/meminfo").unwrap_or_default()),
             boot: read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned(),
             hostname: name.nodename().to_string_lossy().into_owned(),
@@ -40,6 +47,11 @@ impl Host {
             os_version: os_field(&release, "VERSION_ID").unwrap_or_default(),
             clock_ticks: rustix::param::clock_ticks_per_second(),
         })
+    }
+
+    /// What limits are checked against.
+    pub(crate) fn for_limits(&self) -> limits::Host<'_> {
+        limits::Host { facts: &self.facts, cpus: self.cpus, nodes: &self.memory_nodes }
     }
 
     /// CPU time of the whole host in nanoseconds, as Docker reckons it.

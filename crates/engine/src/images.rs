@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Read;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use dockerapi::{
@@ -63,7 +64,9 @@ impl Engine {
     /// When there is no such image.
     pub async fn image_inspect(&self, name: &str) -> Result<ImageInspect> {
         let image = self.image_for(name).await?;
-        Ok(account(&image))
+        let mut answer = account(&image);
+        answer.graph_driver.data = layers(&self.0.store.layer_paths(&image));
+        Ok(answer)
     }
 
     /// How an image came about, newest step first.
@@ -232,6 +235,17 @@ fn glob(pattern: &[u8], text: &[u8]) -> bool {
     }
 }
 
+/// Where the layers are, as overlayfs names them: the topmost, and those below it.
+fn layers(paths: &[PathBuf]) -> BTreeMap<String, String> {
+    let mut texts: Vec<_> = paths.iter().rev().map(|path| path.to_string_lossy().into_owned()).collect();
+    if texts.is_empty() {
+        return BTreeMap::new();
+    }
+    let lower = texts.split_off(1).join(":");
+    let named = [("UpperDir", texts.concat()), ("LowerDir", lower)];
+    named.into_iter().filter(|(_, path)| !path.is_empty()).map(|(key, path)| (key.to_owned(), path)).collect()
+}
+
 fn account(image: &Image) -> ImageInspect {
     let config = &image.config;
     let last = config.history.last();
@@ -338,6 +352,14 @@ fn shown(progress: store::Progress) -> Option<Progress> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_topmost_layer_is_the_upper_one() {
+        let shown = layers(&["/1", "/2", "/3"].map(PathBuf::from));
+        assert_eq!(shown.get("UpperDir").map(String::as_str), Some("/3"));
+        assert_eq!(shown.get("LowerDir").map(String::as_str), Some("/2:/1"));
+        assert!(layers(&[]).is_empty() && layers(&["/1".into()]).len() == 1);
+    }
 
     #[test]
     fn references_are_meant_by_pattern() {

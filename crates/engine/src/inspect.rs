@@ -34,7 +34,11 @@ impl Engine {
 impl Inner {
     fn account(&self, record: &Record) -> ContainerInspect {
         let directory = self.directory(&record.id);
-        let file = |name: &str| directory.join(name).to_string_lossy().into_owned();
+        let has_started = record.state.started_ns != 0;
+        let file = |name: &str| match has_started {
+            true => directory.join(name).to_string_lossy().into_owned(),
+            false => String::new(),
+        };
         let mut words = record.config.entrypoint.iter().chain(&record.config.cmd).flatten().cloned();
         let log_path = self.log_path(&record.id).to_string_lossy().into_owned();
         ContainerInspect {
@@ -47,7 +51,7 @@ impl Inner {
             resolv_conf_path: file("resolv.conf"),
             hostname_path: file("hostname"),
             hosts_path: file("hosts"),
-            log_path: if record.log.off { String::new() } else { log_path },
+            log_path: if record.log.off || !has_started { String::new() } else { log_path },
             name: format!("/{}", record.name),
             restart_count: i64::from(record.state.restarts),
             driver: "overlay2".to_owned(),
@@ -118,9 +122,7 @@ pub(crate) fn mount_point(mount: &MountRecord) -> MountPoint {
         source: mount.source.clone(),
         destination: mount.destination.clone(),
         driver: if is_volume { "local".to_owned() } else { String::new() },
-        // Docker's mark on a volume that somebody named, whether or not there are labels to share.
-        mode: if is_volume && !mount.anonymous && mount.mode.is_empty() { "z" } else { &mount.mode }
-            .to_owned(),
+        mode: mount.mode.clone(),
         rw: !mount.readonly,
         propagation: mount.propagation.clone(),
     }
@@ -132,10 +134,15 @@ pub(crate) fn endpoints(record: &Record) -> BTreeMap<String, Endpoint> {
         return BTreeMap::new();
     }
     let name = record.host.network_mode.clone();
-    let mut endpoint = Endpoint { network_id: crate::networks::id_of(&name), ..Endpoint::default() };
+    let mut endpoint = Endpoint::default();
+    if record.state.started_ns != 0 {
+        endpoint.network_id = crate::networks::id_of(&name);
+    }
+    if record.state.is_running() {
+        endpoint.endpoint_id.clone_from(&record.id);
+    }
     if let Some(network) = &record.network {
         let place = &network.endpoint;
-        endpoint.endpoint_id.clone_from(&record.id);
         endpoint.gateway = place.gateway.to_string();
         endpoint.ip_address = place.ip.to_string();
         endpoint.ip_prefix_len = i64::from(place.prefix);

@@ -268,7 +268,7 @@ impl Inner {
             .iter()
             .map(|entry| files::extra_host(entry, gateway))
             .collect::<Result<Vec<_>>>()?;
-        let names = [record.config.hostname.clone()];
+        let names = files::own_names(&record.config.hostname, &record.config.domainname);
         let own_network = record.host.network_mode != "host";
         let hosts = files::hosts(network.map(|n| n.endpoint.ip), &names, &extra);
         for (name, text) in [

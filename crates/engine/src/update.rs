@@ -22,22 +22,24 @@ impl Engine {
             let _change = entry.change.lock().await;
             let record = entry.record();
             let mut wanted = record.as_ref().clone();
-            overlay(&mut wanted.host.resources, &body.resources)?;
-            let facts = limits::Host { facts: &inner.host.facts, cpus: inner.host.cpus };
+            let cannot =
+                |e: Error| Error::new(e.kind(), format!("Cannot update container {}: {e}", record.id));
+            overlay(&mut wanted.host.resources, &body.resources).map_err(cannot)?;
+            let facts = inner.host.for_limits();
             let warnings = limits::check(&wanted.host.resources, &facts)?;
             if !body.restart_policy.name.is_empty() {
                 crate::create::check_restart(&body.restart_policy)?;
                 if wanted.host.auto_remove && body.restart_policy.name != "no" {
-                    return Err(Error::conflict(
+                    return Err(cannot(Error::conflict(
                         "Restart policy cannot be updated because AutoRemove is enabled for the container",
-                    ));
+                    )));
                 }
                 wanted.host.restart_policy = body.restart_policy.clone();
             }
             if record.state.is_live() {
                 let plan = inner.running_plan(&record.id)?;
                 let mut asked = body.resources.clone();
-                asked.pids_limit = asked.pids_limit.map(|n| if n == 0 { -1 } else { n });
+                asked.pids_limit = asked.pids_limit.map(|n| if n <= 0 { -1 } else { n });
                 let resources = limits::resources(&asked, &inner.host.facts);
                 let writes = plan::cgroup::update(&resources, &plan, &inner.host.facts)?;
                 let restart = Some(crate::start::restart(&wanted));
@@ -156,8 +158,8 @@ fn overlay(limits: &mut Resources, asked: &Resources) -> Result<()> {
             now.clone_from(new);
         }
     }
-    if asked.pids_limit.is_some() {
-        limits.pids_limit = asked.pids_limit;
+    if let Some(asked) = asked.pids_limit {
+        limits.pids_limit = Some(asked.max(0));
     }
     unchangeable(asked)
 }
@@ -187,6 +189,8 @@ mod tests {
         overlay(&mut limits, &Resources { memory: 15, ..Resources::default() }).expect("fits");
         assert_eq!((limits.memory, limits.memory_swap, limits.cpu_shares), (15, 20, 5));
         assert!(overlay(&mut limits, &Resources { memory: 25, ..Resources::default() }).is_err());
+        overlay(&mut limits, &Resources { pids_limit: Some(-1), ..Resources::default() }).expect("fits");
+        assert_eq!(limits.pids_limit, Some(0), "no limit");
         let mut limits = Resources { nano_cpus: 1, ..Resources::default() };
         assert!(overlay(&mut limits, &Resources { cpu_quota: 5000, ..Resources::default() }).is_err());
         assert!(

@@ -48,6 +48,8 @@ pub(crate) struct Way<'a> {
     pub(crate) stdio: StdioFds<'a>,
     pub(crate) terminal: Option<Terminal>,
     pub(crate) hold: Option<BorrowedFd<'a>>,
+    /// A missing working directory is made: for a container's first process, whose root nobody has used yet.
+    pub(crate) makes_cwd: bool,
     pub(crate) warnings: Vec<String>,
 }
 
@@ -63,7 +65,7 @@ pub(crate) fn run(process: &Process, program: Program, mut way: Way<'_>) -> Resu
     for limit in &process.rlimits {
         prepare::forgive(&limit.field, set_limit(limit), &mut way.warnings)?;
     }
-    let cwd_pending = !enter(&process.cwd)?;
+    let cwd_pending = !enter(&process.cwd, way.makes_cwd)?;
     become_user(process)?;
     if cwd_pending {
         rustix::process::chdir(&*process.cwd)
@@ -199,13 +201,13 @@ fn set_limit(limit: &Rlimit) -> Result<(), Error> {
     })
 }
 
-/// Enters the working directory, made if missing. False: root may not, the user perhaps may.
-fn enter(cwd: &str) -> Result<bool, Error> {
+/// Enters the working directory, made if missing and wanted. False: root may not, the user perhaps may.
+fn enter(cwd: &str, make: bool) -> Result<bool, Error> {
     let tried = || format!("enter the working directory {cwd}");
     match change_directory(cwd) {
         Ok(()) => Ok(true),
         Err(Errno::ACCESS) => Ok(false),
-        Err(Errno::NOENT) => {
+        Err(Errno::NOENT) if make => {
             let made = Tree::new(open_root().tried(tried)?).directory(cwd);
             let made = made.map_err(|e| Error::said(e.kind(), format!("make the working directory: {e}")))?;
             rustix::process::fchdir(made).tried(tried)?;

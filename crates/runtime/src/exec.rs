@@ -133,6 +133,7 @@ fn enter(
         }
         StdioFds::Pipes(_) => None,
     };
-    let way = become_program::Way { socket, stdio, terminal, hold: None, warnings: Vec::new() };
+    let way =
+        become_program::Way { socket, stdio, terminal, hold: None, makes_cwd: false, warnings: Vec::new() };
     become_program::run(&process, program, way)
 }

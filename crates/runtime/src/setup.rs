@@ -85,6 +85,7 @@ fn become_container(child: Child<'_>) -> Result<std::convert::Infallible, Error>
         stdio: child.stdio,
         terminal: setup.terminal,
         hold: child.hold,
+        makes_cwd: true,
         warnings: setup.warnings,
     };
     let process = plan.process.clone().unwrap_or_default();

@@ -142,6 +142,12 @@ impl Store {
         self.0.snapshots.names()
     }
 
+    /// The directories of an image's layers, lowest first.
+    #[must_use]
+    pub fn layer_paths(&self, image: &Image) -> Vec<PathBuf> {
+        image.layers.iter().map(|layer| self.0.layers.path(layer)).collect()
+    }
+
     pub(crate) fn space(&self) -> Space {
         Space::new(Arc::clone(&self.0.root_fd), self.0.options.reserve_bytes)
     }

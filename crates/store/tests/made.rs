@@ -94,6 +94,7 @@ fn hello_is_the_same_every_time() {
     assert_eq!(one.store.embedded_hello(&program).expect("again").id, image.id);
     assert_eq!(two.store.embedded_hello(&program).expect("other").id, image.id);
     assert_eq!(image.repo_tags(), ["hello:latest"]);
+    assert!(image.created > 1_700_000_000, "people are shown how long ago that was");
     let Rootfs::Overlay { lower, .. } = one.store.prepare("c", &image, true).expect("prepare") else {
         panic!()
     };

@@ -45,6 +45,8 @@ pub(crate) fn exit_codes_of_exec() {
     let missing = d.berth(&["exec", "c1", "no-such-program"]);
     assert_eq!(missing.code, 127, "{}", missing.err);
     assert_eq!(d.berth(&["exec", "c1", "/etc/passwd"]).code, 126);
+    assert_eq!(d.berth(&["exec", "-w", "/absent", "c1", "pwd"]).code, 126);
+    assert_eq!(d.berth(&["exec", "c1", "ls", "-d", "/absent"]).code, 1, "an exec makes no directory");
     d.berth(&["kill", "c1"]).ok();
     wait_for("the end", || d.berth(&["inspect", "-f", "{{.State.Running}}", "c1"]).ok() == "false");
     let stopped = d.berth(&["exec", "c1", "true"]);

@@ -85,6 +85,12 @@ impl Engine {
     }
 }
 
+/// Refuses detach keys that are none, while a refusal can still have a status.
+pub(crate) fn check_keys(keys: &str) -> Result<()> {
+    let refusal = |_| Error::invalid(format!("Invalid escape keys ({keys}) provided"));
+    DetachKeys::parse(keys).map(drop).map_err(refusal)
+}
+
 /// Attaches to an exec that is about to start.
 pub(crate) async fn of_exec(
     engine: &Engine,

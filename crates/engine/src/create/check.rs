@@ -20,7 +20,7 @@ pub(crate) fn check(body: &ContainerCreate, host: &Host) -> Result<Checked> {
     unsupported(config, host_config)?;
     configuration(config)?;
     let modes = modes::read(host_config)?;
-    let facts = limits::Host { facts: &host.facts, cpus: host.cpus };
+    let facts = host.for_limits();
     let mut warnings = limits::check(&host_config.resources, &facts)?;
     warnings.extend(refused_by_kernel(host_config, host));
     restart(&host_config.restart_policy)?;
@@ -69,9 +69,10 @@ fn is_zero(value: &Value) -> bool {
 }
 
 fn configuration(config: &Config) -> Result<()> {
-    let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
+    // What the kernel takes and a line of /etc/hosts can hold.
+    let is_name = |c: char| !c.is_whitespace() && !c.is_control();
     for (what, name) in [("hostname", &config.hostname), ("domainname", &config.domainname)] {
-        if name.len() > 63 || !name.chars().all(is_name) {
+        if name.len() > 64 || !name.chars().all(is_name) {
             return Err(Error::invalid(format!("invalid {what} format: {name}")));
         }
     }

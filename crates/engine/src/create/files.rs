@@ -22,6 +22,15 @@ pub(crate) fn extra_host(entry: &str, gateway: Option<Ipv4Addr>) -> Result<(Stri
     Ok((name.to_owned(), address.to_string()))
 }
 
+/// The names that a container has in its own hosts file: the full one, then the short one.
+pub(crate) fn own_names(hostname: &str, domain: &str) -> Vec<String> {
+    let full = if domain.is_empty() { hostname.to_owned() } else { format!("{hostname}.{domain}") };
+    match full.split_once('.') {
+        Some((short, _)) => vec![full.clone(), short.to_owned()],
+        None => vec![full],
+    }
+}
+
 /// The hosts file of a container with this address and these names.
 pub(crate) fn hosts(ip: Option<Ipv4Addr>, names: &[String], extra: &[(String, String)]) -> String {
     let mut text = String::from(
@@ -87,6 +96,13 @@ mod tests {
         for bad in ["", "a", ":1.2.3.4", "a:", "a:x", "a b:1.2.3.4", "a\n:1.2.3.4"] {
             assert!(read(bad).is_err(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn full_and_short_names() {
+        assert_eq!(own_names("web", ""), ["web"]);
+        assert_eq!(own_names("web", "a.b"), ["web.a.b", "web"]);
+        assert_eq!(own_names("web.a", ""), ["web.a", "web"]);
     }
 
     #[test]

@@ -14,7 +14,7 @@ pub(crate) use names::new_id;
 use std::sync::Arc;
 
 use dockerapi::{ContainerCreate, ContainerCreated};
-use plan::spec::modes::{Modes, Network};
+use plan::spec::modes::{self, Modes, Network};
 use plan::spec::{defaults, limits, merge, mounts};
 use store::Image;
 use types::{ContainerName, Kind, Reference};
@@ -37,6 +37,7 @@ impl Engine {
 
     async fn create_whole(&self, name: Option<&str>, mut body: ContainerCreate) -> Result<ContainerCreated> {
         let inner = &self.0;
+        modes::contradictions(&body.config, &body.host_config)?;
         let image = self.image_for(&body.config.image).await?;
         let mut warnings = Vec::new();
         complete(&mut body, &image, &mut warnings);
@@ -125,6 +126,10 @@ fn complete(body: &mut ContainerCreate, image: &Image, warnings: &mut Vec<String
     if host.shm_size == 0 {
         host.shm_size = defaults::SHM_BYTES;
     }
+    let is_confined = !host.privileged && host.pid_mode != "host" && host.ipc_mode != "host";
+    if !is_confined && !host.security_opt.iter().any(|option| option.starts_with("label")) {
+        host.security_opt.push("label=disable".to_owned());
+    }
     if !host.privileged {
         let list = |paths: &[&str]| Some(paths.iter().map(|&path| path.to_owned()).collect());
         host.masked_paths = host.masked_paths.take().or_else(|| list(&defaults::MASKED));
@@ -148,16 +153,21 @@ fn reserve(inner: &Inner, name: Option<&str>, id: &str) -> Result<String> {
 
 /// Gives the container a host name, and looks up the containers it wants to share namespaces with.
 fn named(inner: &Inner, mut record: Record, modes: &Modes) -> Result<Record> {
-    let found = (|| -> Result<Option<String>> {
+    let found = (|| -> Result<Option<Arc<Record>>> {
         if let Some(who) = &modes.pid_of {
             inner.find(who)?;
         }
         Ok(match &modes.network {
-            Network::Container(who) => Some(inner.find(who)?.record().config.hostname.clone()),
+            Network::Container(who) => Some(inner.find(who)?.record()),
             _ => None,
         })
     })();
-    let of_other = found.inspect_err(|_| inner.table.release(&record.name))?;
+    let other = found.inspect_err(|_| inner.table.release(&record.name))?;
+    // Names change, ids do not.
+    if let Some(other) = &other {
+        record.host.network_mode = format!("container:{}", other.id);
+    }
+    let of_other = other.map(|other| other.config.hostname.clone());
     if modes.host_uts {
         record.config.hostname.clone_from(&inner.host.hostname);
     } else if record.config.hostname.is_empty() {

@@ -120,7 +120,8 @@ impl Inner {
         let other = self.find(who)?.record();
         if !other.state.is_running() {
             return Err(Error::conflict(format!(
-                "cannot join {kind} of a non running container: {}",
+                "cannot join {} of a non running container: {}",
+                if kind == "net" { "network" } else { kind },
                 other.id
             )));
         }

@@ -44,6 +44,7 @@ impl Engine {
         {
             return Err(Error::invalid(format!("invalid environment variable: {bad}")));
         }
+        attach::check_keys(&create.detach_keys)?;
         let id = new_id()?;
         let action = format!("exec_create: {}", create.cmd.join(" "));
         self.0.execs.add(&id, &record.id, create);

@@ -88,10 +88,10 @@ impl Execs {
             .get_mut(id)
             .ok_or_else(|| Error::new(types::Kind::NotFound, format!("No such exec instance: {id}")))?;
         if exec.exit_code.is_some() {
-            return Err(Error::conflict(format!("exec command {id} has already run")));
+            return Err(Error::conflict(format!("Error: Exec command {id} has already run")));
         }
         if exec.started {
-            return Err(Error::conflict(format!("exec command {id} is already running")));
+            return Err(Error::conflict(format!("Error: Exec command {id} is already running")));
         }
         exec.started = true;
         Ok(exec.ended.subscribe())

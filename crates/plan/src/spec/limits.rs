@@ -15,6 +15,8 @@ pub struct Host<'a> {
     pub facts: &'a Facts,
     /// How many CPUs are online.
     pub cpus: u32,
+    /// The memory nodes that are online, as a list like `0-1`.
+    pub nodes: &'a str,
 }
 
 /// Fills what Docker fills: swap as large as memory again. What means "no limit" in several ways means it in one.
@@ -124,6 +126,13 @@ fn cpu(limits: &Resources, host: &Host<'_>) -> Result<(), Error> {
             return Err(Error::invalid(format!(
                 "Requested CPUs are not available - requested {list}, available: 0-{}",
                 host.cpus.saturating_sub(1)
+            )));
+        }
+        let last_node = cpu_list(host.nodes).flatten().unwrap_or(u32::MAX);
+        if what == "mems" && numbers.is_some_and(|highest| highest > last_node) {
+            return Err(Error::invalid(format!(
+                "Requested memory nodes are not available - requested {list}, available: {}",
+                host.nodes
             )));
         }
     }
@@ -251,7 +260,7 @@ mod tests {
 
     fn sentence(limits: Resources) -> String {
         let facts = Facts { swap_limit: true, ..Facts::default() };
-        let host = Host { facts: &facts, cpus: 2 };
+        let host = Host { facts: &facts, cpus: 2, nodes: "0" };
         match check(&limits, &host) {
             Ok(warnings) => warnings.join(";"),
             Err(e) => e.to_string(),
@@ -292,6 +301,8 @@ mod tests {
             (Resources { cpuset_cpus: "0-2".to_owned(), ..r() }, "Requested CPUs are not available"),
             (Resources { cpuset_cpus: "1-0".to_owned(), ..r() }, "Invalid value 1-0 for cpuset cpus"),
             (Resources { cpuset_mems: "x".to_owned(), ..r() }, "Invalid value x for cpuset mems"),
+            (Resources { cpuset_mems: "0".to_owned(), ..r() }, ""),
+            (Resources { cpuset_mems: "1".to_owned(), ..r() }, "Requested memory nodes are not available"),
             (Resources { blkio_weight: 5, ..r() }, "Range of blkio weight"),
             (Resources { kernel_memory: 1, ..r() }, "HostConfig.KernelMemory is not supported"),
         ] {

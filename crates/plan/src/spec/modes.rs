@@ -1,6 +1,6 @@
 //! The mode words of a request: network, IPC, process ids, host name, cgroup, users.
 
-use dockerapi::HostConfig;
+use dockerapi::{Config, HostConfig};
 
 use crate::Error;
 
@@ -98,7 +98,7 @@ pub fn read(host: &HostConfig) -> Result<Modes, Error> {
         "auto" | "private" => true,
         other => return Err(Error::invalid(format!("invalid user namespace mode: {other}"))),
     };
-    contradictions(host, &modes)?;
+    alone(host, &modes)?;
     Ok(modes)
 }
 
@@ -114,25 +114,41 @@ fn sharing(what: &str) -> Error {
     Error::unimplemented(format!("{what} is not supported by Berth yet: containers cannot share /dev/shm"))
 }
 
-fn contradictions(host: &HostConfig, modes: &Modes) -> Result<(), Error> {
-    let no_network = matches!(modes.network, Network::Container(_) | Network::Host);
-    if matches!(modes.network, Network::Container(_)) {
-        let clash = [
-            ("hostname", modes.host_uts),
-            ("port publishing", !host.port_bindings.is_empty() || host.publish_all_ports),
-            ("dns", !host.dns.is_empty()),
-            ("custom host-to-IP mapping", !host.extra_hosts.is_empty()),
-            ("links", !host.links.is_empty()),
-        ];
-        if let Some((what, _)) = clash.iter().find(|(_, asked)| *asked) {
-            return Err(Error::invalid(format!(
-                "conflicting options: {what} and the container type network mode"
-            )));
-        }
+/// Refuses options that another option leaves without meaning. To be asked of what the person wrote, before the image's
+/// configuration is merged into it: an image may expose ports.
+///
+/// # Errors
+/// Docker's sentences.
+pub fn contradictions(config: &Config, host: &HostConfig) -> Result<(), Error> {
+    let conflict = |options: &str| Err(Error::invalid(format!("conflicting options: {options}")));
+    if host.uts_mode == "host" && !config.hostname.is_empty() {
+        return conflict("hostname and the UTS mode");
     }
-    if modes.own_users
-        && (host.privileged || modes.host_pid || modes.host_ipc || no_network || modes.pid_of.is_some())
-    {
+    if !host.network_mode.starts_with("container:") {
+        return Ok(());
+    }
+    let clash = [
+        (!config.hostname.is_empty(), "hostname and the network mode"),
+        (
+            !host.links.is_empty(),
+            "container type network can't be used with links. This would result in undefined behavior",
+        ),
+        (!host.dns.is_empty(), "dns and the network mode"),
+        (!host.extra_hosts.is_empty(), "custom host-to-IP mapping and the network mode"),
+        (
+            !host.port_bindings.is_empty() || host.publish_all_ports,
+            "port publishing and the container type network mode",
+        ),
+        (!config.exposed_ports.is_empty(), "port exposing and the container type network mode"),
+    ];
+    clash.iter().find(|(asked, _)| *asked).map_or(Ok(()), |(_, options)| conflict(options))
+}
+
+/// A user namespace of its own goes with namespaces of its own.
+fn alone(host: &HostConfig, modes: &Modes) -> Result<(), Error> {
+    let no_network = matches!(modes.network, Network::Container(_) | Network::Host);
+    let shares = modes.host_pid || modes.host_ipc || no_network || modes.pid_of.is_some();
+    if modes.own_users && (host.privileged || shares) {
         return Err(Error::invalid(
             "a user namespace of its own cannot be combined with privileged mode or with namespaces of the host or of another \
              container",
@@ -173,9 +189,43 @@ mod tests {
             HostConfig { pid_mode: "container:".to_owned(), ..host() },
             HostConfig { uts_mode: "x".to_owned(), ..host() },
             HostConfig { userns_mode: "auto".to_owned(), privileged: true, ..host() },
-            HostConfig { network_mode: "container:x".to_owned(), publish_all_ports: true, ..host() },
         ] {
             assert!(read(&bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn options_without_meaning() {
+        let ask = |config: &str, host: &str| {
+            let config = serde_json::from_str(config).expect("a configuration");
+            let host = serde_json::from_str(host).expect("a host configuration");
+            contradictions(&config, &host).map_err(|e| e.to_string())
+        };
+        for (config, host, expected) in [
+            ("{}", r#"{"NetworkMode":"container:x"}"#, ""),
+            (r#"{"Hostname":"h"}"#, r#"{"NetworkMode":"host"}"#, ""),
+            (r#"{"Hostname":"h"}"#, r#"{"UTSMode":"host"}"#, "hostname and the UTS mode"),
+            (r#"{"Hostname":"h"}"#, r#"{"NetworkMode":"container:x"}"#, "hostname and the network mode"),
+            ("{}", r#"{"NetworkMode":"container:x","Dns":["1.1.1.1"]}"#, "dns and the network mode"),
+            (
+                "{}",
+                r#"{"NetworkMode":"container:x","ExtraHosts":["a:1.1.1.1"]}"#,
+                "custom host-to-IP mapping and the network mode",
+            ),
+            (
+                "{}",
+                r#"{"NetworkMode":"container:x","PublishAllPorts":true}"#,
+                "port publishing and the container type network mode",
+            ),
+            (
+                r#"{"ExposedPorts":{"80/tcp":{}}}"#,
+                r#"{"NetworkMode":"container:x"}"#,
+                "port exposing and the container type network mode",
+            ),
+        ] {
+            let sentence =
+                if expected.is_empty() { Ok(()) } else { Err(format!("conflicting options: {expected}")) };
+            assert_eq!(ask(config, host), sentence, "{config} {host}");
         }
     }
 }

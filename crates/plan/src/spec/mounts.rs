@@ -8,6 +8,9 @@ use super::bind::{self, Bind, Source};
 use super::tmpfs;
 use crate::Error;
 
+/// What Docker shows as the mode of a volume that was asked for without one.
+const VOLUME_MODE: &str = "z";
+
 /// One mount that is wanted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wish {
@@ -100,7 +103,10 @@ fn of_bind(bind: Bind) -> Wish {
         Source::Path(source) => {
             What::Bind { source, propagation, create: true, recursive: true, shallow_readonly: false }
         }
-        Source::Volume(name) => volume(Some(name)),
+        Source::Volume(name) => {
+            let mode = if mode.is_empty() { VOLUME_MODE.to_owned() } else { mode };
+            return Wish { what: volume(Some(name)), destination, readonly, mode };
+        }
         Source::Anonymous => volume(None),
     };
     Wish { what, destination, readonly, mode }
@@ -133,7 +139,8 @@ fn of_mount(mount: &Mount) -> Result<Wish, Error> {
         }
         other => return Err(Error::invalid(format!("mount type unknown: {other:?}"))),
     };
-    Ok(wish(what, bind::destination(&mount.target)?, mount.read_only, ""))
+    let mode = if matches!(what, What::Volume { .. }) { VOLUME_MODE } else { "" };
+    Ok(wish(what, bind::destination(&mount.target)?, mount.read_only, mode))
 }
 
 fn bind_mount(mount: &Mount, invalid: &dyn Fn(&str) -> Error) -> Result<What, Error> {

@@ -148,7 +148,7 @@ fn group_id(text: &str, groups: &[u8]) -> Result<u32, Error> {
         Word::Number(gid) => Ok(gid),
         Word::Name(name) => {
             lines(groups).filter_map(group).find(|g| g.0 == name).map(|g| g.1).ok_or_else(|| {
-                Error::invalid(format!("unable to find group {name}: no matching entries in group file"))
+                Error::invalid(format!("Unable to find group {name}: no matching entries in group file"))
             })
         }
     }
@@ -205,7 +205,7 @@ mod tests {
             ("web", "33:34 34,10,44 /srv"),
             ("33", "33:34 34,10,44 /srv"),
             ("web:", "33:34 34,10,44 /srv"),
-            ("web:bob", "unable to find group bob: no matching entries in group file"),
+            ("web:bob", "Unable to find group bob: no matching entries in group file"),
             ("web:video", "33:44 44 /srv"),
             ("web:44", "33:44 44 /srv"),
             ("33:0", "33:0 0 /srv"),
@@ -231,7 +231,7 @@ mod tests {
             ("1e3", "unable to find user 1e3: no matching entries in passwd file"),
             ("Root", "unable to find user Root: no matching entries in passwd file"),
             ("١", "unable to find user ١: no matching entries in passwd file"),
-            ("web:huge", "unable to find group huge: no matching entries in group file"),
+            ("web:huge", "Unable to find group huge: no matching entries in group file"),
         ] {
             check_user(spec, expected);
         }

@@ -102,17 +102,9 @@ pub(super) async fn create(context: Context) -> Result<Response<Answer>> {
         message: query.text("message").unwrap_or("Imported from -").to_owned(),
         platform: query.get("platform").unwrap_or_default().to_owned(),
     };
-    let upload = body::upload(request.into_body());
-    let (output, response) = pieces("application/json");
-    tokio::spawn(async move {
-        let teller = Teller { output, quiet: false };
-        let result = engine.image_import(upload, import).await;
-        if let Ok(id) = &result {
-            teller.tell(&Progress::status(id.clone())).await;
-        }
-        teller.end(result.map(|_| ())).await;
-    });
-    Ok(response)
+    // Nothing is told on the way, so a failure can still have its status.
+    let id = engine.image_import(body::upload(request.into_body()), import).await?;
+    Ok(json(StatusCode::OK, &Progress::status(id)))
 }
 
 /// Tells a client how its upload goes.

@@ -99,6 +99,7 @@ where
     let serving = http1::Builder::new()
         .header_read_timeout(None)
         .max_buf_size(64 << 10)
+        .title_case_headers(true)
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
     if let Err(error) = serving.await {
