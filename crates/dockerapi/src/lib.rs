@@ -1,5 +1,5 @@
 //! Floor 1: the documents of Docker's Engine API, 1.24 to 1.47, as serde structs, and the small texts that travel
-//! inside them: filters, times, durations, port, volume and mount specs. Knows shapes and grammars; must not
+//! inside them: filters, times, durations, ports. Knows shapes and grammars; must not
 //! know engines, hosts, clocks or wires. Every parser is pure.
 //!
 //! ```

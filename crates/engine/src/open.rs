@@ -159,12 +159,8 @@ impl Engine {
             let record = entry.record();
             let state = &record.state;
             let ran = !state.boot.is_empty() && state.boot != self.0.host.boot && !state.is_live();
-            let wanted = match record.host.restart_policy.name.as_str() {
-                "always" => true,
-                "unless-stopped" => !state.stopped_by_hand,
-                "on-failure" => !state.stopped_by_hand && state.exit_code != Some(0),
-                _ => false,
-            };
+            let policy = &record.host.restart_policy.name;
+            let wanted = plan::restart::after_boot(policy, state.stopped_by_hand, state.exit_code);
             if ran && wanted {
                 let engine = self.clone();
                 tokio::spawn(async move {

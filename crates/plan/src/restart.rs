@@ -37,6 +37,18 @@ pub fn decide(policy: Restart, ended: &Ended) -> Option<u64> {
     again.then(|| delay(ended))
 }
 
+/// Whether the policy starts a container again that ran before the host went down. Only a boot of the host asks: the end of a
+/// daemon ends no container, so its start has none to start.
+#[must_use]
+pub fn after_boot(policy: &str, stopped_by_hand: bool, code: Option<i32>) -> bool {
+    match policy {
+        "always" => true,
+        "unless-stopped" => !stopped_by_hand,
+        "on-failure" => !stopped_by_hand && code != Some(0),
+        _ => false,
+    }
+}
+
 fn delay(ended: &Ended) -> u64 {
     if ended.last_delay_ms == 0 || ended.lived_ms >= HEALTHY_AFTER_MS {
         FIRST_DELAY_MS
@@ -52,6 +64,26 @@ mod tests {
     fn check(name: RestartName, maximum: u32, ended: Ended, expected: Option<u64>) {
         let policy = Restart { name: name as i32, maximum };
         assert_eq!(decide(policy, &ended), expected, "{name:?} {maximum} {ended:?}");
+    }
+
+    #[test]
+    fn a_boot_starts_what_was_not_stopped_for_good() {
+        for (policy, stopped_by_hand, code, expected) in [
+            ("always", true, Some(0), true),
+            ("unless-stopped", false, Some(0), true),
+            ("unless-stopped", true, Some(137), false),
+            ("on-failure", false, Some(255), true),
+            ("on-failure", false, None, true),
+            ("on-failure", false, Some(0), false),
+            ("on-failure", true, Some(137), false),
+            ("no", false, Some(1), false),
+        ] {
+            assert_eq!(
+                after_boot(policy, stopped_by_hand, code),
+                expected,
+                "{policy} {stopped_by_hand} {code:?}"
+            );
+        }
     }
 
     #[test]

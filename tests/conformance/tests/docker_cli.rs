@@ -171,6 +171,8 @@ pub(crate) fn same_words_as_berth() {
         &["image", "inspect", "busybox"],
         &["inspect", "a1"],
         &["inspect", "-f", "{{json .Config.Cmd}}", "a1", "b1"],
+        &["inspect", "-f", "{{json .State}}{{range .Mounts}}{{json .}}{{end}}", "a1"],
+        &["image", "inspect", "-f", "{{json .}}", "busybox"],
         &["volume", "ls"],
         &["volume", "inspect", "vv"],
         &["network", "ls", "--no-trunc"],

@@ -128,7 +128,7 @@ pub(crate) fn rename_and_list() {
 }
 
 pub(crate) fn restart_policies() {
-    let d = Daemon::start();
+    let mut d = Daemon::start();
     d.busybox();
     d.berth(&[
         "run",
@@ -163,6 +163,13 @@ pub(crate) fn restart_policies() {
     let lines = d.berth(&["logs", "a1"]).out.lines().count();
     std::thread::sleep(std::time::Duration::from_millis(1500));
     assert_eq!(d.berth(&["logs", "a1"]).out.lines().count(), lines, "a stopped container stays down");
+    d.kill();
+    d.up();
+    assert_eq!(
+        field(&d, "a1", "{{.State.Status}}"),
+        "exited",
+        "a daemon's start is no reason to start a container"
+    );
     let clash = d.berth(&["run", "-d", "--rm", "--restart", "always", "busybox", "true"]);
     assert_eq!(clash.code, 125, "{}", clash.err);
 }

@@ -1,7 +1,6 @@
 //! `inspect`, for everything that has a document of its own.
 
 use bytes::Bytes;
-use serde_json::Value;
 use types::Kind;
 
 use super::joined;
@@ -80,7 +79,7 @@ async fn look(call: &Call, kinds: &[What]) -> Result<u8> {
         match (find(call, kinds, name).await, &template) {
             (Err(error), _) => errors.push(error),
             (Ok(document), None) => raw.push(String::from_utf8_lossy(&document).trim().to_owned()),
-            (Ok(document), Some(template)) => match fill(template, &document) {
+            (Ok(document), Some(template)) => match template.fill_text(&document) {
                 Ok(text) => filled += &format!("{text}\n"),
                 Err(error) => errors.push(error),
             },
@@ -92,12 +91,6 @@ async fn look(call: &Call, kinds: &[What]) -> Result<u8> {
         (None, _) => stream::print_line(&indent(&format!("[{}]", raw.join(",")), "    "))?,
     }
     joined(&errors)
-}
-
-fn fill(template: &Template, document: &Bytes) -> Result<String> {
-    let value: Value = serde_json::from_slice(document)
-        .map_err(|e| Error::new(format!("unable to read inspect data: {e}")).of(Kind::Corrupt))?;
-    template.fill(&value)
 }
 
 async fn find(call: &Call, kinds: &[What], name: &str) -> Result<Bytes> {

@@ -2,6 +2,7 @@
 
 mod json;
 mod list;
+mod order;
 mod ports;
 mod tabs;
 mod template;

@@ -4,7 +4,9 @@ use std::sync::{Arc, Mutex};
 
 use gotmpl::parse::{CommandNode, Expr, ListNode, Node, Parser, PipeNode};
 use gotmpl::{MissingKey, TemplateError, Value};
+use types::Kind;
 
+use super::order::Order;
 use crate::error::{Error, Result};
 
 const MAIN: &str = "main";
@@ -25,6 +27,7 @@ pub(crate) enum Subject {
 pub(crate) struct Template {
     inner: gotmpl::Template,
     labels: Arc<Mutex<Value>>,
+    order: Arc<Mutex<Order>>,
     subject: Subject,
 }
 
@@ -37,12 +40,23 @@ impl Template {
         let (mut tree, defines) =
             Parser::new(source, "{{", "}}").and_then(Parser::parse).map_err(unreadable)?;
         methods(&mut tree);
-        let labels = Arc::new(Mutex::new(Value::Nil));
-        let mut inner = functions(gotmpl::Template::new(""), subject, &labels).missing_key(MissingKey::Error);
+        let (labels, order) = (Arc::new(Mutex::new(Value::Nil)), Arc::default());
+        let mut inner =
+            functions(gotmpl::Template::new(""), subject, (&labels, &order)).missing_key(MissingKey::Error);
         for define in defines {
             inner = inner.add_parse_tree(&define.name, define.body);
         }
-        Ok(Self { inner: inner.add_parse_tree(MAIN, tree), labels, subject })
+        Ok(Self { inner: inner.add_parse_tree(MAIN, tree), labels, order, subject })
+    }
+
+    /// Fills the template in with a document's text; `json` keeps the order of its keys.
+    pub(crate) fn fill_text(&self, document: &[u8]) -> Result<String> {
+        let unreadable =
+            |e: serde_json::Error| Error::new(format!("unable to read inspect data: {e}")).of(Kind::Corrupt);
+        if let Ok(mut order) = self.order.lock() {
+            *order = Order::of(document).map_err(unreadable)?;
+        }
+        self.fill(&serde_json::from_slice(document).map_err(unreadable)?)
     }
 
     /// Fills the template in with a document.
@@ -118,8 +132,12 @@ fn label(command: &mut CommandNode) {
 
 type Answer = gotmpl::Result<Value>;
 
-fn functions(template: gotmpl::Template, subject: Subject, labels: &Arc<Mutex<Value>>) -> gotmpl::Template {
-    let labels = Arc::clone(labels);
+fn functions(
+    template: gotmpl::Template,
+    subject: Subject,
+    (labels, order): (&Arc<Mutex<Value>>, &Arc<Mutex<Order>>),
+) -> gotmpl::Template {
+    let (labels, order) = (Arc::clone(labels), Arc::clone(order));
     let template = template.func("pad", pad).func(LABEL, move |args| {
         let key = text(args, 0)?;
         let labels = labels.lock().map_err(|_| TemplateError::Exec("labels are lost".to_owned()))?;
@@ -134,7 +152,8 @@ fn functions(template: gotmpl::Template, subject: Subject, labels: &Arc<Mutex<Va
     template
         .func("json", move |args| {
             let value = args.first().unwrap_or(&Value::Nil);
-            let text = json(value).to_string();
+            let order = order.lock().map_err(|_| wrong("the order of keys is lost"))?;
+            let text = order.restore(json(value).to_string());
             let whole_row = subject == Subject::Row && matches!(value, Value::Map(_));
             Ok(string(&if whole_row { escaped(&text) } else { text }))
         })
@@ -255,5 +274,14 @@ mod tests {
             check(source, out);
         }
         assert!(Template::read("{{.Name", Subject::Row).is_err());
+    }
+
+    #[test]
+    fn json_keeps_the_order_of_a_text() {
+        let template = Template::read("{{json .State}}{{range .List}} {{json .}}{{end}}", Subject::Document);
+        let template = template.unwrap_or_else(|e| panic!("{e}"));
+        let filled = template.fill_text(br#"{"State":{"Status":"up","Pid":1},"List":[{"b":1,"a":2}]}"#);
+        let expected = r#"{"Status":"up","Pid":1} {"b":1,"a":2}"#;
+        assert_eq!(filled.unwrap_or_else(|e| e.to_string()), expected);
     }
 }

@@ -51,16 +51,24 @@ impl Bind {
             path if path.starts_with('/') => Source::Path(clean(path)),
             name => Source::Volume(volume_name(name)?.to_owned()),
         };
+        let kind = if matches!(source, Source::Path(_)) { "bind" } else { "volume" };
+        let refuse =
+            |e| Error::invalid(format!("invalid volume specification: '{text}': {}", in_kind(kind, &e)));
         let mut bind = Self {
+            destination: self::destination(destination).map_err(refuse)?,
             source,
-            destination: self::destination(destination)?,
             mode: mode.to_owned(),
             readonly: false,
             propagation: String::new(),
             nocopy: false,
         };
+        let invalid = || Error::invalid(format!("invalid mode: {mode}"));
+        let twice = |either: [&str; 2]| mode.split(',').filter(|word| either.contains(word)).count() > 1;
+        if twice(["ro", "rw"]) || twice(["z", "Z"]) {
+            return Err(invalid());
+        }
         for option in mode.split(',').filter(|_| !mode.is_empty()) {
-            bind.set(option).ok_or_else(|| Error::invalid(format!("invalid mode: {mode}")))?;
+            bind.set(option).ok_or_else(invalid)?;
         }
         Ok(bind)
     }
@@ -86,20 +94,22 @@ pub fn is_propagation(word: &str) -> bool {
     matches!(word, "private" | "rprivate" | "shared" | "rshared" | "slave" | "rslave")
 }
 
+/// Docker's sentence for a mount of this kind that cannot be.
+#[must_use]
+pub fn in_kind(kind: &str, why: &Error) -> String {
+    format!("invalid mount config for type \"{kind}\": {why}")
+}
+
 /// Checks and cleans a mount point.
 ///
 /// # Errors
 /// The path is relative or the root itself.
 pub fn destination(path: &str) -> Result<String, Error> {
     if !path.starts_with('/') || path.contains('\0') {
-        return Err(Error::invalid(format!(
-            "invalid mount config: invalid mount path: '{path}' mount path must be absolute"
-        )));
+        return Err(Error::invalid(format!("invalid mount path: '{path}' mount path must be absolute")));
     }
     match clean(path) {
-        root if root == "/" => {
-            Err(Error::invalid("invalid mount config: invalid specification: destination can't be '/'"))
-        }
+        root if root == "/" => Err(Error::invalid("invalid specification: destination can't be '/'")),
         path => Ok(path),
     }
 }
@@ -114,6 +124,11 @@ pub fn volume_name(name: &str) -> Result<&str, Error> {
     let rest = bytes.all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'));
     if first && rest && (2..=255).contains(&name.len()) {
         return Ok(name);
+    }
+    if name.len() < 2 {
+        return Err(Error::invalid(format!(
+            "create {name}: volume name is too short, names should be at least two alphanumeric characters"
+        )));
     }
     Err(Error::invalid(format!(
         "create {name}: \"{name}\" includes invalid characters for a local volume name, only \"[a-zA-Z0-9][a-zA-Z0-9_.-]\" are \
@@ -176,9 +191,20 @@ mod tests {
             ("/a:/b:nocopy", "! invalid mode: nocopy"),
             ("data:/b:shared", "! invalid mode: shared"),
             ("/a:/b:shared,slave", "! invalid mode: shared,slave"),
-            ("/a:/", "! invalid mount config: invalid specification: destination can't be '/'"),
-            ("/a:/x/..", "! invalid mount config: invalid specification: destination can't be '/'"),
-            ("/a:b", "! invalid mount config: invalid mount path: 'b' mount path must be absolute"),
+            ("/a:/b:ro,rw", "! invalid mode: ro,rw"),
+            ("/a:/b:z,Z", "! invalid mode: z,Z"),
+            (
+                "/a:/",
+                "! invalid volume specification: '/a:/': invalid mount config for type \"bind\": invalid specification: destination can't be '/'",
+            ),
+            (
+                "v1:/x/..",
+                "! invalid volume specification: 'v1:/x/..': invalid mount config for type \"volume\": invalid specification: destination can't be '/'",
+            ),
+            (
+                "/a:b",
+                "! invalid volume specification: '/a:b': invalid mount config for type \"bind\": invalid mount path: 'b' mount path must be absolute",
+            ),
         ] {
             assert_eq!(show(text), expected, "{text}");
         }

@@ -129,7 +129,7 @@ fn of_mount(mount: &Mount) -> Result<Wish, Error> {
     }
     let what = match mount.kind.as_str() {
         "bind" => bind_mount(mount, &invalid)?,
-        "volume" => volume_mount(mount, &invalid)?,
+        "volume" => volume_mount(mount)?,
         "tmpfs" => tmpfs_mount(mount, &invalid)?,
         "image" | "npipe" | "cluster" => {
             return Err(Error::unimplemented(format!(
@@ -137,10 +137,12 @@ fn of_mount(mount: &Mount) -> Result<Wish, Error> {
                 mount.kind
             )));
         }
-        other => return Err(Error::invalid(format!("mount type unknown: {other:?}"))),
+        _ => return Err(invalid("mount type unknown")),
     };
     let mode = if matches!(what, What::Volume { .. }) { VOLUME_MODE } else { "" };
-    Ok(wish(what, bind::destination(&mount.target)?, mount.read_only, mode))
+    let destination = bind::destination(&mount.target);
+    let destination = destination.map_err(|e| Error::invalid(bind::in_kind(&mount.kind, &e)))?;
+    Ok(wish(what, destination, mount.read_only, mode))
 }
 
 fn bind_mount(mount: &Mount, invalid: &dyn Fn(&str) -> Error) -> Result<What, Error> {
@@ -163,7 +165,7 @@ fn bind_mount(mount: &Mount, invalid: &dyn Fn(&str) -> Error) -> Result<What, Er
     })
 }
 
-fn volume_mount(mount: &Mount, invalid: &dyn Fn(&str) -> Error) -> Result<What, Error> {
+fn volume_mount(mount: &Mount) -> Result<What, Error> {
     let options = mount.volume_options.clone().unwrap_or_default();
     if !options.subpath.is_empty() {
         return Err(Error::unimplemented("VolumeOptions.Subpath is not supported by Berth yet"));
@@ -174,7 +176,6 @@ fn volume_mount(mount: &Mount, invalid: &dyn Fn(&str) -> Error) -> Result<What, 
     }
     let name = match mount.source.as_str() {
         "" => None,
-        path if path.starts_with('/') => return Err(invalid("a volume's source is its name, not a path")),
         name => Some(bind::volume_name(name)?.to_owned()),
     };
     Ok(What::Volume { name, nocopy: options.no_copy, labels: options.labels })
@@ -267,11 +268,15 @@ mod tests {
                 vec![],
                 "! invalid mount config for type \"bind\": field Source must not be empty",
             ),
-            (mounts(vec![mount("x", "", "/b")]), vec![], "! mount type unknown: \"x\""),
             (
-                mounts(vec![mount("volume", "/p", "/b")]),
+                mounts(vec![mount("x", "", "/b")]),
                 vec![],
-                "! invalid mount config for type \"volume\": a volume's source is its name, not a path",
+                "! invalid mount config for type \"x\": mount type unknown",
+            ),
+            (
+                mounts(vec![mount("bind", "/a", "b")]),
+                vec![],
+                "! invalid mount config for type \"bind\": invalid mount path: 'b' mount path must be absolute",
             ),
         ] {
             assert_eq!(list(&host, &volumes), expected);
