@@ -52,9 +52,12 @@ impl Blobs {
         }
     }
 
-    /// Moves a spooled file to its place. The directory is synced by `sync`, once for many.
+    /// Moves a spooled file to its place, also when there is one: that may be damaged, and this was hashed just now. The directory
+    /// is synced by `sync`, once for many.
     pub(crate) fn commit(&self, spooled: &Spooled) -> Result<()> {
-        if self.size(&spooled.digest) == Some(spooled.size) {
+        let moved = !spooled.path.exists() && self.size(&spooled.digest) == Some(spooled.size);
+        // Another image of the same archive has it too, or it was the store's to begin with.
+        if moved || spooled.path == self.path(&spooled.digest) {
             return Ok(());
         }
         let fail = |e| Error::call(format!("cannot store blob {}", spooled.digest), e);

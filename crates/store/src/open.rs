@@ -18,7 +18,9 @@ use crate::ballast::Ballast;
 use crate::blobs::Blobs;
 use crate::durable;
 use crate::error::{Error, Result};
-use crate::image::{Image, ImageList, Naming, check_manifest, parse_config, read_index, read_layout};
+use crate::image::{
+    Image, ImageList, Naming, check_manifest, parse_config, read_index, read_layout, write_index,
+};
 use crate::ingest::Ingest;
 use crate::layers::Layers;
 use crate::options::Options;
@@ -111,8 +113,24 @@ fn lock(root: &Path) -> Result<OwnedFd> {
 fn with_images(mut inner: Inner) -> Result<Store> {
     let path = inner.root.join("index.json");
     let (namings, whole) = match read_index(&path) {
-        Ok(namings) => (namings.unwrap_or_default(), true),
-        Err(e) => (rescue_index(&mut inner, &path, &e)?, false),
+        Ok(Some(namings)) => (namings, true),
+        // Written at once: from now on, a missing index is one that got lost.
+        Ok(None) if inner.blobs.list()?.is_empty() => {
+            write_index(&path, std::iter::empty())?;
+            (BTreeMap::new(), true)
+        }
+        Ok(None) => {
+            inner.warnings.push("index.json was missing; it was rebuilt".to_owned());
+            (rescue_index(&inner, &path)?, false)
+        }
+        Err(e) => {
+            let aside = path.with_extension("json.damaged");
+            fs::rename(&path, &aside)
+                .map_err(|e| Error::call("cannot move the damaged index.json aside", e))?;
+            let aside = aside.display();
+            inner.warnings.push(format!("index.json was damaged ({e}); it was moved to {aside} and rebuilt"));
+            (rescue_index(&inner, &path)?, false)
+        }
     };
     let mut images = Vec::new();
     let mut lost = false;
@@ -126,7 +144,7 @@ fn with_images(mut inner: Inner) -> Result<Store> {
             }
         }
     }
-    let store = Store(Arc::new(inner));
+    let mut store = Store(Arc::new(inner));
     let change = store.change();
     *store.0.images.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(ImageList::new(images));
     if whole && !lost {
@@ -134,19 +152,19 @@ fn with_images(mut inner: Inner) -> Result<Store> {
         store.sweep(&change)?;
     }
     drop(change);
-    if let Err(e) = store.restore_layers() {
-        return Err(e.within("cannot restore missing layers"));
+    let mut found = store.restore_layers();
+    if !whole && let Err(e) = store.publish(&store.change(), (*store.images()).clone()) {
+        found.push(format!("the rebuilt index.json could not be written: {e}"));
+    }
+    if let Some(inner) = Arc::get_mut(&mut store.0) {
+        inner.warnings.extend(found);
     }
     Ok(store)
 }
 
-/// index.json cannot be read: it is moved aside; names come from the copy in the records, manifests from the blobs.
-fn rescue_index(inner: &mut Inner, path: &Path, why: &Error) -> Result<BTreeMap<Digest, Naming>> {
-    let aside = path.with_extension("json.damaged");
-    fs::rename(path, &aside).map_err(|e| Error::call("cannot move the damaged index.json aside", e))?;
-    inner
-        .warnings
-        .push(format!("index.json was damaged ({why}); it was moved to {} and rebuilt", aside.display()));
+/// What index.json said, as far as it can be known: names come from the copy in the records, else there are none, and manifests
+/// come from the blobs.
+fn rescue_index(inner: &Inner, path: &Path) -> Result<BTreeMap<Digest, Naming>> {
     let copy = inner.records.get("store", "index").ok().flatten();
     if let Some(json) = copy {
         let scratch = path.with_extension("json.copy");

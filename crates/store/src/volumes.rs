@@ -153,6 +153,8 @@ impl Volumes {
             return Err(Error::new(Kind::Conflict, what));
         }
         let trash = self.dir.join(format!(".{name}"));
+        // What an earlier removal could not finish.
+        tree::remove(&trash)?;
         fs::rename(self.dir.join(name), &trash)
             .map_err(|e| Error::call(format!("cannot remove volume {name}"), e))?;
         table.remove(name);

@@ -216,6 +216,13 @@ fn archives_cut_anywhere_are_refused() {
         assert_eq!(scratch.litter(), Vec::<String>::new());
     }
     refuse(&scratch, b"", Kind::InvalidInput, "cut short");
+    // Nothing but the end mark tells that a root file system is whole.
+    let root = tar(&[("etc/passwd", b"x"), ("bin/sh", b"x")]);
+    for cut in (512..root.len() - 512).step_by(512) {
+        let import = scratch.store.import(&mut &root[..cut], None, &store::ImportConfig::default());
+        assert!(import.is_err_and(|e| e.to_string().contains("cut short")), "{cut}");
+    }
+    assert_eq!(scratch.litter(), Vec::<String>::new());
     refuse(
         &scratch,
         &tar(&[("etc/passwd", b"x"), ("bin/sh", b"x")]),
@@ -309,6 +316,9 @@ fn bombs_are_bounded() {
         Kind::Exhausted,
         "more than 3 files",
     );
+    // One name over and over is many files all the same.
+    let again = [("a", &b""[..]); 5];
+    refuse(&few, &tar(&again), Kind::Exhausted, "more than 3 files");
     let capped = Scratch::with(Options { layer_bytes: 4096, image_layers: 2, ..small() });
     refuse(
         &capped,

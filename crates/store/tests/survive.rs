@@ -8,14 +8,8 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use store::{Durability, Options, Store, VolumeOptions};
-use support::{Layout, Scratch, docker_archive, gzip, is_root, small, tar};
+use support::{Layout, Scratch, docker_archive, gzip, is_root, small, tar, two_layers};
 use types::Kind;
-
-fn archive(name: &str, seed: u8) -> Vec<u8> {
-    let shared = tar(&[("shared", &[9; 50_000])]);
-    let own = tar(&[("own", &vec![seed; 20_000]), ("more/", b""), ("more/file", &[seed])]);
-    docker_archive(&[name], &[shared, own])
-}
 
 #[test]
 fn concurrent_loads_and_removals_agree() {
@@ -31,7 +25,7 @@ fn concurrent_loads_and_removals_agree() {
                 scope.spawn(move || {
                     for round in 0..12 {
                         let name = format!("app:{seed}");
-                        let bytes = archive(&name, seed);
+                        let bytes = two_layers(&name, seed);
                         let loaded = store.load(&mut &bytes[..], &mut |_| ()).expect("load");
                         let container = format!("c-{seed}-{round}");
                         // Another thread may have removed it meanwhile; then it says so.
@@ -83,7 +77,7 @@ fn killed_loads_leave_nothing() {
     }
     let dir = tempfile::tempdir().expect("dir");
     let root = dir.path().join("data");
-    let bytes = archive("killed:1", 1);
+    let bytes = two_layers("killed:1", 1);
     for lines in [1, 2, 4, 8, 11, 12, 13, 14, 15] {
         let mut child = Command::new(std::env::current_exe().expect("own path"))
             .args(["child_that_loads", "--exact", "--nocapture"])
@@ -127,7 +121,7 @@ fn killed_loads_leave_nothing() {
 fn child_on_a_small_disk() {
     let Ok(root) = std::env::var("BERTH_TEST_SMALL_DISK") else { return };
     let store = Store::open_with(root.as_ref(), Options { reserve_bytes: 0, ..small() }).expect("open");
-    store.load(&mut &archive("small:1", 1)[..], &mut |_| ()).expect("a small one fits");
+    store.load(&mut &two_layers("small:1", 1)[..], &mut |_| ()).expect("a small one fits");
     let mut state = 1_u32;
     let noise: Vec<u8> = std::iter::repeat_with(|| {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -152,7 +146,7 @@ fn child_on_a_small_disk() {
     let mut file = std::fs::File::create(&filler).expect("filler");
     while file.write_all(&noise[..4096]).is_ok() {}
     assert_eq!(
-        store.load(&mut &archive("small:2", 2)[..], &mut |_| ()).expect_err("full").kind(),
+        store.load(&mut &two_layers("small:2", 2)[..], &mut |_| ()).expect_err("full").kind(),
         Kind::Exhausted
     );
     let image = store.resolve("small:1").expect("still there");
@@ -162,7 +156,7 @@ fn child_on_a_small_disk() {
     drop(file);
     std::fs::remove_file(filler).expect("filler");
     store.prepare("c", &image, true).expect("prepare");
-    store.load(&mut &archive("small:2", 2)[..], &mut |_| ()).expect("goes on without reopening");
+    store.load(&mut &two_layers("small:2", 2)[..], &mut |_| ()).expect("goes on without reopening");
     // Opening on a full disk keeps the records.
     drop(store);
     let mut file = std::fs::File::create(std::path::Path::new(&root).join("filler")).expect("filler");
@@ -215,7 +209,7 @@ fn damaged_files_never_stop_the_store() {
         return;
     }
     let scratch = Scratch::new();
-    scratch.load(&archive("kept:1", 1)).expect("load");
+    scratch.load(&two_layers("kept:1", 1)).expect("load");
     for id in 0..200 {
         let json = format!("{{\"n\":{id},\"pad\":\"{}\"}}", "x".repeat(500));
         scratch.store.records().put("container", &format!("{id:03}"), &json, Durability::Full).expect("put");
@@ -258,7 +252,7 @@ fn damaged_images_are_rebuilt_or_left_out() {
         return;
     }
     let scratch = Scratch::new();
-    scratch.load(&archive("kept:1", 1)).expect("load");
+    scratch.load(&two_layers("kept:1", 1)).expect("load");
     let root = scratch.root();
     let Scratch { dir, store } = scratch;
     drop(store);
@@ -296,7 +290,7 @@ fn damaged_images_are_rebuilt_or_left_out() {
         "{:?}",
         store.warnings()
     );
-    store.load(&mut &archive("kept:1", 1)[..], &mut |_| ()).expect("loading it again repairs it");
+    store.load(&mut &two_layers("kept:1", 1)[..], &mut |_| ()).expect("loading it again repairs it");
     drop(dir);
 }
 
@@ -307,7 +301,7 @@ fn deep_trees_of_containers_are_removed() {
         return;
     }
     let scratch = Scratch::new();
-    scratch.load(&archive("a:1", 1)).expect("load");
+    scratch.load(&two_layers("a:1", 1)).expect("load");
     let image = scratch.store.resolve("a:1").expect("resolve");
     let types::Rootfs::Overlay { upper, .. } = scratch.store.prepare("c", &image, true).expect("prepare")
     else {

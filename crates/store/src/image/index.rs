@@ -26,10 +26,10 @@ pub(crate) struct Naming {
     pub(crate) foreign: bool,
 }
 
-/// Writes the marker of the layout, when it is not there.
+/// Writes the marker of the layout, when it is not there or damaged.
 pub(crate) fn read_layout(root: &Path) -> Result<()> {
     let path = root.join("oci-layout");
-    if path.exists() {
+    if fs::read(&path).is_ok_and(|json| serde_json::from_slice::<Layout>(&json).is_ok()) {
         return Ok(());
     }
     let layout = Layout { image_layout_version: "1.0.0".into() };
@@ -47,7 +47,7 @@ pub(crate) fn read_index(path: &Path) -> Result<Option<BTreeMap<Digest, Naming>>
     let index = check_index(&bytes, media::INDEX, "index.json")?;
     let mut namings: BTreeMap<Digest, Naming> = BTreeMap::new();
     for descriptor in index.manifests {
-        let Ok(digest) = descriptor.digest.parse() else { continue };
+        let digest = descriptor.digest.parse().map_err(|e| Error::invalid(format!("index.json: {e}")))?;
         let naming = namings.entry(digest).or_default();
         naming.media_type = descriptor.media_type;
         naming.foreign |= descriptor.annotations.contains_key(FOREIGN);

@@ -6,7 +6,8 @@ use std::io::Read;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use types::{Digest, Kind};
+use layer::Limits;
+use types::{Digest, Kind, Reference};
 
 use super::{Progress, Proposal, Source};
 use crate::Store;
@@ -34,7 +35,7 @@ impl Store {
         mut proof: Proof,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Vec<Arc<Image>>> {
-        let _pinned = self.pin(wanted(proposals)?);
+        let pinned = self.pin(wanted(proposals)?);
         proof.pairs.extend(self.known_pairs());
         for proposal in proposals {
             let what = format!("image {}", shown(proposal));
@@ -47,52 +48,57 @@ impl Store {
         let committed = self.commit(session, proposals, &fresh);
         if committed.is_err() {
             // What was moved already has no owner.
+            drop(pinned);
             let _ = self.sweep(&self.change());
         }
         committed
     }
 
-    /// Unpacks again what an image needs and the disk lost.
-    pub(crate) fn restore_layers(&self) -> Result<()> {
+    /// Unpacks again what images need and the disk lost. Answers what stands in the way, one sentence per image: it is kept, for
+    /// a full disk passes, and loading the image again repairs it.
+    pub(crate) fn restore_layers(&self) -> Vec<String> {
         let list = self.images();
         let lost = |image: &&Arc<Image>| image.layers.iter().any(|layer| !self.0.layers.has(layer));
         let broken: Vec<_> = list.iter().filter(lost).cloned().collect();
-        if broken.is_empty() {
-            return Ok(());
-        }
-        let session = self.0.ingest.session()?;
-        let mut gone = Vec::new();
-        let mut proof = Proof::default();
+        let mut found = Vec::new();
         for image in &broken {
-            for (blob, diff_id) in image.blobs.iter().zip(&image.layers) {
-                let source = Source { digest: *blob, spooled: None };
-                let done = self.prove_layer(&session, &source, diff_id, &mut proof, &mut |_| ());
-                if done.is_err() {
-                    gone.push(image.id);
-                    break;
-                }
+            if let Err(e) = self.restore_image(image) {
+                let name = image.references.first().map_or_else(|| image.id.to_string(), Reference::familiar);
+                found.push(format!("image {name} lacks layers until it is loaded again: {e}"));
             }
+        }
+        found
+    }
+
+    fn restore_image(&self, image: &Image) -> Result<()> {
+        let session = self.0.ingest.session()?;
+        let mut proof = Proof::default();
+        for (blob, diff_id) in image.blobs.iter().zip(&image.layers) {
+            let source = Source { digest: *blob, spooled: None };
+            self.prove_layer(&session, &source, diff_id, &mut proof, &mut |_| ())?;
         }
         sync(&session)?;
         let fresh: Vec<Fresh> = proof.fresh.into_values().collect();
         self.0.layers.commit(&fresh)?;
+        let naming = Naming {
+            media_type: image.manifest_type.clone(),
+            references: image.references.clone(),
+            foreign: image.foreign_manifest,
+        };
+        let whole = Arc::new(self.read_image(&image.manifest, &naming)?);
         let change = self.change();
-        let mut images = Vec::new();
-        for image in list.iter().filter(|image| !gone.contains(&image.id)) {
-            let naming = Naming {
-                media_type: image.manifest_type.clone(),
-                references: image.references.clone(),
-                foreign: image.foreign_manifest,
-            };
-            images.push(Arc::new(self.read_image(&image.manifest, &naming)?));
-        }
-        self.publish(&change, ImageList::new(images))
+        let others = self.images();
+        self.publish(
+            &change,
+            ImageList::new(others.iter().filter(|i| i.id != image.id).cloned().chain([whole])),
+        )
     }
 
-    /// Unpacks a layer of which nobody said a diffID; answers it.
+    /// Unpacks a layer of which nobody said a diffID; answers it. Only its end mark tells that it was not cut on the way.
     pub(crate) fn discover(&self, session: &Session, layer: &Spooled, proof: &mut Proof) -> Result<Digest> {
         let file = File::open(&layer.path).map_err(|e| Error::call("cannot read back the archive", e))?;
-        let (tree, done, diff_id) = self.unpack(session, file, None, &mut |_| ())?;
+        let limits = Limits { need_end: true, ..self.0.options.tar.clone() };
+        let (tree, done, diff_id) = self.unpack(session, file, &limits, None, &mut |_| ())?;
         proof.fresh.insert(diff_id, self.0.layers.finish(session, tree, diff_id, done)?);
         proof.pairs.insert((layer.digest, diff_id));
         Ok(diff_id)
@@ -175,10 +181,12 @@ impl Store {
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Fresh> {
         let mut bytes = 0;
-        let (tree, done, found) = self.unpack(session, file, known.then_some(*diff_id), &mut |count| {
-            bytes += count;
-            progress(Progress::Unpacking { layer: *diff_id, bytes });
-        })?;
+        let limits = &self.0.options.tar;
+        let (tree, done, found) =
+            self.unpack(session, file, limits, known.then_some(*diff_id), &mut |count| {
+                bytes += count;
+                progress(Progress::Unpacking { layer: *diff_id, bytes });
+            })?;
         compare(diff_id, &found)?;
         self.0.layers.finish(session, tree, *diff_id, done)
     }
@@ -187,13 +195,13 @@ impl Store {
         &self,
         session: &Session,
         file: File,
+        limits: &Limits,
         known: Option<Digest>,
         advance: &mut dyn FnMut(u64),
     ) -> Result<(PathBuf, Unpacked, Digest)> {
         let (path, tree) = self.0.layers.begin(session)?;
-        let options = &self.0.options;
-        let work = |input: &mut dyn Read| tree::unpack(input, tree, options, self.space(), advance);
-        let (done, digest) = with_inflated(file, Bound::layer(options), known, work)?;
+        let work = |input: &mut dyn Read| tree::unpack(input, tree, limits, self.space(), advance);
+        let (done, digest) = with_inflated(file, Bound::layer(&self.0.options), known, work)?;
         Ok((path, done, digest))
     }
 
@@ -204,7 +212,10 @@ impl Store {
         let mut images = Vec::new();
         for proposal in proposals {
             let image = match list.get(&proposal.id) {
-                Some(known) => Arc::clone(known),
+                Some(known) => {
+                    self.repair_blobs(known, proposal)?;
+                    Arc::clone(known)
+                }
                 None => Arc::new(self.commit_image(session, proposal)?),
             };
             list = ImageList::new(list.iter().cloned().chain([Arc::clone(&image)]));
@@ -217,6 +228,17 @@ impl Store {
         self.publish(&change, list)?;
         let list = self.images();
         Ok(images.iter().filter_map(|id| list.get(id).cloned()).collect())
+    }
+
+    /// An image that is there already gets those of its blobs again that were cut or lost.
+    fn repair_blobs(&self, known: &Image, proposal: &Proposal) -> Result<()> {
+        let spooled = proposal.layers.iter().filter_map(|source| source.spooled.as_ref());
+        for blob in spooled.filter(|s| known.blobs.contains(&s.digest)) {
+            if self.0.blobs.size(&blob.digest) != Some(blob.size) {
+                self.0.blobs.commit(blob)?;
+            }
+        }
+        Ok(())
     }
 
     fn commit_image(&self, session: &Session, proposal: &Proposal) -> Result<Image> {

@@ -56,7 +56,8 @@ impl Archive {
             session,
             space: store.space(),
             received: 0,
-            files: options.archive_files,
+            files: 0,
+            most: options.archive_files,
         };
         while spooler.next(progress)? {}
         Ok(spooler.archive)
@@ -148,6 +149,7 @@ struct Spooler<'a, R: Read> {
     space: Space,
     received: u64,
     files: usize,
+    most: usize,
 }
 
 impl<R: Read> Spooler<'_, R> {
@@ -157,8 +159,16 @@ impl<R: Read> Spooler<'_, R> {
             return Ok(false);
         };
         let shown = entry.path.to_string();
+        if entry.kind == EntryKind::Directory {
+            return Ok(true);
+        }
+        // Counted before they are spooled, and those of one name each.
+        if self.files == self.most {
+            let what = format!("{WHAT}: it has more than {} files", self.most);
+            return Err(Error::new(Kind::Exhausted, what));
+        }
+        self.files += 1;
         let item = match entry.kind {
-            EntryKind::Directory => return Ok(true),
             EntryKind::File => {
                 self.check_document(&shown, entry.size)?;
                 if entry.segments.len() > 1 || entry.stored_bytes() != entry.size {
@@ -174,10 +184,6 @@ impl<R: Read> Spooler<'_, R> {
                 return Err(Error::invalid(format!("{WHAT}: {shown:?} is neither file, directory nor link")));
             }
         };
-        if self.archive.items.len() >= self.files {
-            let what = format!("{WHAT}: it has more than {} files", self.files);
-            return Err(Error::new(Kind::Exhausted, what));
-        }
         match self.archive.items.insert(entry.path, item) {
             Some(before) if !same(&before, self.archive.file(&shown).ok()) => {
                 Err(Error::invalid(format!("{WHAT}: {shown:?} is in it twice, and differs")))

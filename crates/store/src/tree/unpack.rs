@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use layer::{Change, Entry, EntryKind, Reader, Time, TreePath};
+use layer::{Change, Entry, EntryKind, Limits, Reader, Time, TreePath};
 use rustix::fs::{
     AtFlags, FileType, Gid, Mode, OFlags, Timespec, Timestamps, UTIME_OMIT, Uid, XattrFlags, chmod, chownat,
     fchmod, fchown, fsetxattr, ftruncate, futimens, linkat, makedev, mkdirat, mknodat, openat, setxattr,
@@ -14,7 +14,6 @@ use rustix::io::{Errno, pwrite};
 use super::handle::{Tree, file_type, is_whiteout, os, proc_path, stat_name};
 use super::{OPAQUE_XATTR, remove_at};
 use crate::error::{Error, Result};
-use crate::options::Options;
 use crate::space::Space;
 
 const BUFFER: usize = 256 << 10;
@@ -36,11 +35,10 @@ pub(crate) struct Unpacked {
 pub(crate) fn unpack(
     input: &mut dyn Read,
     tree: Tree,
-    options: &Options,
+    limits: &Limits,
     space: Space,
     advance: &mut dyn FnMut(u64),
 ) -> Result<Unpacked> {
-    let limits = options.tar.clone();
     let mut unpacker = Unpacker {
         tree,
         reader: Reader::new(input, limits.clone()),
@@ -53,7 +51,7 @@ pub(crate) fn unpack(
         advance,
     };
     while let Some(entry) = unpacker.reader.next_entry().map_err(|e| Error::archive("cannot unpack", e))? {
-        let change = layer::classify(entry, &limits).map_err(|e| Error::archive("cannot unpack", e))?;
+        let change = layer::classify(entry, limits).map_err(|e| Error::archive("cannot unpack", e))?;
         let Some(change) = change else { continue };
         unpacker.apply(&change)?;
         unpacker.done.entries += 1;
@@ -96,6 +94,8 @@ impl From<Error> for Failure {
 
 impl Unpacker<'_> {
     fn apply(&mut self, change: &Change) -> Result<()> {
+        // Whatever it is, it takes an inode: many small things leave the reserve alone too.
+        self.space.wrote(0)?;
         let (path, done) = match change {
             Change::Make(entry) if entry.path.is_root() => (&entry.path, self.dress_root(entry)),
             Change::Make(entry) => (&entry.path, self.make(entry)),
@@ -128,7 +128,6 @@ impl Unpacker<'_> {
     }
 
     fn file(&mut self, parent: &OwnedFd, name: &[u8], entry: &Entry) -> Result<(), Failure> {
-        self.space.wrote(0)?;
         if entry.stored_bytes() > BUFFER as u64 {
             self.space.require(entry.stored_bytes())?;
         }

@@ -99,6 +99,13 @@ pub fn tar(files: &[(&str, &[u8])]) -> Vec<u8> {
     tar_of(&entries.collect::<Vec<_>>())
 }
 
+/// An archive of an image with two layers, of which the first is the same for every seed.
+pub fn two_layers(name: &str, seed: u8) -> Vec<u8> {
+    let shared = tar(&[("shared", &[9; 50_000])]);
+    let own = tar(&[("own", &vec![seed; 20_000]), ("more/", b""), ("more/file", &[seed])]);
+    docker_archive(&[name], &[shared, own])
+}
+
 /// A tar of whatever entries.
 pub fn tar_of(entries: &[(Entry, &[u8])]) -> Vec<u8> {
     let mut writer = Writer::new(Vec::new());
