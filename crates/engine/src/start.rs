@@ -211,6 +211,9 @@ impl Inner {
     /// A place on the bridge, with the ports published.
     fn claim(&self, record: &Record) -> Result<(NetworkRecord, OwnedFd)> {
         fault::step(record, "claim")?;
+        if let Some(mended) = self.network.mend()? {
+            tracing::warn!("{mended}");
+        }
         let endpoint = self.network.claim(&record.id, record.ip)?;
         let published = fault::step(record, "publish")
             .and_then(|()| self.publish(&record.id, endpoint.record.ip, &record.ports));

@@ -46,21 +46,33 @@ pub(crate) fn open(socket: &mut Socket, config: &BridgeConfig) -> Result<Bridge>
     let gateway = own_net.map_or_else(|| Addresses::new(subnet).gateway(), |own| own.addr());
     let link = match present {
         Some(link) => link,
-        None => create(socket, config, gateway, mtu)?,
+        None => create(socket, name, 0, Mac::of(gateway).0, mtu)?,
     };
     let (index, mac) = (link.index, link.mac.unwrap_or(Mac::of(gateway).0));
+    let bridge = Bridge { index, subnet, gateway, mac, mtu };
+    set_up(socket, name, bridge, own.is_none())?;
+    Ok(bridge)
+}
+
+/// Makes the bridge that somebody removed again, with the number that endpoints and threads know it by.
+pub(crate) fn remake(socket: &mut Socket, name: &str, bridge: Bridge) -> Result<()> {
+    create(socket, name, bridge.index, bridge.mac, bridge.mtu)?;
+    set_up(socket, name, bridge, true)
+}
+
+fn set_up(socket: &mut Socket, name: &str, bridge: Bridge, with_address: bool) -> Result<()> {
+    let Bridge { index, subnet, gateway, .. } = bridge;
     sysctl::disable_ipv6_of(name)
         .map_err(|e| Error::call(format!("turn IPv6 off on {name}"), "/proc/sys", e))?;
     let mut batch = Batch::new();
     sys::netlink::configure_bridge(&mut batch, index);
-    if own.is_none() {
+    if with_address {
         sys::netlink::add_address(
             &mut batch,
             Address { link: index, address: gateway, prefix: subnet.prefix_len() },
         );
     }
-    socket.apply(batch).map_err(|e| Error::netlink(format!("set bridge {name} up"), "IPv4", e))?;
-    Ok(Bridge { index, subnet, gateway, mac, mtu })
+    socket.apply(batch).map_err(|e| Error::netlink(format!("set bridge {name} up"), "IPv4", e))
 }
 
 /// The link of this name, which must be a bridge.
@@ -73,13 +85,13 @@ pub(crate) fn find(socket: &mut Socket, name: &str) -> Result<Option<Link>> {
     }
 }
 
-fn create(socket: &mut Socket, config: &BridgeConfig, gateway: Ipv4Addr, mtu: u32) -> Result<Link> {
+fn create(socket: &mut Socket, name: &str, index: u32, mac: [u8; 6], mtu: u32) -> Result<Link> {
     let mut batch = Batch::new();
     // With a fixed MAC the bridge does not change its own when ports come and go.
-    sys::netlink::add_bridge(&mut batch, &config.bridge, Mac::of(gateway).0, mtu);
-    let what = format!("create bridge {}", config.bridge);
+    sys::netlink::add_bridge(&mut batch, index, name, mac, mtu);
+    let what = format!("create bridge {name}");
     socket.apply(batch).map_err(|e| Error::netlink(what, "bridges (CONFIG_BRIDGE)", e))?;
-    find(socket, &config.bridge)?.ok_or_else(|| Error::new(Kind::Internal, "the new bridge vanished"))
+    find(socket, name)?.ok_or_else(|| Error::new(Kind::Internal, "the new bridge vanished"))
 }
 
 /// Every network that the host has an address in or a route to.

@@ -25,6 +25,14 @@ use crate::{BridgeConfig, Error, Result, probe, reaper, sysctl, watch};
 
 /// How often a claim tries the next address when a foreign link has an endpoint's name.
 const ATTEMPTS: usize = 4;
+/// How long a claim waits for an address that comes free.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What a claim starts from.
+enum Place {
+    Ready(Endpoint),
+    Free(Ipv4Addr),
+}
 
 /// A container's place on the network: a namespace that is ready to be joined, and what to remember of it.
 #[derive(Debug)]
@@ -59,7 +67,7 @@ pub struct Info {
 /// The default bridge network. Methods may be called from any thread of the host's network namespace.
 #[derive(Debug)]
 pub struct Network {
-    config: BridgeConfig,
+    pub(crate) config: BridgeConfig,
     pub(crate) bridge: Bridge,
     pub(crate) forwarding_switched_on: bool,
     pub(crate) shared: Arc<Shared>,
@@ -121,21 +129,39 @@ impl Network {
     /// [`Kind::Exhausted`] when the subnet or the bridge is full, [`Kind::Conflict`] when the address is taken,
     /// [`Kind::InvalidInput`] when it is not of the subnet.
     pub fn claim(&self, id: &str, hint: Option<Ipv4Addr>) -> Result<Endpoint> {
-        while let Some(endpoint) = self.shared.take_ready(hint) {
-            if name_to_index(&*lock(&self.route), &endpoint.record.host_link).is_ok() {
-                return Ok(endpoint);
+        let mut attempts = ATTEMPTS;
+        loop {
+            match self.place(id, hint)? {
+                Place::Ready(endpoint) => {
+                    if name_to_index(&*lock(&self.route), &endpoint.record.host_link).is_ok() {
+                        return Ok(endpoint);
+                    }
+                    // Somebody removed its link.
+                    self.bury(endpoint.record.ip);
+                }
+                Place::Free(ip) => match self.make(ip) {
+                    // A foreign link has the name; the next address has another.
+                    Err(error) if error.kind() == Kind::Conflict && hint.is_none() && attempts > 1 => {
+                        attempts -= 1;
+                    }
+                    other => return other,
+                },
             }
-            // Somebody removed its link.
-            self.bury(endpoint.record.ip);
         }
-        for _ in 1..ATTEMPTS {
-            match self.make(self.reserve(id, hint)?) {
-                // A foreign link has the name; the next address has another.
-                Err(error) if error.kind() == Kind::Conflict && hint.is_none() => {}
-                other => return other,
+    }
+
+    /// A ready endpoint, or an address for one. Where there is none, those of endpoints that are going are waited for.
+    fn place(&self, id: &str, hint: Option<Ipv4Addr>) -> Result<Place> {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            if let Some(endpoint) = self.shared.take_ready(hint) {
+                return Ok(Place::Ready(endpoint));
+            }
+            match self.reserve(id, hint) {
+                Err(_) if self.shared.wait_for_address(hint, end) => {}
+                other => return other.map(Place::Free),
             }
         }
-        self.make(self.reserve(id, hint)?)
     }
 
     /// Makes an endpoint on the spot.

@@ -14,6 +14,9 @@ use crate::maker::Maker;
 /// How long the pool rests after it failed to make an endpoint.
 const REST_AFTER_FAULT: Duration = Duration::from_secs(1);
 
+/// How long a claim that waits for an address goes without looking.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+
 /// What the network's threads and callers share.
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -22,7 +25,7 @@ pub(crate) struct Shared {
     pub(crate) pool_wakes: Condvar,
     /// The reaper's thread has something to look at.
     pub(crate) reaper_wakes: Condvar,
-    /// The reaper has nothing left to do.
+    /// An endpoint was made or is gone, or the reaper has nothing left to do.
     pub(crate) settled: Condvar,
     pool_size: usize,
 }
@@ -33,6 +36,8 @@ pub(crate) struct State {
     pub(crate) addresses: Addresses,
     pub(crate) ports: PortTable,
     pub(crate) ready: VecDeque<Endpoint>,
+    /// The address of the endpoint that the pool is making.
+    making: Option<Ipv4Addr>,
     /// Endpoints that are to vanish; their addresses stay taken until they have.
     pub(crate) dying: Vec<Dying>,
     /// Connections to forget.
@@ -64,6 +69,7 @@ impl Shared {
             addresses,
             ports,
             ready: VecDeque::new(),
+            making: None,
             dying: Vec::new(),
             flows: Vec::new(),
             inherited,
@@ -100,6 +106,21 @@ impl Shared {
         taken
     }
 
+    /// Waits a moment when an address, or the wanted one, may come free: its endpoint is going, or being made. False when there is
+    /// nothing to wait for, or no time left.
+    pub(crate) fn wait_for_address(&self, wanted: Option<Ipv4Addr>, end: Instant) -> bool {
+        let state = self.lock();
+        let fits = |ip: Ipv4Addr| wanted.is_none_or(|wanted| wanted == ip);
+        let comes = state.dying.iter().any(|dying| fits(dying.ip)) || state.making.is_some_and(fits);
+        let left = end.saturating_duration_since(Instant::now());
+        if !comes || left.is_zero() {
+            return false;
+        }
+        // What came between the look and the wait is seen after this.
+        drop(self.settled.wait_timeout(state, left.min(LOOK_AGAIN)));
+        true
+    }
+
     /// Waits until an endpoint is to be made; nothing when the network closes. The pool is refilled only once it is half
     /// empty: a single start meets no work of the pool.
     fn next(&self) -> Option<Ipv4Addr> {
@@ -114,7 +135,10 @@ impl Shared {
             if rest.is_none_or(|rest| rest.is_zero()) && state.filling {
                 state.fault = None;
                 match state.addresses.take() {
-                    Some(ip) => return Some(ip),
+                    Some(ip) => {
+                        state.making = Some(ip);
+                        return Some(ip);
+                    }
                     None => state.fault = Some(Instant::now()),
                 }
                 continue;
@@ -136,6 +160,7 @@ pub(crate) fn run(shared: &Shared, mut maker: Maker) {
     while let Some(ip) = shared.next() {
         let made = maker.make(ip);
         let mut state = shared.lock();
+        state.making = None;
         match made {
             Ok(endpoint) => state.ready.push_back(endpoint),
             Err(_) => {
@@ -144,6 +169,7 @@ pub(crate) fn run(shared: &Shared, mut maker: Maker) {
                 shared.reaper_wakes.notify_one();
             }
         }
+        shared.settled.notify_all();
     }
 }
 

@@ -38,6 +38,7 @@ pub(crate) fn run(shared: &Shared, bridge: u32, mut route: Socket, mut netfilter
         }
         if !gone.is_empty() {
             shared.pool_wakes.notify_one();
+            shared.settled.notify_all();
         }
         if !state.dying.is_empty() && !state.closing {
             let waited = shared.reaper_wakes.wait_timeout(state, PERIOD);

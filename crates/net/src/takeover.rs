@@ -4,11 +4,13 @@ use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use plan::network::{Element, EndpointRecord, PortTable, Published, link_address, link_name};
+use plan::network::{Element, EndpointRecord, Mac, PortTable, Published, link_address, link_name};
 use rustix::io::Errno;
+use rustix::net::netdevice::name_to_index;
 use sys::netlink::{Batch, Family, PortLink, Socket};
+use types::Kind;
 
-use crate::bridge::Bridge;
+use crate::bridge::{self, Bridge};
 use crate::network::{lock, open_socket};
 use crate::{Error, Network, Result, sysctl};
 
@@ -37,7 +39,7 @@ impl Network {
         live.iter().for_each(|(_, published)| state.ports.adopt(published));
         drop(state);
         self.shared.reaper_wakes.notify_one();
-        let attached = self.attach(live.iter().map(|(record, _)| record));
+        let attached = self.attach(live.iter().map(|(record, _)| record.ip));
         lock(&self.filter).reconcile(wanted).and(attached)
     }
 
@@ -66,17 +68,41 @@ impl Network {
         lock(&self.filter).close().and(links)
     }
 
-    /// Makes live endpoints ports of the bridge again, when somebody removed the bridge they were on.
-    fn attach<'a>(&self, live: impl Iterator<Item = &'a EndpointRecord>) -> Result<()> {
+    /// Makes the bridge again when somebody removed it, with every endpoint that was on it; answers a sentence about that.
+    /// Cheap when all is well, so it can be asked before every claim.
+    ///
+    /// # Errors
+    /// When the kernel refuses, and [`Kind::Conflict`] when another link took the bridge's name or number meanwhile.
+    pub fn mend(&self) -> Result<Option<String>> {
+        let name = &self.config.bridge;
+        let mut route = lock(&self.route);
+        match name_to_index(&*route, name) {
+            Ok(index) if index == self.bridge.index => return Ok(None),
+            Ok(_) => {
+                let message =
+                    format!("bridge {name} was replaced by another link; restart the daemon to use it");
+                return Err(Error::new(Kind::Conflict, message));
+            }
+            Err(_) => {}
+        }
+        bridge::remake(&mut route, name, self.bridge)?;
+        let all = endpoints(&mut route, self.bridge)?;
+        drop(route);
+        self.attach(all.into_iter().map(|(ip, _)| ip))?;
+        Ok(Some(format!("bridge {name} had been removed: it was made again, with the endpoints on it")))
+    }
+
+    /// Makes endpoints ports of the bridge again, when somebody removed the bridge they were on.
+    fn attach(&self, live: impl Iterator<Item = Ipv4Addr>) -> Result<()> {
         let mut route = lock(&self.route);
         let present = endpoints(&mut route, self.bridge)?;
         let mut batch = Batch::new();
-        for record in live {
-            if present.iter().any(|(ip, master)| *ip == record.ip && *master != Some(self.bridge.index)) {
-                let link = PortLink::Name(&record.host_link);
-                sys::netlink::attach(&mut batch, link, self.bridge.index);
-                sys::netlink::enable_port(&mut batch, &record.host_link);
-                sys::netlink::add_neighbour(&mut batch, self.bridge.index, record.ip, record.mac.0);
+        for ip in live {
+            if present.iter().any(|(there, master)| *there == ip && *master != Some(self.bridge.index)) {
+                let link = link_name(ip);
+                sys::netlink::attach(&mut batch, PortLink::Name(&link), self.bridge.index);
+                sys::netlink::enable_port(&mut batch, &link);
+                sys::netlink::add_neighbour(&mut batch, self.bridge.index, ip, Mac::of(ip).0);
             }
         }
         let fail = |e| Error::netlink("attach endpoints to the bridge", "bridges", e);

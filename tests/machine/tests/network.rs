@@ -128,6 +128,37 @@ pub(crate) fn port_taken() {
     d.berth(&["start", "c1"]).ok();
 }
 
+pub(crate) fn an_address_is_kept_over_a_restart() {
+    let d = Daemon::start();
+    d.busybox();
+    let ip = |name: &str| d.berth(&["inspect", "-f", "{{.NetworkSettings.IPAddress}}", name]).ok();
+    d.berth(&["run", "-d", "--name", "first", "busybox", "sleep", "1000"]).ok();
+    let wanted = ip("first");
+    d.berth(&["rm", "-f", "first"]).ok();
+    d.berth(&["run", "-d", "--name", "second", "--ip", &wanted, "busybox", "sleep", "1000"]).ok();
+    for _ in 0..3 {
+        assert_eq!(ip("second"), wanted);
+        d.berth(&["restart", "-t", "0", "second"]).ok();
+    }
+}
+
+/// Somebody removes the bridge under a running daemon: the next start makes it again, also for those that run.
+pub(crate) fn the_bridge_is_removed() {
+    let d = Daemon::start();
+    d.busybox();
+    let serve = "while true; do echo here | nc -l -p 80; done";
+    d.berth(&["run", "-d", "--name", "web", "-p", "18092:80", "busybox", "sh", "-c", serve]).ok();
+    let gone = std::process::Command::new("ip").args(["link", "del", d.mark()]).status().unwrap();
+    assert!(gone.success());
+    let address = d.berth(&["inspect", "-f", "{{.NetworkSettings.IPAddress}}", "web"]).ok();
+    assert_eq!(d.berth(&["run", "--rm", "busybox", "nc", "-w", "5", &address, "80"]).ok(), "here");
+    assert_eq!(d.log().matches("had been removed: it was made again").count(), 1, "{}", d.log());
+    let mut said = String::new();
+    let mut answer = std::net::TcpStream::connect("127.0.0.1:18092").expect("the published port");
+    std::io::Read::read_to_string(&mut answer, &mut said).unwrap();
+    assert_eq!(said, "here\n");
+}
+
 pub(crate) fn none_and_host_and_shared() {
     let d = Daemon::start();
     d.busybox();

@@ -182,3 +182,37 @@ fn the_pool_skips_endpoints_whose_link_somebody_removed() {
         network.teardown().expect("teardown");
     });
 }
+
+#[test]
+fn a_removed_bridge_is_made_again_under_a_running_daemon() {
+    on_fresh_host(|| {
+        let far = neighbour();
+        let network = network();
+        let live = network.claim("a", None).expect("an endpoint");
+        serve(&live, 80, "live");
+        let published = network.publish("a", live.record.ip, &both(ANY, 8080, 80)).expect("free");
+        let works = |port| inside(&far, || ask(Tcp, HOST, port)).is_some();
+        assert!(works(8080));
+        assert_eq!(network.mend().expect("nothing to do"), None);
+        run("ip link del berth0");
+        assert!(!works(8080));
+        let said = network.mend().expect("mend").expect("a sentence");
+        assert!(said.contains("bridge berth0 had been removed"), "{said}");
+        assert!(works(8080), "the live endpoint is on it");
+        assert_eq!(network.mend().expect("nothing to do"), None);
+        // Ready ones and new ones are as well.
+        for port in 9000..9008 {
+            let next = network.claim("b", None).expect("an endpoint");
+            serve(&next, 80, "next");
+            network.publish("b", next.record.ip, &both(ANY, port, 80)).expect("free");
+            assert!(works(port), "{port}");
+        }
+        run("ip link del berth0; ip link add berth0 type bridge");
+        let error = network.mend().expect_err("a foreign link");
+        assert_eq!((error.kind(), error.to_string().contains("restart the daemon")), (Kind::Conflict, true));
+        run("ip link del berth0");
+        network.mend().expect("mend");
+        network.release(&live.record, &published).expect("release");
+        network.teardown().expect("teardown");
+    });
+}

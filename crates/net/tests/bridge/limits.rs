@@ -67,6 +67,35 @@ fn a_full_bridge_says_so() {
 }
 
 #[test]
+fn addresses_of_endpoints_that_go_are_waited_for() {
+    on_fresh_host(|| {
+        let subnet = Some("10.99.0.0/29".parse().expect("a subnet"));
+        let network =
+            Network::open(BridgeConfig { pool_size: 2, subnet, ..BridgeConfig::default() }).expect("open");
+        let mut all: Vec<_> = (0..5).map(|_| network.claim("a", None).expect("an endpoint")).collect();
+        let since = Instant::now();
+        let error = network.claim("b", None).expect_err("all five live");
+        assert_eq!(
+            (error.kind(), since.elapsed() < Duration::from_secs(2)),
+            (Kind::Exhausted, true),
+            "{error}"
+        );
+        for round in 0..10 {
+            let last = all.pop().expect("one");
+            network.release(&last.record, &[]).expect("release");
+            // As a restart does: the same address again, by name or because there is no other.
+            let hint = (round % 2 == 0).then_some(last.record.ip);
+            drop(last.netns);
+            all.push(network.claim("b", hint).unwrap_or_else(|e| panic!("{round}: {}", chain(&e))));
+            assert_eq!(all[4].record.ip, last.record.ip);
+        }
+        let taken = network.claim("c", Some(all[0].record.ip)).expect_err("it lives");
+        assert_eq!(taken.kind(), Kind::Conflict);
+        network.teardown().expect("teardown");
+    });
+}
+
+#[test]
 fn many_at_once_get_different_addresses_and_ports() {
     on_fresh_host(|| {
         let network = open(8);

@@ -127,10 +127,10 @@ fn header(index: u32, up: bool) -> [u8; HEADER] {
     bytes
 }
 
-/// Makes a bridge; `EEXIST` when the name is taken.
-pub fn add_bridge(batch: &mut Batch, name: &str, mac: [u8; 6], mtu: u32) {
+/// Makes a bridge with this number, or any for 0; `EEXIST` when the name or number is taken.
+pub fn add_bridge(batch: &mut Batch, index: u32, name: &str, mac: [u8; 6], mtu: u32) {
     let flags = NLM_F_CREATE | NLM_F_EXCL;
-    batch.message(format!("create bridge {name}"), RTM_NEWLINK, flags, &header(0, false), |w| {
+    batch.message(format!("create bridge {name}"), RTM_NEWLINK, flags, &header(index, false), |w| {
         w.put_name(IFLA_IFNAME, name);
         w.put(IFLA_ADDRESS, &mac);
         w.put_u32(IFLA_MTU, mtu);

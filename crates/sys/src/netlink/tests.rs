@@ -15,7 +15,7 @@ fn one(fill: impl FnOnce(&mut Writer<'_>)) -> Batch {
 #[test]
 fn a_bridge_is_asked_for_as_by_iproute() {
     let mut batch = Batch::new();
-    add_bridge(&mut batch, "br9", [2, 0x42, 1, 2, 3, 4], 1500);
+    add_bridge(&mut batch, 0, "br9", [2, 0x42, 1, 2, 3, 4], 1500);
     let want = [
         "4c000000",
         "1000",
