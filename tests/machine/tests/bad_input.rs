@@ -78,6 +78,13 @@ pub(crate) fn disk_full() {
         let said = d.feed(&["import", "-", "second"], &testkit::tar_of(&[("f", &vec![7; 3 << 20], 0o644)]));
         assert_eq!(said.code, 1, "{}", said.out);
         assert!(said.err.to_lowercase().contains("space"), "{}", said.err);
+        // Half a mebibyte: enough for a container's directory, too little for a copy of the image's /bin.
+        let file = std::fs::File::options().write(true).open(&junk).unwrap();
+        file.set_len(std::fs::metadata(&junk).unwrap().len() - (512 << 10)).unwrap();
+        drop(file);
+        let said = d.berth(&["create", "-v", "/bin", "busybox", "true"]);
+        assert!(said.err.contains("cannot fill volume"), "{}", said.err);
+        assert_eq!(d.berth(&["volume", "ls", "-q"]).ok(), "", "the volume went with it");
         std::fs::remove_file(&junk).unwrap();
         assert_eq!(
             d.feed(&["import", "-", "second"], &testkit::tar_of(&[("f", &vec![7; 3 << 20], 0o644)])).code,

@@ -68,9 +68,6 @@ fn one(store: &Store, wish: &Wish, rootfs: &Rootfs, made: &mut Vec<String>) -> R
                 ..VolumeOptions::default()
             };
             let (volume, is_new) = store.volumes().create(options)?;
-            if is_new {
-                made.push(volume.name.clone());
-            }
             mount.kind = "volume".to_owned();
             mount.anonymous = name.is_none();
             mount.name = volume.name;
@@ -79,8 +76,12 @@ fn one(store: &Store, wish: &Wish, rootfs: &Rootfs, made: &mut Vec<String>) -> R
             if wish.readonly {
                 mount.options.push("ro".to_owned());
             }
-            if !nocopy {
-                store.volumes().copy_up(&mount.name, rootfs, &wish.destination)?;
+            if !nocopy && let Err(error) = store.volumes().copy_up(&mount.name, rootfs, &wish.destination) {
+                discard(store, std::slice::from_ref(&mount));
+                return Err(error.into());
+            }
+            if is_new {
+                made.push(mount.name.clone());
             }
         }
         What::Tmpfs { options } => {
