@@ -1,6 +1,6 @@
 //! The engine as its callers hold it, and what all its parts share.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -11,7 +11,7 @@ use store::{Durability, Store};
 use crate::events::Events;
 use crate::execs::Execs;
 use crate::host::Host;
-use crate::state::{Entry, Record, Table};
+use crate::state::{Entry, Record, Table, spare};
 use crate::supervisor::Supervisor;
 use crate::{Error, Options, Result};
 
@@ -38,6 +38,8 @@ pub(crate) struct Inner {
     pub(crate) warnings: Vec<String>,
     /// When this daemon began.
     pub(crate) opened_ns: i64,
+    /// Containers whose records cannot be read, by another version perhaps: they are left alone.
+    pub(crate) unreadable: HashSet<String>,
     /// Identifies this data root in `info`.
     pub(crate) id: String,
 }
@@ -69,11 +71,16 @@ impl Inner {
         format!("{}/{id}", self.options.cgroup_parent.trim_end_matches('/'))
     }
 
-    /// Writes a record down. Not synced: it survives a killed daemon, which is what the start path promises.
+    /// Writes a record down. Not synced: it survives a killed daemon, which is what the start path promises. A `--rm` container
+    /// has a copy only while it runs: nobody misses it before or after.
     pub(crate) fn save(&self, record: &Record) -> Result<()> {
         let json = serde_json::to_string(record)
             .map_err(|e| Error::doing("cannot print the container's record", types::Kind::Internal, e))?;
-        Ok(self.store.records().put(CONTAINERS, &record.id, &json, Durability::Relaxed)?)
+        self.store.records().put(CONTAINERS, &record.id, &json, Durability::Relaxed)?;
+        if record.state.is_live() || !record.volatile {
+            spare::keep(&self.directory(&record.id), &json);
+        }
+        Ok(())
     }
 
     /// Changes a container's record and writes it down. A record that cannot be written is logged: the change itself has
@@ -109,4 +116,14 @@ pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send 
     tokio::task::spawn_blocking(work)
         .await
         .map_err(|e| Error::doing("a worker of the engine failed", types::Kind::Internal, e))
+}
+
+/// Runs what waits for a client on a thread of its own: however many clients stall, the workers that everybody needs stay free.
+pub(crate) async fn apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+    let (done, result) = tokio::sync::oneshot::channel();
+    std::thread::Builder::new()
+        .name("upload".to_owned())
+        .spawn(move || drop(done.send(work())))
+        .map_err(|e| Error::io("cannot start a thread for the upload", e))?;
+    result.await.map_err(|e| Error::doing("the upload's thread failed", types::Kind::Internal, e))
 }

@@ -13,7 +13,7 @@ use serde_json::Map;
 use store::{Image, ImportConfig, Removed, Usage};
 use types::{Digest, Reference};
 
-use crate::engine::{Engine, Inner, blocking};
+use crate::engine::{Engine, Inner, apart, blocking};
 use crate::{Error, Result};
 
 /// An import.
@@ -87,7 +87,7 @@ impl Engine {
         mut tell: impl FnMut(Progress) + Send + 'static,
     ) -> Result<()> {
         let engine = self.clone();
-        blocking(move || {
+        apart(move || {
             let loaded = engine.0.store.load(&mut input, &mut |progress| {
                 if let Some(progress) = shown(progress) {
                     tell(progress);
@@ -121,7 +121,7 @@ impl Engine {
         let config =
             ImportConfig { changes: import.changes, message: import.message, platform: import.platform };
         let engine = self.clone();
-        blocking(move || {
+        apart(move || {
             let image = engine.0.store.import(&mut input, reference.as_ref(), &config)?;
             let id = image.id.to_string();
             let name = reference.as_ref().map_or_else(|| id.clone(), Reference::familiar);

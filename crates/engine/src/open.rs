@@ -7,14 +7,14 @@ use std::sync::{Arc, Mutex};
 
 use net::Network;
 use protocol::{Container, Exited, Target};
-use store::Store;
+use store::{Durability, Store};
 
 use crate::clock::now_ns;
 use crate::engine::{CONTAINERS, Engine, Inner, blocking};
 use crate::events::Events;
 use crate::execs::Execs;
 use crate::host::Host;
-use crate::state::{Entry, Record, Status, Table};
+use crate::state::{Entry, Record, Status, Table, spare};
 use crate::supervisor::Supervisor;
 use crate::{Error, Options, Result};
 
@@ -29,7 +29,10 @@ impl Engine {
     pub async fn open(options: Options) -> Result<Self> {
         let (store, network, host, options) = blocking(move || prepare(options)).await??;
         let supervisor = Supervisor::connect_or_start(&options.exec_root, &options.runtime).await?;
-        let (table, warnings) = read_records(&store)?;
+        let Records { table, warnings, unreadable } = read_records(&store, &options)?;
+        for warning in store.warnings().iter().chain(&warnings) {
+            tracing::warn!("{warning}");
+        }
         let id = data_root_id(&store)?;
         let inner = Inner {
             options,
@@ -43,6 +46,7 @@ impl Engine {
             filters: Mutex::new(HashMap::new()),
             warnings,
             opened_ns: now_ns(),
+            unreadable,
             id,
         };
         let engine = Self(Arc::new(inner));
@@ -76,7 +80,7 @@ impl Engine {
             let id = entry.record().id.clone();
             self.agree(&entry, held.remove(&id)).await;
         }
-        for id in held.into_keys() {
+        for id in held.into_keys().filter(|id| !inner.unreadable.contains(id)) {
             tracing::warn!(container = %id, "a container without a record is ended");
             self.end_unknown(&id).await;
         }
@@ -224,17 +228,52 @@ fn make_root(path: &Path, mode: u32) -> Result<()> {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).map_err(|e| Error::io(&tried, e))
 }
 
-fn read_records(store: &Store) -> Result<(Table, Vec<String>)> {
-    let (table, mut warnings) = (Table::default(), Vec::new());
+/// What is written down of containers.
+#[derive(Default)]
+struct Records {
+    table: Table,
+    warnings: Vec<String>,
+    unreadable: HashSet<String>,
+}
+
+/// Reads the database's records, and takes those that it lost from their copies.
+fn read_records(store: &Store, options: &Options) -> Result<Records> {
+    let mut records = Records::default();
     for row in store.records().all(CONTAINERS)? {
         match serde_json::from_str::<Record>(&row.json) {
-            Ok(record) => table.insert(Arc::new(Entry::new(record))),
-            Err(error) => {
-                warnings.push(format!("the record of container {} cannot be read: {error}", row.id))
-            }
+            Ok(record) => records.table.insert(Arc::new(Entry::new(record))),
+            Err(error) => records.skip(row.id, &error),
         }
     }
-    Ok((table, warnings))
+    let directory = options.data_root.join("containers");
+    for id in names_in(&directory) {
+        if records.table.by_id(&id).is_some() || records.unreadable.contains(&id) {
+            continue;
+        }
+        match spare::find(&directory.join(&id)) {
+            Some(Ok(record)) if record.id == id => {
+                let json = serde_json::to_string(&record).map_err(|e| {
+                    Error::doing("cannot print the container's record", types::Kind::Internal, e)
+                })?;
+                store.records().put(CONTAINERS, &id, &json, Durability::Relaxed)?;
+                records
+                    .warnings
+                    .push(format!("container {id} was missing in the database; its copy was taken"));
+                records.table.insert(Arc::new(Entry::new(record)));
+            }
+            Some(Err(error)) => records.skip(id, &error),
+            // Half made, or the copy of another.
+            Some(Ok(_)) | None => {}
+        }
+    }
+    Ok(records)
+}
+
+impl Records {
+    fn skip(&mut self, id: String, error: &serde_json::Error) {
+        self.warnings.push(format!("the record of container {id} cannot be read, it is left alone: {error}"));
+        self.unreadable.insert(id);
+    }
 }
 
 /// The data root's own name, made once.
@@ -243,7 +282,7 @@ fn data_root_id(store: &Store) -> Result<String> {
         return Ok(id);
     }
     let id = crate::create::new_id()?[..32].to_owned();
-    store.records().put("engine", "id", &id, store::Durability::Relaxed)?;
+    store.records().put("engine", "id", &id, Durability::Relaxed)?;
     Ok(id)
 }
 
@@ -251,8 +290,10 @@ impl Inner {
     /// Removes what carries Berth's mark and is in no record. Blocks.
     fn sweep(&self) -> Result<()> {
         let all = self.table.all();
-        let known: HashSet<&str> = all.iter().map(|r| r.id.as_str()).collect();
-        let live: HashSet<&str> = all.iter().filter(|r| r.state.is_live()).map(|r| r.id.as_str()).collect();
+        let alone = || self.unreadable.iter().map(String::as_str);
+        let known: HashSet<&str> = all.iter().map(|r| r.id.as_str()).chain(alone()).collect();
+        let live = all.iter().filter(|r| r.state.is_live()).map(|r| r.id.as_str());
+        let live: HashSet<&str> = live.chain(alone()).collect();
         for name in self.store.snapshots().iter().filter(|n| !known.contains(n.as_str())) {
             tracing::info!(container = %name, "a writable layer without a container is removed");
             if let Err(error) = self.store.discard(name) {

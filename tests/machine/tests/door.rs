@@ -331,3 +331,23 @@ pub(crate) fn one_daemon_per_socket_and_root() {
     assert!(!other.join("data").exists(), "a refused daemon made something");
     assert_eq!(ask(&d, "GET", "/_ping", None).status(), 200);
 }
+
+/// Clients that begin to upload and stop in the middle cost nobody else anything.
+pub(crate) fn stalled_uploads_hold_nobody_up() {
+    let d = daemon();
+    let stalled: Vec<_> = (0..100)
+        .map(|_| {
+            let mut stream = connect(&d);
+            let head = "POST /images/load HTTP/1.1\r\nHost: d\r\nTransfer-Encoding: chunked\r\n\r\n";
+            stream.write_all(head.as_bytes()).expect("begin");
+            read_head(&mut stream);
+            stream
+        })
+        .collect();
+    assert_eq!(d.berth(&["run", "--rm", "busybox", "echo", "well"]).ok(), "well");
+    drop(stalled);
+    let ingest = d.data_root().join("ingest");
+    wait_for("the uploads to be given up", || {
+        std::fs::read_dir(&ingest).is_ok_and(|mut i| i.next().is_none())
+    });
+}

@@ -111,7 +111,7 @@ pub(crate) fn partial_lines() {
 
 /// A disk without room costs entries, and nothing else: no container waits or dies, what fits is there, and it goes on when there is room.
 pub(crate) fn full_disk() {
-    let small = std::env::temp_dir().join(format!("bt{}logs", std::process::id()));
+    let small = std::env::temp_dir().join(format!("{}logs", testkit::mark()));
     std::fs::create_dir_all(&small).unwrap();
     let path = small.to_str().unwrap().to_owned();
     let run = |words: &[&str]| std::process::Command::new(words[0]).args(&words[1..]).status().unwrap();

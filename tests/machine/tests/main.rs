@@ -34,12 +34,12 @@ fn main() -> std::process::ExitCode {
     all.extend(tests![files: bind_mounts, volumes_outlive_containers, image_volumes_are_filled, tmpfs_mounts, read_only_root, writes_stay_in_the_container, hostile_targets]);
     all.extend(tests![images: import_tag_remove, hostile_archives_leave_nothing, names_in_use_are_kept]);
     all.extend(tests![logs: streams_and_tail, follow_until_the_end, timestamps_and_since, rotation_is_bounded, partial_lines, full_disk]);
-    all.extend(tests![network: address_gateway_and_names, containers_reach_each_other, published_tcp, published_udp, port_taken, none_and_host_and_shared, shared_networks_are_the_present_ones, nothing_is_left]);
-    all.extend(tests![survival: daemon_killed_ten_times, supervisor_killed, terminal_survives_both, exits_while_nobody_watched, published_port_keeps_answering]);
+    all.extend(tests![network: address_gateway_and_names, containers_reach_each_other, published_tcp, published_udp, port_taken, none_and_host_and_shared, shared_networks_are_the_present_ones, nothing_is_left, an_address_is_kept_over_a_restart, the_bridge_is_removed]);
+    all.extend(tests![survival: daemon_killed_ten_times, supervisor_killed, terminal_survives_both, exits_while_nobody_watched, published_port_keeps_answering, database_lost]);
     all.extend(tests![upgrade: in_place_with_a_terminal, in_place_with_a_hundred]);
     all.extend(tests![undo: every_step_of_a_start]);
     all.extend(tests![door: ping_and_versions, refusals_reach_the_client, answers_have_their_versions_shape, streams_are_hijacked,
-        streams_without_upgrade, exec_errors_come_in_the_stream, wait_says_that_it_waits, vanished_clients_leave_nothing, one_daemon_per_socket_and_root]);
+        streams_without_upgrade, exec_errors_come_in_the_stream, wait_says_that_it_waits, vanished_clients_leave_nothing, stalled_uploads_hold_nobody_up, one_daemon_per_socket_and_root]);
     all.extend(tests![bad_input: each_is_one_clear_sentence, nothing_is_half_made, disk_full]);
     all.extend(tests![limits needs &[Need::CgroupV2]; v2_files_hold_the_limits]);
     // Mapped mounts of tmpfs, on which the guest keeps its images.

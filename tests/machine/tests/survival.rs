@@ -163,3 +163,37 @@ pub(crate) fn published_port_keeps_answering() {
     kill(d.supervisor().expect("a supervisor"));
     assert_eq!(ask().as_deref(), Some("pong\n"), "while no supervisor runs");
 }
+
+/// The database is gone or rubbish: containers, running or not, are known by the copies of their records.
+pub(crate) fn database_lost() {
+    let mut d = Daemon::start();
+    d.busybox();
+    let serve = "echo mine > /marker; while true; do echo here | nc -l -p 80; done";
+    d.berth(&["run", "-d", "--name", "web", "-p", "18201:80", "busybox", "sh", "-c", serve]).ok();
+    d.berth(&["run", "-d", "--rm", "--name", "brief", "busybox", "sleep", "1000"]).ok();
+    d.berth(&["create", "--name", "made", "busybox", "echo", "made"]).ok();
+    let pid = d.berth(&["inspect", "-f", "{{.State.Pid}}", "web"]).ok();
+    for rubbish in [None, Some("this is no database")] {
+        d.kill();
+        for tail in ["", "-wal", "-shm"] {
+            let _ = std::fs::remove_file(d.data_root().join(format!("berth.db{tail}")));
+        }
+        if let Some(text) = rubbish {
+            std::fs::write(d.data_root().join("berth.db"), text).unwrap();
+        }
+        d.up();
+        assert_eq!(d.berth(&["inspect", "-f", "{{.State.Pid}}", "web"]).ok(), pid, "{rubbish:?}");
+        assert_eq!(d.berth(&["exec", "web", "cat", "/marker"]).ok(), "mine");
+        let mut said = String::new();
+        let answer = std::net::TcpStream::connect("127.0.0.1:18201");
+        std::io::Read::read_to_string(&mut answer.expect("the published port"), &mut said).unwrap();
+        assert_eq!(said, "here\n");
+        let names = d.berth(&["ps", "-a", "--format", "{{.Names}}: {{.State}}"]).ok();
+        assert_eq!(names, "made: created\nbrief: running\nweb: running");
+        assert_eq!(d.log().matches("its copy was taken").count(), if rubbish.is_some() { 6 } else { 3 });
+        assert_eq!(d.berth(&["run", "--rm", "busybox", "echo", "well"]).ok(), "well");
+    }
+    assert_eq!(d.berth(&["start", "-a", "made"]).ok(), "made");
+    d.berth(&["stop", "-t", "0", "brief"]).ok();
+    wait_for("--rm", || d.berth(&["inspect", "brief"]).code == 1);
+}
