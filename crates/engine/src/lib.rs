@@ -37,6 +37,7 @@ mod logs;
 mod networks;
 mod open;
 mod options;
+mod propagation;
 mod remove;
 mod start;
 mod state;

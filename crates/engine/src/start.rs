@@ -12,9 +12,8 @@ use types::{Kind, Rootfs};
 
 use crate::create::files;
 use crate::engine::{Engine, Inner, blocking};
-use crate::fault;
 use crate::state::{Entry, NetworkRecord, Record, Status};
-use crate::{Error, Result};
+use crate::{Error, Result, fault, propagation};
 
 /// Everything a start needs, decided and claimed.
 struct Ready {
@@ -180,6 +179,7 @@ impl Inner {
     /// Decides and claims. On failure what was claimed is given back. Blocks.
     fn make_ready(&self, record: &Record) -> Result<Ready> {
         fault::step(record, "look up")?;
+        propagation::check(&record.mounts)?;
         let rootfs = self.store.snapshot(&record.id, record.volatile)?;
         if record.volatile && record.state.started_ns != 0 {
             forget_volatile(&rootfs);

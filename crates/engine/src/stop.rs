@@ -75,7 +75,10 @@ impl Engine {
     /// # Errors
     /// `Conflict` when it does not run; when the signal is none.
     pub async fn kill(&self, who: &str, signal: &str) -> Result<()> {
-        let entry = self.0.find(who)?;
+        let entry = self
+            .0
+            .find(who)
+            .map_err(|e| Error::new(e.kind(), format!("cannot kill container: {who}: {e}")))?;
         let number = if signal.is_empty() { SIGKILL } else { signal::parse(signal)? };
         let record = entry.record();
         if !record.state.is_running() {

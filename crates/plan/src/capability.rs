@@ -104,8 +104,8 @@ pub struct Tweaks<'a> {
 /// # Errors
 /// A name that is no capability, or one that this process does not have.
 pub fn resolve(tweaks: Tweaks<'_>, available: u64) -> Result<Vec<String>, Error> {
-    let add = normalize(tweaks.add, available)?;
-    let drop = normalize(tweaks.drop, available)?;
+    let add = normalize("CapAdd", tweaks.add, available)?;
+    let drop = normalize("CapDrop", tweaks.drop, available)?;
     let has = |list: &[String], name: &str| list.iter().any(|item| item == name);
     let kept = |names: Vec<String>| names.into_iter().filter(|name| !has(&drop, name)).collect::<Vec<_>>();
     if tweaks.privileged {
@@ -131,7 +131,7 @@ pub fn resolve(tweaks: Tweaks<'_>, available: u64) -> Result<Vec<String>, Error>
 }
 
 /// `ALL`, or names with `CAP_` that are known and available.
-fn normalize(list: &[String], available: u64) -> Result<Vec<String>, Error> {
+fn normalize(field: &str, list: &[String], available: u64) -> Result<Vec<String>, Error> {
     list.iter()
         .map(|text| {
             if bare(text) == ALL {
@@ -139,7 +139,7 @@ fn normalize(list: &[String], available: u64) -> Result<Vec<String>, Error> {
             }
             let full = format!("CAP_{}", bare(text));
             let number =
-                number(&full).ok_or_else(|| Error::invalid(format!("unknown capability: {full:?}")))?;
+                number(&full).ok_or_else(|| Error::invalid(format!("invalid {field}: unknown capability: {full:?}")))?;
             if available >> number & 1 == 0 {
                 return Err(Error::invalid(format!(
                     "capability not supported by your kernel or not available in the current environment: {full:?}"
@@ -197,8 +197,8 @@ mod tests {
 
     #[test]
     fn what_cannot_be_given_is_said() {
-        assert_eq!(check("MOON", "", EVERY).unwrap_err(), "unknown capability: \"CAP_MOON\"");
-        assert!(check("", "moon", EVERY).is_err());
+        assert_eq!(check("MOON", "", EVERY).unwrap_err(), "invalid CapAdd: unknown capability: \"CAP_MOON\"");
+        assert!(check("", "moon", EVERY).is_err_and(|e| e.starts_with("invalid CapDrop")));
         let fewer = EVERY & !(1 << 24);
         assert!(check("SYS_RESOURCE", "", fewer).unwrap_err().contains("not available"));
         assert!(!check("ALL", "", fewer).unwrap().contains("SYS_RESOURCE"));

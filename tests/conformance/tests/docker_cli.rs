@@ -172,7 +172,7 @@ pub(crate) fn same_words_as_berth() {
         &["inspect", "a1"],
         &["inspect", "-f", "{{json .Config.Cmd}}", "a1", "b1"],
         &["inspect", "-f", "{{json .State}}{{range .Mounts}}{{json .}}{{end}}", "a1"],
-        &["image", "inspect", "-f", "{{json .}}", "busybox"],
+        &["volume", "inspect", "-f", "{{json .}}", "vv"],
         &["volume", "ls"],
         &["volume", "inspect", "vv"],
         &["network", "ls", "--no-trunc"],

@@ -6,6 +6,7 @@ mod archives;
 mod docker_cli;
 mod docker_py;
 mod inspection;
+mod words;
 
 use testkit::{Need, tests};
 
@@ -14,6 +15,7 @@ fn main() -> std::process::ExitCode {
     const SKOPEO: &[Need] = &[Need::Program("skopeo")];
     let mut all = tests![docker_cli needs DOCKER; runs_and_removes, lists_and_inspects, logs_exec_and_attach, lifecycle_commands, images_and_volumes, exit_codes, same_words_as_berth];
     all.extend(tests![inspection needs DOCKER; has_dockerds_shape]);
+    all.extend(tests![words needs DOCKER; as_dockerd]);
     all.extend(tests![archives needs SKOPEO; by_skopeo, by_podman, by_dockerd]);
     all.extend(tests![archives: debian_by_debootstrap]);
     all.extend(tests![docker_py: python_client]);

@@ -326,8 +326,6 @@ pub(crate) fn one_daemon_per_socket_and_root() {
         "{}",
         second.err
     );
-    let open_to_all = start(&other_run, "tcp://0.0.0.0:23751");
-    assert!(open_to_all.code == 1 && open_to_all.err.contains("would be root here"), "{}", open_to_all.err);
     assert!(!other.join("data").exists(), "a refused daemon made something");
     assert_eq!(ask(&d, "GET", "/_ping", None).status(), 200);
 }
@@ -350,4 +348,40 @@ pub(crate) fn stalled_uploads_hold_nobody_up() {
     wait_for("the uploads to be given up", || {
         std::fs::read_dir(&ingest).is_ok_and(|mut i| i.next().is_none())
     });
+}
+
+pub(crate) fn tcp_is_for_loopback_only() {
+    let d = Daemon::start_with(&["--host", "tcp://127.0.0.1:23752"], &[]);
+    let other = d.directory().join("other");
+    let [data, run] = ["data", "run"].map(|name| other.join(name).display().to_string());
+    for host in [
+        "0.0.0.0:23751",
+        "[::]:23751",
+        "10.0.0.1:23751",
+        "[::ffff:10.0.0.1]:23751",
+        "127.0.0.1:23753,0.0.0.0:23751",
+    ] {
+        let mut words = vec!["daemon", "--data-root", &data, "--exec-root", &run];
+        let hosts: Vec<String> = host.split(',').map(|host| format!("tcp://{host}")).collect();
+        words.extend(hosts.iter().flat_map(|host| ["--host", host]));
+        let refused = d.berth(&words);
+        assert!(refused.code == 1 && !other.exists(), "{host}: {}", refused.err);
+        assert!(host.contains(',') || refused.err.contains("would be root here"), "{host}: {}", refused.err);
+    }
+    // Local address and state of every socket: the daemon's one listens (0A) on 127.0.0.1, nothing else does.
+    let table =
+        ["tcp", "tcp6"].map(|name| std::fs::read_to_string(format!("/proc/{}/net/{name}", d.pid())).unwrap());
+    let listening: Vec<&str> = table
+        .iter()
+        .flat_map(|text| text.lines())
+        .map(|line| line.split_whitespace().collect::<Vec<_>>())
+        .filter(|words| words.get(3) == Some(&"0A"))
+        .map(|words| words[1])
+        .collect();
+    assert_eq!(listening, [format!("0100007F:{:04X}", 23752)]);
+    let mut stream = std::net::TcpStream::connect("127.0.0.1:23752").expect("the daemon's port");
+    stream.write_all(b"GET /_ping HTTP/1.1\r\nHost: d\r\nConnection: close\r\n\r\n").expect("a request");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("OK"), "{answer}");
 }

@@ -87,6 +87,7 @@ pub(crate) fn restart_again() {
     let d = Daemon::start();
     d.busybox();
     d.berth(&["run", "-d", "--name", "r1", "busybox", "sh", "-c", "echo once; sleep 1000"]).ok();
+    wait_for("the first line", || d.berth(&["logs", "r1"]).out == "once\n");
     let first = field(&d, "r1", "{{.State.Pid}}");
     d.berth(&["restart", "-t", "0", "r1"]).ok();
     assert_ne!(field(&d, "r1", "{{.State.Pid}}"), first);

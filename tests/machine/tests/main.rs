@@ -39,7 +39,7 @@ fn main() -> std::process::ExitCode {
     all.extend(tests![upgrade: in_place_with_a_terminal, in_place_with_a_hundred]);
     all.extend(tests![undo: every_step_of_a_start]);
     all.extend(tests![door: ping_and_versions, refusals_reach_the_client, answers_have_their_versions_shape, streams_are_hijacked,
-        streams_without_upgrade, exec_errors_come_in_the_stream, wait_says_that_it_waits, vanished_clients_leave_nothing, stalled_uploads_hold_nobody_up, one_daemon_per_socket_and_root]);
+        streams_without_upgrade, exec_errors_come_in_the_stream, wait_says_that_it_waits, vanished_clients_leave_nothing, stalled_uploads_hold_nobody_up, one_daemon_per_socket_and_root, tcp_is_for_loopback_only]);
     all.extend(tests![bad_input: each_is_one_clear_sentence, nothing_is_half_made, disk_full]);
     all.extend(tests![limits needs &[Need::CgroupV2]; v2_files_hold_the_limits]);
     // Mapped mounts of tmpfs, on which the guest keeps its images.

@@ -1,5 +1,5 @@
-//! The little of regular expressions that people write into `name` filters: literals, `.`, `*`, `+`, `?`, `^`,
-//! `$`, `\`. Anything else stands for itself.
+//! The little of regular expressions that people write into `name` filters: literals, `.`, `[…]`, `*`, `+`, `?`,
+//! `^`, `$`, `\`. Anything else stands for itself.
 
 /// Does the pattern match somewhere in the text?
 #[must_use]
@@ -19,7 +19,7 @@ fn here(pattern: &[char], text: &[char]) -> bool {
         return text.is_empty();
     }
     let rest = &pattern[length..];
-    let one = |at: usize| text.get(at).is_some_and(|c| atom.is_none_or(|wanted| wanted == *c));
+    let one = |at: usize| text.get(at).is_some_and(|c| atom.takes(*c));
     let (least, most, rest) = match rest.first() {
         Some('*') => (0, usize::MAX, &rest[1..]),
         Some('+') => (1, usize::MAX, &rest[1..]),
@@ -38,13 +38,44 @@ fn here(pattern: &[char], text: &[char]) -> bool {
     }
 }
 
-/// The first character to match (`None`: any) and how long it is written.
-fn atom(pattern: &[char]) -> Option<(Option<char>, usize)> {
+/// What one character may be.
+enum Atom<'a> {
+    Any,
+    One(char),
+    /// Between brackets: characters and ranges; all others when it begins with `^`.
+    Class(&'a [char]),
+}
+
+impl Atom<'_> {
+    fn takes(&self, c: char) -> bool {
+        match self {
+            Self::Any => true,
+            Self::One(wanted) => *wanted == c,
+            Self::Class(['^', rest @ ..]) => !in_class(rest, c),
+            Self::Class(class) => in_class(class, c),
+        }
+    }
+}
+
+fn in_class(class: &[char], c: char) -> bool {
+    match class {
+        [] => false,
+        [from, '-', to, rest @ ..] => (*from..=*to).contains(&c) || in_class(rest, c),
+        [one, rest @ ..] => *one == c || in_class(rest, c),
+    }
+}
+
+/// The first character to match and how long it is written.
+fn atom(pattern: &[char]) -> Option<(Atom<'_>, usize)> {
     match pattern {
         [] => None,
-        ['\\', escaped, ..] => Some((Some(*escaped), 2)),
-        ['.', ..] => Some((None, 1)),
-        [plain, ..] => Some((Some(*plain), 1)),
+        ['\\', escaped, ..] => Some((Atom::One(*escaped), 2)),
+        ['.', ..] => Some((Atom::Any, 1)),
+        ['[', rest @ ..] => match rest.iter().skip(1).position(|c| *c == ']') {
+            Some(length) => Some((Atom::Class(&rest[..=length]), length + 3)),
+            None => Some((Atom::One('['), 1)),
+        },
+        [plain, ..] => Some((Atom::One(*plain), 1)),
     }
 }
 
@@ -67,6 +98,12 @@ mod tests {
             ("a\\.b", "axb", false),
             ("", "x", true),
             ("a*a*a*b", "aaaaaaaa", false),
+            ("f[12]$", "/f2", true),
+            ("f[12]$", "/f3", false),
+            ("^/[a-z]+-[0-9]*$", "/web-10", true),
+            ("[^a-z]$", "/web", false),
+            ("[]x]", "]", true),
+            ("[", "a[b", true),
         ] {
             assert_eq!(matches(pattern, text), expected, "{pattern} {text}");
         }

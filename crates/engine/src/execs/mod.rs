@@ -67,7 +67,7 @@ impl Engine {
         crate::detached(async move {
             let begun = engine.begin_exec(&record, &exec.id, &create, start.detach, ended).await;
             if let Err(error) = &begun {
-                let code = if error.exit_code() == 0 { 126 } else { error.exit_code() };
+                let code = if error.exit_code() == 127 { 127 } else { 126 };
                 engine.0.execs.failed(&exec.id, i64::from(code));
             }
             begun
@@ -181,9 +181,8 @@ impl Inner {
         let spec = if create.user.is_empty() { &record.config.user } else { &create.user };
         let accounts = Accounts { passwd: &passwd, group: &group };
         let user = user::resolve(spec, &record.host.group_add, accounts)?;
-        let mut env =
-            process::environment(&record.config.hostname, create.tty, &record.config.env, &user.home);
-        process::overlay(&mut env, &create.env);
+        let asked: Vec<String> = record.config.env.iter().chain(&create.env).cloned().collect();
+        let env = process::environment(&record.config.hostname, create.tty, &asked, &user.home);
         let rlimits = record
             .host
             .resources

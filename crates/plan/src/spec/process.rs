@@ -65,7 +65,7 @@ pub fn environment(hostname: &str, terminal: bool, env: &[String], home: &str) -
 }
 
 /// Puts `more` over `env`: same names are replaced in their place, names without `=` removed.
-pub fn overlay(env: &mut Vec<String>, more: &[String]) {
+fn overlay(env: &mut Vec<String>, more: &[String]) {
     for entry in more {
         let name = key(entry);
         let at = env.iter().position(|e| key(e) == name);
