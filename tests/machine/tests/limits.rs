@@ -137,3 +137,23 @@ pub(crate) fn v2_files_hold_the_limits() {
     d.berth(&["pause", &id]).ok();
     wait_for("the freezer", || read("cgroup.events").contains("frozen 1"));
 }
+
+/// A child that is born into a frozen cgroup does not run; the supervisor must not wait for it.
+pub(crate) fn frozen_cgroups_hold_nobody_up() {
+    let d = Daemon::start();
+    d.busybox();
+    d.berth(&["run", "-d", "--name", "other", "busybox", "sleep", "1000"]).ok();
+    let freeze = |word: &str| {
+        std::fs::write(format!("/sys/fs/cgroup/{}/cgroup.freeze", d.mark()), word).expect("freeze");
+    };
+    freeze("1");
+    let mut late =
+        d.command(&["run", "--name", "late", "busybox", "echo", "at last"]).spawn().expect("berth run");
+    std::thread::sleep(testkit::slow(std::time::Duration::from_millis(500)));
+    d.berth(&["kill", "other"]).ok();
+    assert_eq!(d.berth(&["wait", "other"]).ok(), "137");
+    assert!(late.try_wait().expect("berth run").is_none(), "it ran while it was frozen");
+    freeze("0");
+    assert!(late.wait().expect("berth run").success());
+    assert_eq!(d.berth(&["logs", "late"]).ok(), "at last");
+}

@@ -41,7 +41,9 @@ fn main() -> std::process::ExitCode {
     all.extend(tests![door: ping_and_versions, refusals_reach_the_client, answers_have_their_versions_shape, streams_are_hijacked,
         streams_without_upgrade, exec_errors_come_in_the_stream, wait_says_that_it_waits, vanished_clients_leave_nothing, stalled_uploads_hold_nobody_up, one_daemon_per_socket_and_root, tcp_is_for_loopback_only]);
     all.extend(tests![bad_input: each_is_one_clear_sentence, nothing_is_half_made, disk_full]);
-    all.extend(tests![limits needs &[Need::CgroupV2]; v2_files_hold_the_limits]);
+    all.extend(
+        tests![limits needs &[Need::CgroupV2]; v2_files_hold_the_limits, frozen_cgroups_hold_nobody_up],
+    );
     // Mapped mounts of tmpfs, on which the guest keeps its images.
     all.extend(
         tests![isolation needs &[Need::Kernel(6, 3)]; user_namespace, masked_paths_in_a_user_namespace],
