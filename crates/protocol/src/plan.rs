@@ -29,7 +29,7 @@ pub struct Plan {
     /// Where its processes are counted and limited.
     #[prost(message, optional, tag = "6")]
     pub cgroup: Option<Cgroup>,
-    /// Id maps of a new user namespace.
+    /// Id maps of the container's own user namespace.
     #[prost(message, optional, tag = "7")]
     pub users: Option<Users>,
     /// For tests of the undo: fail at this step (counted over `prepare`, the clone, `setup`, the process).
@@ -43,7 +43,7 @@ pub struct Step {
     /// Which.
     #[prost(
         oneof = "Act",
-        tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23"
+        tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25"
     )]
     pub act: Option<Act>,
 }
@@ -120,6 +120,12 @@ pub enum Act {
     /// Set the propagation of the new root after the pivot: a propagation word of `mount_setattr`.
     #[prost(uint64, tag = "23")]
     RootPropagation(u64),
+    /// Wait while the caller runs programs of its own on the host's side.
+    #[prost(message, tag = "24")]
+    AwaitHooks(Nothing),
+    /// Run a program of the host, inside the container's namespaces.
+    #[prost(message, tag = "25")]
+    Hook(Hook),
 }
 
 /// No arguments.
@@ -200,6 +206,9 @@ pub struct Root {
     /// Map owners through the container's user namespace.
     #[prost(bool, tag = "6")]
     pub mapped: bool,
+    /// Where it hangs until it becomes the root, for hooks that look for it; empty: over the host's "/".
+    #[prost(string, tag = "7")]
+    pub place: String,
 }
 
 /// A new file system instance.
@@ -318,6 +327,26 @@ pub struct MakeDir {
     pub mode: u32,
 }
 
+/// A program of the caller's that runs at a point of the start, with the container's state on its stdin.
+#[derive(Clone, PartialEq, Message)]
+pub struct Hook {
+    /// The document's field and place in its list, for messages: `createContainer hook #0`.
+    #[prost(string, tag = "1")]
+    pub name: String,
+    /// The program.
+    #[prost(string, tag = "2")]
+    pub path: String,
+    /// Its arguments, its own name first.
+    #[prost(string, repeated, tag = "3")]
+    pub args: Vec<String>,
+    /// Its environment, `NAME=value`.
+    #[prost(string, repeated, tag = "4")]
+    pub env: Vec<String>,
+    /// Seconds until it is killed; 0: as long as it likes.
+    #[prost(uint32, tag = "5")]
+    pub timeout_s: u32,
+}
+
 /// Paths inside the root.
 #[derive(Clone, PartialEq, Message)]
 pub struct Paths {
@@ -397,6 +426,21 @@ impl NamespaceKind {
 /// Of the descriptors a plan names: with a container's id behind it, the pidfd that the supervisor has of that container.
 pub const OF_CONTAINER: &str = "container:";
 
+impl Plan {
+    /// A new namespace of this kind is made.
+    #[must_use]
+    pub fn makes(&self, kind: NamespaceKind) -> bool {
+        self.namespaces.iter().any(|n| n.kind == kind as i32 && n.path.is_empty())
+    }
+
+    /// Path of the user namespace to join.
+    #[must_use]
+    pub fn joined_users(&self) -> Option<&str> {
+        let kind = NamespaceKind::User as i32;
+        self.namespaces.iter().find(|n| n.kind == kind && !n.path.is_empty()).map(|n| n.path.as_str())
+    }
+}
+
 /// A namespace the container is in.
 #[derive(Clone, PartialEq, Message)]
 pub struct Namespace {
@@ -412,7 +456,7 @@ pub struct Namespace {
     pub late: bool,
 }
 
-/// Id maps of a user namespace.
+/// Id maps of a user namespace; those of one that is joined stand already.
 #[derive(Clone, PartialEq, Message)]
 pub struct Users {
     /// User ids.
@@ -501,6 +545,50 @@ pub struct Process {
     /// Stdio is a terminal.
     #[prost(bool, tag = "13")]
     pub terminal: bool,
+    /// Descriptors from 3 on that are the caller's and stay open.
+    #[prost(uint32, tag = "14")]
+    pub preserve_fds: u32,
+    /// Stay with the caller's session keyring.
+    #[prost(bool, tag = "15")]
+    pub keep_keyring: bool,
+    /// Scheduling policy.
+    #[prost(message, optional, tag = "16")]
+    pub scheduler: Option<Scheduler>,
+    /// Class and level of I/O, as `ioprio_set(2)` takes them.
+    #[prost(uint32, optional, tag = "17")]
+    pub io_priority: Option<u32>,
+    /// Execution domain, as `personality(2)` takes it.
+    #[prost(uint32, optional, tag = "18")]
+    pub personality: Option<u32>,
+    /// Run inside, after the start is asked for and before the program.
+    #[prost(message, repeated, tag = "19")]
+    pub start_hooks: Vec<Hook>,
+}
+
+/// Arguments of `sched_setattr(2)`.
+#[derive(Clone, Copy, PartialEq, Message)]
+pub struct Scheduler {
+    /// `SCHED_*`.
+    #[prost(uint32, tag = "1")]
+    pub policy: u32,
+    /// `SCHED_FLAG_*`.
+    #[prost(uint64, tag = "2")]
+    pub flags: u64,
+    /// Nice value.
+    #[prost(int32, tag = "3")]
+    pub nice: i32,
+    /// Static priority.
+    #[prost(uint32, tag = "4")]
+    pub priority: u32,
+    /// Nanoseconds.
+    #[prost(uint64, tag = "5")]
+    pub runtime_ns: u64,
+    /// Nanoseconds.
+    #[prost(uint64, tag = "6")]
+    pub deadline_ns: u64,
+    /// Nanoseconds.
+    #[prost(uint64, tag = "7")]
+    pub period_ns: u64,
 }
 
 /// Capability sets, bit n for capability n.

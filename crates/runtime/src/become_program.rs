@@ -1,6 +1,7 @@
 //! The last stretch: stdio, limits, identity, filter, exec.
 
 use std::convert::Infallible;
+use std::ffi::CString;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use protocol::plan::{Capabilities, Process, Rlimit};
@@ -15,30 +16,41 @@ use crate::error::{Error, Tried};
 use crate::report::{self, Report};
 use crate::spawn::StdioFds;
 use crate::tree::Tree;
-use crate::{lookup, prepare};
+use crate::{hold, home, hook, lookup, prepare};
 
 /// Arguments and environment as `execve` takes them.
 #[derive(Debug)]
 pub(crate) struct Program {
     args: StringList,
     env: StringList,
+    /// The environment has no `HOME`: programs without it misbehave. The engine sets it; a bundle may leave it to us.
+    homeless: bool,
 }
 
 impl Program {
     pub(crate) fn of(process: &Process) -> Result<Self, Error> {
         let nul = || Error::said(Kind::InvalidInput, "an argument or variable holds a NUL byte");
         let mut env = process.env.clone();
-        // Programs without HOME misbehave; runc sets it too. The engine knows better when it knows the user's.
-        if !env.iter().any(|e| e.starts_with("HOME=")) {
-            env.push(format!("HOME={}", if process.uid == 0 { "/root" } else { "/" }));
-        }
         if process.terminal && !env.iter().any(|e| e.starts_with("TERM=")) {
             env.push("TERM=xterm".into());
         }
         Ok(Self {
             args: StringList::new(&process.args).ok_or_else(nul)?,
             env: StringList::new(&env).ok_or_else(nul)?,
+            homeless: !process.env.iter().any(|e| e.starts_with("HOME=")),
         })
+    }
+
+    /// Inside the container: looks up what is missing, for the program and those hooks that run in its stead.
+    fn find_home(&mut self, process: &mut Process) {
+        if !self.homeless {
+            return;
+        }
+        let home = format!("HOME={}", home::of(process.uid));
+        self.env.push(&home);
+        for hook in process.start_hooks.iter_mut().filter(|hook| hook.env == process.env) {
+            hook.env.push(home.clone());
+        }
     }
 }
 
@@ -51,17 +63,24 @@ pub(crate) struct Way<'a> {
     /// A missing working directory is made: for a container's first process, whose root nobody has used yet.
     pub(crate) makes_cwd: bool,
     pub(crate) warnings: Vec<String>,
+    /// What hooks read.
+    pub(crate) state: &'a str,
 }
 
 /// Does it all. Returns only on failure.
-pub(crate) fn run(process: &Process, program: Program, mut way: Way<'_>) -> Result<Infallible, Error> {
+pub(crate) fn run(mut process: Process, mut program: Program, mut way: Way<'_>) -> Result<Infallible, Error> {
+    program.find_home(&mut process);
+    let process = &process;
     rustix::process::setsid().map(drop).or_else(already_leader).tried(|| "make a session")?;
     // Without keyrings there is nothing to keep apart; a full quota is no reason to share the caller's keys either.
-    match sys::process::new_session_keyring() {
-        Ok(()) | Err(Errno::NOSYS | Errno::PERM) => {}
-        Err(errno) => return Err(Error::kernel("make a session keyring", errno)),
+    if !process.keep_keyring {
+        match sys::process::new_session_keyring() {
+            Ok(()) | Err(Errno::NOSYS | Errno::PERM) => {}
+            Err(errno) => return Err(Error::kernel("make a session keyring", errno)),
+        }
     }
     set_stdio(process, &way)?;
+    set_schedule(process)?;
     for limit in &process.rlimits {
         prepare::forgive(&limit.field, set_limit(limit), &mut way.warnings)?;
     }
@@ -88,9 +107,29 @@ pub(crate) fn run(process: &Process, program: Program, mut way: Way<'_>) -> Resu
     sys::process::reset_signals().tried(|| "reset signals")?;
     sys::process::close_on_exec_from(3).tried(|| "close descriptors")?;
     tell(&mut way)?;
-    if let Some(hold) = way.hold {
-        wait_for_start(hold, way.socket)?;
+    if let Some(fifo) = way.hold {
+        wait_for_start(fifo, way.socket)?;
     }
+    after_start(process, program, path, kept, &way).inspect_err(|error| {
+        // Nobody listens at the socket any more.
+        if let Some(fifo) = way.hold {
+            hold::complain(fifo, error);
+        }
+    })
+}
+
+/// What comes after `start`.
+fn after_start(
+    process: &Process,
+    program: Program,
+    path: CString,
+    kept: bool,
+    way: &Way<'_>,
+) -> Result<Infallible, Error> {
+    for hook in &process.start_hooks {
+        hook::run_inside(hook, way.state, "created")?;
+    }
+    sys::process::inherit(3, process.preserve_fds).tried(|| "keep descriptors open")?;
     // The filter last: what comes after it must be allowed by it. Without no_new_privs the kernel wants CAP_SYS_ADMIN
     // for it, so the capabilities are taken away after it.
     if let Some(filter) = &process.seccomp {
@@ -101,6 +140,28 @@ pub(crate) fn run(process: &Process, program: Program, mut way: Way<'_>) -> Resu
     }
     let errno = sys::process::exec(&path, &program.args, &program.env);
     Err(lookup::exec_refusal(&path.to_string_lossy(), errno))
+}
+
+fn set_schedule(process: &Process) -> Result<(), Error> {
+    if let Some(s) = process.scheduler {
+        let policy = sys::schedule::Policy {
+            policy: s.policy,
+            flags: s.flags,
+            nice: s.nice,
+            priority: s.priority,
+            runtime: s.runtime_ns,
+            deadline: s.deadline_ns,
+            period: s.period_ns,
+        };
+        sys::schedule::set_policy(&policy).tried(|| "process.scheduler: set the scheduling policy")?;
+    }
+    if let Some(priority) = process.io_priority {
+        sys::schedule::set_io_priority(priority).tried(|| "process.ioPriority: set the priority of I/O")?;
+    }
+    if let Some(domain) = process.personality {
+        sys::schedule::set_personality(domain).tried(|| "linux.personality: set the execution domain")?;
+    }
+    Ok(())
 }
 
 fn already_leader(errno: Errno) -> Result<(), Errno> {
@@ -120,18 +181,10 @@ fn tell(way: &mut Way<'_>) -> Result<(), Error> {
 }
 
 /// `create` is over, `start` will write a byte.
-fn wait_for_start(hold: BorrowedFd<'_>, socket: BorrowedFd<'_>) -> Result<(), Error> {
+fn wait_for_start(fifo: BorrowedFd<'_>, socket: BorrowedFd<'_>) -> Result<(), Error> {
     // The end of the report is what the creator waits for; nothing can be reported after it.
     rustix::net::shutdown(socket, rustix::net::Shutdown::Both).tried(|| "report to the creator")?;
-    let mut byte = [0];
-    loop {
-        match rustix::io::read(hold, &mut byte) {
-            Ok(1..) => return Ok(()),
-            Ok(0) => return Err(Error::said(Kind::Unavailable, "the start was called off")),
-            Err(Errno::INTR) => {}
-            Err(errno) => return Err(Error::kernel("wait for the start", errno)),
-        }
-    }
+    hold::wait(fifo)
 }
 
 /// In a new user namespace: waits until the ids are mapped, and becomes its root.

@@ -1,12 +1,13 @@
 //! Acts on a container's cgroups: making and removing them, freezing, killing, counting.
 
+use std::os::fd::AsFd;
 use std::time::Duration;
 
 use protocol::Plan;
 use protocol::plan::{Cgroup, MakeCgroup, Write};
 use rustix::fs::{CWD, Mode, mkdir};
 use rustix::io::Errno;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
 
 use crate::error::{Error, Tried};
 use crate::kernel::{read_file, write_file};
@@ -33,9 +34,8 @@ pub(crate) fn make(cgroup: &MakeCgroup) -> Result<(), Error> {
     }
     match cgroup.path.rsplit_once('/') {
         // A parent that somebody else made may hand nothing down.
-        Some((above, _)) if cgroup.seed => {
-            inherit(above, &cgroup.path).tried(|| format!("hand processors down to cgroup {}", cgroup.path))
-        }
+        Some((above, _)) if cgroup.seed => inherit_all(&cgroup.mount, above, &cgroup.path)
+            .tried(|| format!("hand processors down to cgroup {}", cgroup.path)),
         _ => Ok(()),
     }
 }
@@ -84,6 +84,14 @@ fn enable(place: &str, controllers: &str) -> Result<(), Error> {
 fn seed(above: &str, place: &str) -> Result<(), Errno> {
     inherit(above, place)?;
     write_file(&format!("{place}/cgroup.clone_children"), "1")
+}
+
+/// From the nearest one above that has some.
+fn inherit_all(mount: &str, above: &str, place: &str) -> Result<(), Errno> {
+    if let Some((higher, _)) = above.rsplit_once('/').filter(|_| above.len() > mount.len()) {
+        inherit_all(mount, higher, above)?;
+    }
+    inherit(above, place)
 }
 
 fn inherit(above: &str, place: &str) -> Result<(), Errno> {
@@ -195,11 +203,12 @@ pub fn kill_all(plan: &Plan, signal: i32) -> Result<(), Error> {
             }
         }
     }
-    let signal = Signal::from_named_raw(signal)
-        .ok_or_else(|| Error::said(Kind::InvalidInput, format!("{signal} is not a signal")))?;
     for pid in pids(plan)? {
-        if let Some(pid) = Pid::from_raw(pid) {
-            let _ = kill_process(pid, signal);
+        let process = Pid::from_raw(pid).and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
+        let sent = process.map(|pidfd| sys::pidfd::send_signal(pidfd.as_fd(), signal));
+        // Other refusals: it has ended meanwhile.
+        if sent == Some(Err(Errno::INVAL)) {
+            return Err(Error::said(Kind::InvalidInput, format!("{signal} is not a signal")));
         }
     }
     Ok(())

@@ -49,7 +49,12 @@ pub fn spawn_exec(
     let init = rustix::io::fcntl_dupfd_cloexec(init, 3).tried(|| "copy a descriptor")?;
     let mut keep = stdio_fds(&stdio);
     keep.extend([theirs.as_fd(), init.as_fd()]);
-    let what = Clone { namespaces: 0, cgroup: unified.as_ref().map(AsFd::as_fd), keep: &keep };
+    let what = Clone {
+        cgroup: unified.as_ref().map(AsFd::as_fd),
+        keep: &keep,
+        inherited: process.preserve_fds,
+        ..Clone::default()
+    };
     let side = match sys::process::clone(&what) {
         // The container has cgroups of its own inside, so none may be in the one above: its first process knows where.
         Err(Errno::BUSY) => {
@@ -133,7 +138,14 @@ fn enter(
         }
         StdioFds::Pipes(_) => None,
     };
-    let way =
-        become_program::Way { socket, stdio, terminal, hold: None, makes_cwd: false, warnings: Vec::new() };
-    become_program::run(&process, program, way)
+    let way = become_program::Way {
+        socket,
+        stdio,
+        terminal,
+        hold: None,
+        makes_cwd: false,
+        warnings: Vec::new(),
+        state: "",
+    };
+    become_program::run(process, program, way)
 }

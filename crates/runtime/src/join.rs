@@ -16,10 +16,11 @@ pub(crate) struct Visit {
 }
 
 impl Visit {
-    /// Joins every namespace of the list that has a path.
+    /// Joins every namespace of the list that has a path, but for a user namespace: from there no way leads back.
     pub(crate) fn join(namespaces: &[Namespace], fds: &[(String, BorrowedFd<'_>)]) -> Result<Self, Error> {
         let mut visit = Self::default();
-        for namespace in namespaces.iter().filter(|n| !n.path.is_empty()) {
+        let users = NamespaceKind::User as i32;
+        for namespace in namespaces.iter().filter(|n| !n.path.is_empty() && n.kind != users) {
             let kind = NamespaceKind::try_from(namespace.kind).map_err(|_| {
                 Error::said(Kind::InvalidInput, "the plan joins a namespace of an unknown kind")
             })?;

@@ -9,7 +9,7 @@
 //! # let (plan, stdin, stdout, stderr) = (protocol::Plan::default(), std::io::stdin(), std::io::stdout(), std::io::stderr());
 //! use std::os::fd::AsFd;
 //! let stdio = runtime::StdioFds::Pipes([stdin.as_fd(), stdout.as_fd(), stderr.as_fd()]);
-//! let started = runtime::spawn(&runtime::Launch { plan: &plan, stdio, fds: &[] })?.finish()?;
+//! let started = runtime::spawn(&runtime::Launch { plan: &plan, stdio, fds: &[], state: "" })?.finish()?;
 //! println!("runs as {}", started.pid);
 //! # Ok(())
 //! # }
@@ -27,6 +27,9 @@ mod exec;
 pub mod facts;
 mod fault;
 pub mod hello;
+mod hold;
+mod home;
+mod hook;
 pub mod init;
 mod join;
 mod kernel;
@@ -35,6 +38,7 @@ mod memory;
 mod mounts;
 mod prepare;
 mod protect;
+mod proxy;
 mod report;
 mod root;
 mod seal;

@@ -20,6 +20,10 @@ pub(crate) enum Report {
     Warning(String),
     /// The terminal's master side.
     Terminal(OwnedFd),
+    /// The container's first process was cloned by another one, which ends now.
+    Born(OwnedFd),
+    /// Waits until the caller's hooks have run.
+    Waiting,
     /// Everything is done but the exec.
     Ready,
     /// The start failed.
@@ -54,6 +58,8 @@ pub(crate) fn send(socket: BorrowedFd<'_>, report: &Report) -> Result<(), Errno>
     match report {
         Report::Warning(text) => send_bytes(socket, b'W', text.as_bytes(), None),
         Report::Terminal(fd) => send_bytes(socket, b'T', &[], Some(fd.as_fd())),
+        Report::Born(pidfd) => send_bytes(socket, b'B', &[], Some(pidfd.as_fd())),
+        Report::Waiting => send_bytes(socket, b'H', &[], None),
         Report::Ready => send_bytes(socket, b'R', &[], None),
         Report::Closed => Ok(()),
         Report::Failed(error) => {
@@ -81,13 +87,26 @@ pub(crate) fn wait_go(socket: BorrowedFd<'_>) -> Result<Option<OwnedFd>, Errno> 
     }
 }
 
+/// The parent receives what must have been sent by now.
+pub(crate) fn receive_now(socket: BorrowedFd<'_>) -> Result<Report, Errno> {
+    match receive_with(socket, RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT) {
+        Err(Errno::AGAIN) => Ok(Report::Closed),
+        other => read_report(other?),
+    }
+}
+
 /// The parent receives.
 pub(crate) fn receive(socket: BorrowedFd<'_>) -> Result<Report, Errno> {
-    let (bytes, fd) = receive_bytes(socket)?;
+    read_report(receive_bytes(socket)?)
+}
+
+fn read_report((bytes, fd): (Vec<u8>, Option<OwnedFd>)) -> Result<Report, Errno> {
     let Some((tag, body)) = bytes.split_first() else { return Ok(Report::Closed) };
     Ok(match (tag, fd) {
         (b'W', _) => Report::Warning(String::from_utf8_lossy(body).into_owned()),
         (b'T', Some(fd)) => Report::Terminal(fd),
+        (b'B', Some(fd)) => Report::Born(fd),
+        (b'H', _) => Report::Waiting,
         (b'R', _) => Report::Ready,
         _ => Report::Failed(read_error(body)),
     })
@@ -114,12 +133,16 @@ fn send_bytes(socket: BorrowedFd<'_>, tag: u8, body: &[u8], fd: Option<BorrowedF
 }
 
 fn receive_bytes(socket: BorrowedFd<'_>) -> Result<(Vec<u8>, Option<OwnedFd>), Errno> {
+    receive_with(socket, RecvFlags::CMSG_CLOEXEC)
+}
+
+fn receive_with(socket: BorrowedFd<'_>, flags: RecvFlags) -> Result<(Vec<u8>, Option<OwnedFd>), Errno> {
     let mut bytes = vec![0; MAX_BYTES];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);
     let length = loop {
         let mut parts = [IoSliceMut::new(&mut bytes)];
-        match recvmsg(socket, &mut parts, &mut ancillary, RecvFlags::CMSG_CLOEXEC) {
+        match recvmsg(socket, &mut parts, &mut ancillary, flags) {
             Err(Errno::INTR) => {}
             // The child ended with messages of ours unread.
             Err(Errno::CONNRESET) => break 0,

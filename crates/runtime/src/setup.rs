@@ -17,7 +17,7 @@ use crate::mounts::{self, Early};
 use crate::report::{self, Report};
 use crate::spawn::StdioFds;
 use crate::tree::Tree;
-use crate::{fault, prepare, protect, root};
+use crate::{fault, hook, prepare, protect, root};
 
 /// What the child has from its parent.
 pub(crate) struct Child<'a> {
@@ -27,6 +27,7 @@ pub(crate) struct Child<'a> {
     pub(crate) early: Early,
     pub(crate) hold: Option<BorrowedFd<'a>>,
     pub(crate) program: Program,
+    pub(crate) state: &'a str,
 }
 
 /// Becomes the program, or tells why not and ends.
@@ -41,6 +42,8 @@ pub(crate) fn run(child: Child<'_>) -> ! {
 struct Setup<'a> {
     plan: &'a Plan,
     stdio: StdioFds<'a>,
+    socket: BorrowedFd<'a>,
+    state: &'a str,
     tree: Option<Tree>,
     /// Made by the parent, when there is a user namespace.
     root: Option<OwnedFd>,
@@ -62,6 +65,8 @@ fn become_container(child: Child<'_>) -> Result<std::convert::Infallible, Error>
     let mut setup = Setup {
         plan,
         stdio: child.stdio,
+        socket: child.socket,
+        state: child.state,
         tree: None,
         root,
         early: child.early,
@@ -87,9 +92,10 @@ fn become_container(child: Child<'_>) -> Result<std::convert::Infallible, Error>
         hold: child.hold,
         makes_cwd: true,
         warnings: setup.warnings,
+        state: child.state,
     };
     let process = plan.process.clone().unwrap_or_default();
-    become_program::run(&process, child.program, way).map_err(|error| error.at_step(number))
+    become_program::run(process, child.program, way).map_err(|error| error.at_step(number))
 }
 
 impl Setup<'_> {
@@ -127,6 +133,8 @@ impl Setup<'_> {
                 let change = Change { propagation: *word, ..Change::default() };
                 set_attributes(CWD, c"/", &change, false).tried(|| "set the propagation of the root")
             }
+            Act::AwaitHooks(_) => self.await_hooks(),
+            Act::Hook(hook) => self.hook(hook),
             Act::Write(_) | Act::MakeCgroup(_) | Act::DeviceProgram(_) => {
                 Err(Error::said(Kind::Internal, "this step belongs to the host's side"))
             }
@@ -175,16 +183,31 @@ impl Setup<'_> {
         sys::process::join(namespace.as_fd(), CLONE_NEWTIME).tried(|| "enter the time namespace")
     }
 
-    /// Attaches the root on top of the host's "/": in this namespace only, and without needing any directory for it.
+    /// Attaches the root on top of the host's "/": in this namespace only, and without needing any directory for it. Or where
+    /// hooks will look for it.
     fn mount_root(&mut self, made: &protocol::plan::Root) -> Result<(), Error> {
         let mount = match self.root.take() {
             Some(mount) => mount,
             None => root::make(made, None)?,
         };
-        move_mount(&mount, "", CWD, "/", MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
+        let place = if made.place.is_empty() { "/" } else { &made.place };
+        move_mount(&mount, "", CWD, place, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
             .tried(|| "attach the root")?;
         self.tree = Some(Tree::new(mount));
         Ok(())
+    }
+
+    fn await_hooks(&mut self) -> Result<(), Error> {
+        let tried = || "wait for the hooks";
+        report::send(self.socket, &Report::Waiting).tried(tried)?;
+        report::wait_go(self.socket).tried(tried).map(drop)
+    }
+
+    fn hook(&mut self, hook: &protocol::plan::Hook) -> Result<(), Error> {
+        let ours = rustix::process::umask(Mode::from_raw_mode(0o022));
+        let done = hook::run_inside(hook, self.state, "creating");
+        rustix::process::umask(ours);
+        done
     }
 
     fn console(&mut self, path: &str) -> Result<(), Error> {

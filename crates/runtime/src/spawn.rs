@@ -12,7 +12,7 @@ use crate::error::{Error, Tried};
 use crate::join::{Visit, clone_flag};
 use crate::report::{self, Report};
 use crate::setup::{self, Child};
-use crate::{become_program, cgroup, fault, mounts, prepare, users};
+use crate::{become_program, cgroup, fault, mounts, prepare, proxy, users};
 
 /// What is needed to start a container.
 #[derive(Clone, Copy, Debug)]
@@ -23,6 +23,8 @@ pub struct Launch<'a> {
     pub stdio: StdioFds<'a>,
     /// Descriptors that the plan refers to as `fd:<name>`.
     pub fds: &'a [(String, BorrowedFd<'a>)],
+    /// The state document that hooks of the plan read, in JSON.
+    pub state: &'a str,
 }
 
 /// Where a program's stdio comes from.
@@ -107,17 +109,27 @@ fn start_child(
     let early = mounts::Early::of(plan)?;
     let mut keep = stdio_fds(&launch.stdio);
     keep.extend([theirs.as_fd()].into_iter().chain(hold).chain(early.fds()));
-    let cgroup = unified.as_ref().map(AsFd::as_fd);
-    let what = Clone { namespaces: clone_flags(plan), cgroup, keep: &keep };
-    match sys::process::clone(&what).tried(|| "clone the container's first process")? {
+    let what = Clone {
+        namespaces: clone_flags(plan),
+        cgroup: unified.as_ref().map(AsFd::as_fd),
+        keep: &keep,
+        inherited: process.preserve_fds,
+        ..Clone::default()
+    };
+    let users = plan.joined_users().map(proxy::open).transpose()?;
+    let side = match &users {
+        Some(users) => proxy::clone(&what, users.as_fd(), theirs.as_fd(), ours.as_fd()),
+        None => sys::process::clone(&what).tried(|| "clone the container's first process"),
+    };
+    match side? {
         Side::Child => {
             // Gone: the way back home belongs to the parent.
-            std::mem::forget((visit, ours, unified));
-            let child = Child { plan, stdio: launch.stdio, socket: theirs.as_fd(), early, hold, program };
-            setup::run(child)
+            std::mem::forget((visit, ours, unified, users));
+            let (stdio, socket, state) = (launch.stdio, theirs.as_fd(), launch.state);
+            setup::run(Child { plan, stdio, socket, early, hold, program, state })
         }
         Side::Parent(pid, pidfd) => {
-            drop(visit);
+            drop((visit, theirs));
             let undo = Some(plan.clone());
             let starting = Starting { pid, pidfd: Some(pidfd), socket: ours, warnings, undo };
             users::let_go(plan, pid, starting.socket.as_fd(), &early)?;
@@ -162,14 +174,30 @@ impl Starting {
     ///
     /// # Errors
     /// When a step of the child or the exec failed. The child is gone then, and everything on the host is undone.
-    pub fn finish(mut self) -> Result<Started, Error> {
+    pub fn finish(self) -> Result<Started, Error> {
+        self.finish_after(|_| Ok(()))
+    }
+
+    /// As [`Starting::finish`]; `hooks` is called with the child's pid when a plan comes to the place of the caller's hooks.
+    ///
+    /// # Errors
+    /// As [`Starting::finish`], and what `hooks` says.
+    pub fn finish_after(mut self, hooks: impl Fn(i32) -> Result<(), Error>) -> Result<Started, Error> {
         let mut terminal = None;
         let mut ready = false;
         loop {
             match report::receive(self.socket.as_fd()).tried(|| "listen to the container's first process")? {
                 Report::Warning(text) => self.warnings.push(text),
                 Report::Terminal(fd) => terminal = Some(fd),
+                Report::Waiting => {
+                    hooks(self.pid)?;
+                    report::send_go(self.socket.as_fd(), None)
+                        .tried(|| "wake the container's first process")?;
+                }
                 Report::Ready => ready = true,
+                Report::Born(_) => {
+                    return Err(Error::said(Kind::Internal, "the container was born twice"));
+                }
                 Report::Failed(error) => return Err(error),
                 Report::Closed if ready => break,
                 Report::Closed => return Err(self.died()),

@@ -107,19 +107,41 @@ impl Tree {
         Ok(reached)
     }
 
-    /// A handle of the file at `path`, made empty if missing.
+    /// A handle of the file at `path`, made empty if missing. A link to something missing (images have one for
+    /// `/etc/resolv.conf`) is followed as the container would follow it, and that is made.
     pub(crate) fn file(&mut self, path: &str) -> Result<OwnedFd, Error> {
-        match self.handle(path) {
-            Err(Errno::NOENT) => {}
-            other => return other.tried(|| format!("open {path}")),
+        let mut place = path.to_owned();
+        for _ in 0..MOST_LINKS {
+            match self.handle(&place) {
+                Err(Errno::NOENT) => {}
+                other => return other.tried(|| format!("open {path}")),
+            }
+            match self.make_file(&place)? {
+                None => return self.handle(&place).tried(|| format!("open {path}")),
+                Some(target) => place = target,
+            }
         }
+        Err(Error::kernel(&format!("open {path}"), Errno::LOOP))
+    }
+
+    /// Makes an empty file, or answers where a link in its place leads.
+    fn make_file(&mut self, path: &str) -> Result<Option<String>, Error> {
+        let tried = || format!("make file {path}");
         let (parent, name) = self.parent(path)?;
         let flags = OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::WRONLY | OFlags::CLOEXEC;
         match openat(parent, name, flags, Mode::from_raw_mode(0o644)) {
-            Ok(_) | Err(Errno::EXIST) => {}
-            Err(errno) => return Err(Error::kernel(&format!("make file {path}"), errno)),
+            Ok(_) => return Ok(None),
+            Err(Errno::EXIST) => {}
+            Err(errno) => return Err(Error::kernel(&tried(), errno)),
         }
-        self.handle(path).tried(|| format!("open {path}"))
+        let text = match readlinkat(parent, name, Vec::new()) {
+            // Somebody else has made it.
+            Err(Errno::INVAL) => return Ok(None),
+            other => other.tried(tried)?,
+        };
+        let text = text.to_str().map_err(|_| Errno::ILSEQ).tried(tried)?;
+        let directory = path.trim_end_matches('/').rsplit_once('/').map_or("", |(directory, _)| directory);
+        Ok(Some(if text.starts_with('/') { text.to_owned() } else { format!("{directory}/{text}") }))
     }
 
     /// Makes a device node or FIFO. One that is there stays (somebody mounted it).

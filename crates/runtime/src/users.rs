@@ -1,4 +1,4 @@
-//! A new user namespace: only somebody outside can write its id maps and map mounts through it, so the child waits
+//! A user namespace: only somebody outside can write its id maps and map mounts through it, so the child waits
 //! for its parent here. Without one, nobody waits.
 
 use std::os::fd::{AsFd, BorrowedFd};
@@ -16,7 +16,8 @@ use crate::root::{self, Owner};
 /// The parent: gives the child its ids and its root, and lets it go on.
 pub(crate) fn let_go(plan: &Plan, pid: i32, socket: BorrowedFd<'_>, early: &Early) -> Result<(), Error> {
     let Some(users) = &plan.users else { return Ok(()) };
-    for (file, maps) in [("uid_map", &users.uid), ("gid_map", &users.gid)] {
+    let new = plan.joined_users().is_none();
+    for (file, maps) in [("uid_map", &users.uid), ("gid_map", &users.gid)].into_iter().filter(|_| new) {
         let path = format!("/proc/{pid}/{file}");
         write_file(&path, &lines(maps)).tried(|| format!("write {path}"))?;
     }

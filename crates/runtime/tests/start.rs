@@ -83,7 +83,8 @@ impl Bench {
     fn refusal(&self, plan: &Plan) -> String {
         let null = fs::File::open("/dev/null").unwrap();
         let stdio = StdioFds::Pipes([null.as_fd(), null.as_fd(), null.as_fd()]);
-        let started = runtime::spawn(&Launch { plan, stdio, fds: &[] }).and_then(runtime::Starting::finish);
+        let started =
+            runtime::spawn(&Launch { plan, stdio, fds: &[], state: "" }).and_then(runtime::Starting::finish);
         started.expect_err("the start is refused").to_string()
     }
 
@@ -102,7 +103,8 @@ impl Bench {
         let null = fs::File::open("/dev/null").unwrap();
         let (mut reader, writer) = std::io::pipe().unwrap();
         let stdio = StdioFds::Pipes([null.as_fd(), writer.as_fd(), writer.as_fd()]);
-        let started = runtime::spawn(&Launch { plan, stdio, fds }).and_then(runtime::Starting::finish);
+        let started =
+            runtime::spawn(&Launch { plan, stdio, fds, state: "" }).and_then(runtime::Starting::finish);
         drop(writer);
         let mut output = String::new();
         reader.read_to_string(&mut output).unwrap();
@@ -225,8 +227,9 @@ fn exec_inside(bench: &Bench) {
     let plan = bench.plan(&document("sleep 100"));
     let null = fs::File::open("/dev/null").unwrap();
     let stdio = StdioFds::Pipes([null.as_fd(), null.as_fd(), null.as_fd()]);
-    let first =
-        runtime::spawn(&Launch { plan: &plan, stdio, fds: &[] }).and_then(runtime::Starting::finish).unwrap();
+    let first = runtime::spawn(&Launch { plan: &plan, stdio, fds: &[], state: "" })
+        .and_then(runtime::Starting::finish)
+        .unwrap();
     let process = json!({"args": ["sh", "-c", "echo $$; id -u; cat /proc/sys/kernel/hostname; exit 9"], "cwd": "/", "env": ["PATH=/bin"], "user": {"uid": 7, "gid": 7}});
     let options =
         plan::container::ExecOptions { privileged: false, facts: runtime::facts::gather().unwrap() };
@@ -254,8 +257,9 @@ fn terminal(bench: &Bench) {
     document["process"]["terminal"] = json!(true);
     let plan = bench.plan(&document);
     let stdio = StdioFds::Terminal { width: 80, height: 25 };
-    let started =
-        runtime::spawn(&Launch { plan: &plan, stdio, fds: &[] }).and_then(runtime::Starting::finish).unwrap();
+    let started = runtime::spawn(&Launch { plan: &plan, stdio, fds: &[], state: "" })
+        .and_then(runtime::Starting::finish)
+        .unwrap();
     let mut output = Vec::new();
     // A terminal ends with EIO.
     let _ = fs::File::from(started.terminal.as_ref().unwrap().try_clone().unwrap()).read_to_end(&mut output);
@@ -326,7 +330,7 @@ fn every_step(bench: &Bench) {
         for step in 0..steps as u32 {
             plan.fault_step = Some(step);
             let stdio = StdioFds::Terminal { width: 0, height: 0 };
-            let error = runtime::spawn(&Launch { plan: &plan, stdio, fds: &[] })
+            let error = runtime::spawn(&Launch { plan: &plan, stdio, fds: &[], state: "" })
                 .and_then(runtime::Starting::finish)
                 .expect_err("the step fails");
             assert_eq!(error.step(), Some(step), "{error}");

@@ -119,7 +119,7 @@ impl Supervisor {
         let mut fds = self.pidfds_of_others(plan).map_err(fail)?;
         fds.extend(entry.fds.iter().map(|(name, fd)| (name.clone(), fd.as_fd())));
         let stdio = stdio_fds(entry, &theirs, self.null.as_fd());
-        let launch = Launch { plan, stdio, fds: &fds };
+        let launch = Launch { plan, stdio, fds: &fds, state: "" };
         let starting = runtime::spawn(&launch).map_err(|error| start_failure(&error))?;
         Ok((starting, ours))
     }

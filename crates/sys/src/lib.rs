@@ -9,6 +9,7 @@ pub mod netlink;
 pub mod nft;
 pub mod pidfd;
 pub mod process;
+pub mod schedule;
 pub mod seccomp;
 pub mod signal;
 pub mod socket;

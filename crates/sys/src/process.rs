@@ -4,7 +4,7 @@ use std::ffi::CString;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::ptr;
 
-use linux_raw_sys::general::{CLONE_INTO_CGROUP, CLONE_PIDFD, clone_args};
+use linux_raw_sys::general::{CLONE_INTO_CGROUP, CLONE_PARENT, CLONE_PIDFD, clone_args};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd};
 use rustix::io::{Errno, Result};
 use rustix::process::{Signal, WaitId, WaitIdOptions};
@@ -19,6 +19,22 @@ pub struct Clone<'a> {
     /// What the child goes on with besides descriptors 0 to 2. It has no other: not one of its parent's may be found in a
     /// container (CVE-2024-21626).
     pub keep: &'a [BorrowedFd<'a>],
+    /// How many descriptors from 3 on it goes on with besides.
+    pub inherited: u32,
+    /// Be a child of the caller's parent: `CLONE_PARENT`.
+    pub sibling: bool,
+}
+
+impl Clone<'_> {
+    fn flags(&self) -> u64 {
+        let sibling = if self.sibling { u64::from(CLONE_PARENT) } else { 0 };
+        self.namespaces | u64::from(CLONE_PIDFD) | sibling
+    }
+
+    /// What the child does with its table, which is its own by now.
+    fn close_others(&self) -> Result<()> {
+        close_all_but(3 + self.inherited, self.keep)
+    }
 }
 
 /// Which side of a clone the caller is on.
@@ -42,8 +58,13 @@ pub fn clone(what: &Clone<'_>) -> Result<Side> {
     if threads()? != 1 {
         return Err(Errno::DEADLK);
     }
+    // A sibling could not be waited for, should it not run.
+    if what.sibling { clone_with_copy(what) } else { clone_sharing(what) }
+}
+
+/// The table is shared first, and left by the child at once: the kernel copies only what is not closed at the same time.
+fn clone_sharing(what: &Clone<'_>) -> Result<Side> {
     let alone = eventfd(0, EventfdFlags::CLOEXEC)?;
-    // Shared first, and left by the child at once: the kernel copies only what is not closed at the same time.
     if let Side::Parent(pid, pidfd) = clone_with(what, libc::CLONE_FILES as u64)? {
         if waited_for(&alone, &pidfd)? {
             return Ok(Side::Parent(pid, pidfd));
@@ -51,22 +72,29 @@ pub fn clone(what: &Clone<'_>) -> Result<Side> {
         // It does not run: its cgroup may be frozen. Nobody waits for that; a child with a table of its own needs no waiting.
         rustix::process::pidfd_send_signal(&pidfd, Signal::KILL)?;
         rustix::process::waitid(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::EXITED)?;
-        return match clone_with(what, 0)? {
-            Side::Child if close_all_but(what.keep).is_ok() => Ok(Side::Child),
-            Side::Child => exit_now(1),
-            parent => Ok(parent),
-        };
+        return clone_with_copy(what);
     }
-    let highest = what.keep.iter().chain([&alone.as_fd()]).map(|fd| fd.as_raw_fd() as u32).fold(2, u32::max);
-    if leave_shared_table(highest + 1).is_err() {
-        exit_now(1);
-    }
-    let told = rustix::io::write(&alone, &1_u64.to_ne_bytes());
+    let kept = what.keep.iter().map(AsRawFd::as_raw_fd).chain([alone.as_raw_fd()]).map(|fd| fd as u32);
+    let left = leave_shared_table(kept.fold(2 + what.inherited, u32::max) + 1);
+    let told = left.and_then(|()| rustix::io::write(&alone, &1_u64.to_ne_bytes()));
     drop(alone);
-    if told.and_then(|_| close_all_but(what.keep)).is_err() {
-        exit_now(1);
+    in_child(told.and_then(|_| what.close_others()))
+}
+
+/// The table is copied whole.
+fn clone_with_copy(what: &Clone<'_>) -> Result<Side> {
+    match clone_with(what, 0)? {
+        Side::Child => in_child(what.close_others()),
+        parent => Ok(parent),
     }
-    Ok(Side::Child)
+}
+
+/// A child that cannot get rid of its parent's descriptors must not go on.
+fn in_child(closed: Result<()>) -> Result<Side> {
+    match closed {
+        Ok(()) => Ok(Side::Child),
+        Err(_) => exit_now(1),
+    }
 }
 
 /// Waits until the child has written there or has ended; false after too long.
@@ -90,14 +118,15 @@ fn leave_shared_table(first: u32) -> Result<()> {
 }
 
 fn clone_with(what: &Clone<'_>, flags: u64) -> Result<Side> {
-    let flags = what.namespaces | flags;
+    let flags = what.flags() | flags;
     let mut pidfd: i32 = -1;
     let mut args = clone_args {
-        flags: flags | u64::from(CLONE_PIDFD),
+        flags,
         pidfd: ptr::from_mut(&mut pidfd) as u64,
         child_tid: 0,
         parent_tid: 0,
-        exit_signal: libc::SIGCHLD as u64,
+        // A sibling announces its end as the caller does.
+        exit_signal: if what.sibling { 0 } else { libc::SIGCHLD as u64 },
         stack: 0,
         stack_size: 0,
         tls: 0,
@@ -131,7 +160,7 @@ fn clone_with(what: &Clone<'_>, flags: u64) -> Result<Side> {
 /// `clone(2)`, where a filter answers `clone3` with `ENOSYS` because it cannot look into its arguments (Docker's
 /// default profile does).
 fn older_clone(flags: u64, pidfd: &mut i32) -> Result<i64> {
-    let flags = flags | u64::from(CLONE_PIDFD) | libc::SIGCHLD as u64;
+    let flags = flags | libc::SIGCHLD as u64;
     let nothing = ptr::null_mut::<libc::c_void>();
     // SAFETY: as for clone3 above; with CLONE_PIDFD the third argument is where the descriptor is stored.
     let pid =
@@ -172,6 +201,11 @@ impl StringList {
     pub fn new<S: AsRef<str>>(strings: &[S]) -> Option<Self> {
         let strings = strings.iter().map(|s| CString::new(s.as_ref()).ok()).collect::<Option<_>>()?;
         Some(Self { strings })
+    }
+
+    /// Adds one, unless it holds a NUL byte.
+    pub fn push(&mut self, string: &str) {
+        self.strings.extend(CString::new(string));
     }
 
     fn pointers(&self) -> Vec<*const libc::c_char> {
@@ -259,6 +293,28 @@ pub fn set_rlimit(resource: u32, soft: u64, hard: u64) -> Result<()> {
     if done == 0 { Ok(()) } else { Err(last_errno()) }
 }
 
+/// Takes close-on-exec off these descriptors of the caller's, which a program is to inherit.
+///
+/// # Errors
+/// `EBADF` when one is not open.
+pub fn inherit(first: u32, count: u32) -> Result<()> {
+    for number in first..first.saturating_add(count) {
+        // SAFETY: changes a flag of a descriptor, or fails when the number is none.
+        let done = unsafe { libc::fcntl(number as i32, libc::F_SETFD, 0) };
+        if done != 0 {
+            return Err(last_errno());
+        }
+    }
+    Ok(())
+}
+
+/// Are these descriptors open?
+#[must_use]
+pub fn are_open(first: u32, count: u32) -> bool {
+    // SAFETY: asks for a flag of a descriptor, or fails when the number is none.
+    (first..first.saturating_add(count)).all(|n| unsafe { libc::fcntl(n as i32, libc::F_GETFD) } >= 0)
+}
+
 /// Marks every descriptor from `first` on close-on-exec: `close_range(2)`.
 ///
 /// # Errors
@@ -270,12 +326,12 @@ pub fn close_on_exec_from(first: u32) -> Result<()> {
     if done == 0 { Ok(()) } else { Err(last_errno()) }
 }
 
-/// Closes every descriptor from 3 on but these.
-fn close_all_but(keep: &[BorrowedFd<'_>]) -> Result<()> {
-    let mut keep: Vec<u32> = keep.iter().map(|fd| fd.as_raw_fd() as u32).filter(|fd| *fd > 2).collect();
+/// Closes every descriptor from `first` on but these.
+fn close_all_but(first: u32, keep: &[BorrowedFd<'_>]) -> Result<()> {
+    let mut keep: Vec<u32> = keep.iter().map(|fd| fd.as_raw_fd() as u32).filter(|fd| *fd >= first).collect();
     keep.sort_unstable();
     keep.dedup();
-    let mut first = 3;
+    let mut first = first;
     for last in keep.into_iter().map(Some).chain([None]) {
         let until = last.map_or(u32::MAX, |fd| fd - 1);
         if first <= until {

@@ -2,12 +2,14 @@
 //! search for anything a test left behind. For development only; no program ships with it.
 #![allow(clippy::disallowed_methods, reason = "tests run programs and read the kernel's own view")]
 
+mod bundle;
 mod daemon;
 mod leaks;
 mod rootfs;
 mod runner;
 mod sweep;
 
+pub use bundle::Bundle;
 pub use daemon::{Daemon, Ran, wait_for};
 pub use leaks::{Census, processes_naming};
 pub use rootfs::{busybox_tar, tar_of};

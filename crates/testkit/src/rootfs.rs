@@ -49,3 +49,8 @@ pub fn busybox_tar() -> Vec<u8> {
     entries.extend(links.iter().map(|link| (link.as_str(), b"-> busybox".as_slice(), 0o777)));
     tar_of(&entries)
 }
+
+/// The same as files.
+pub(crate) fn unpack_busybox(directory: &Path) {
+    tar::Archive::new(busybox_tar().as_slice()).unpack(directory).expect("the root file system");
+}

@@ -10,7 +10,7 @@ mod tests;
 mod v1;
 mod v2;
 
-use oci::runtime::LinuxResources;
+use oci::runtime::{LinuxMemory, LinuxResources};
 use protocol::plan::{Act, Cgroup, DeviceProgram, Plan, Step, Write};
 
 pub use convert::{io_weight, weight_of_shares};
@@ -70,6 +70,13 @@ fn writes(
         v1::write(resources, &mut target)?;
     }
     Ok(target.writes)
+}
+
+/// The limit of memory and swap together. Without one of its own, no limit of memory means none of both: the kernel refuses the
+/// one above the other.
+fn swap_of(memory: &LinuxMemory, target: &Target<'_>) -> Option<i64> {
+    let follows = memory.limit == Some(-1) && target.facts.swap_limit;
+    memory.swap.filter(|swap| *swap != 0).or(follows.then_some(-1))
 }
 
 /// Collects writes for one container.

@@ -2,7 +2,7 @@
 
 use oci::runtime::{LinuxBlockIo, LinuxCpu, LinuxMemory, LinuxResources};
 
-use super::Target;
+use super::{Target, swap_of};
 use crate::Error;
 
 pub(super) fn write(resources: &LinuxResources, target: &mut Target<'_>) -> Result<(), Error> {
@@ -52,7 +52,7 @@ fn write_memory(memory: &LinuxMemory, target: &mut Target<'_>) -> Result<(), Err
     put("memory.limit_in_bytes", "memory.limit", memory.limit)?;
     put("memory.soft_limit_in_bytes", "memory.reservation", memory.reservation)?;
     put("memory.kmem.tcp.limit_in_bytes", "memory.kernelTCP", memory.kernel_tcp)?;
-    if let Some(swap) = memory.swap.filter(|s| *s != 0) {
+    if let Some(swap) = swap_of(memory, target) {
         if target.facts.swap_limit {
             target.v1("memory", "memory.memsw.limit_in_bytes", "memory.swap", swap)?;
         } else {

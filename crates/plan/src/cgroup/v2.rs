@@ -2,7 +2,7 @@
 
 use oci::runtime::{LinuxBlockIo, LinuxCpu, LinuxMemory, LinuxResources};
 
-use super::{Target, convert};
+use super::{Target, convert, swap_of};
 use crate::Error;
 
 pub(super) fn write(resources: &LinuxResources, target: &mut Target<'_>) -> Result<(), Error> {
@@ -49,7 +49,7 @@ fn number_or_max(value: i64) -> String {
 }
 
 fn write_memory(memory: &LinuxMemory, target: &mut Target<'_>) -> Result<(), Error> {
-    if let Some(swap) = memory.swap.filter(|s| *s != 0) {
+    if let Some(swap) = swap_of(memory, target) {
         let value = swap_max(swap, memory.limit)?;
         if target.facts.swap_limit {
             target.v2("memory", "memory.swap.max", "memory.swap", value)?;

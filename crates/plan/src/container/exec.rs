@@ -24,7 +24,12 @@ pub struct ExecOptions {
 pub fn plan_exec(container: &Plan, document: &Document, options: &ExecOptions) -> Result<ExecPlan, Error> {
     let first =
         container.process.as_ref().ok_or_else(|| Error::invalid("the container's plan has no process"))?;
-    let mut process = process::process(document, &options.facts)?;
+    let mut warnings = Vec::new();
+    let mut process = process::process(document, &options.facts, &mut warnings)?;
+    // Nobody reads the warnings of an exec.
+    if let Some(warning) = warnings.pop() {
+        return Err(Error::invalid(warning));
+    }
     process.no_new_privs |= first.no_new_privs;
     if options.privileged {
         let all = (2_u64 << options.facts.last_capability) - 1;
@@ -36,9 +41,12 @@ pub fn plan_exec(container: &Plan, document: &Document, options: &ExecOptions) -
         process.capabilities = process.capabilities.or(first.capabilities);
         process.seccomp.clone_from(&first.seccomp);
     }
-    if document.oom_score_adj.is_none() {
-        process.oom_score_adj = first.oom_score_adj;
-    }
+    process.umask = process.umask.or(first.umask);
+    process.oom_score_adj = process.oom_score_adj.or(first.oom_score_adj);
+    process.scheduler = process.scheduler.or(first.scheduler);
+    process.io_priority = process.io_priority.or(first.io_priority);
+    process.personality = first.personality;
+    process.keep_keyring = first.keep_keyring;
     let namespaces = container
         .namespaces
         .iter()

@@ -4,12 +4,14 @@
 
 mod devices;
 mod exec;
+mod hooks;
 mod mounts;
 mod namespaces;
 mod options;
 mod order;
 mod print;
 mod process;
+mod scheduling;
 #[cfg(test)]
 mod tests;
 

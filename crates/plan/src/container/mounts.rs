@@ -21,7 +21,11 @@ pub(super) struct Context<'a> {
 }
 
 /// The document's mounts, in the document's order: a later one may lie in an earlier one.
-pub(super) fn steps(spec: &Spec, context: &Context<'_>) -> Result<Vec<Step>, Error> {
+pub(super) fn steps(
+    spec: &Spec,
+    context: &Context<'_>,
+    warnings: &mut Vec<String>,
+) -> Result<Vec<Step>, Error> {
     let mut steps = Vec::new();
     for mount in &spec.mounts {
         let target = target(&mount.destination)?;
@@ -34,8 +38,8 @@ pub(super) fn steps(spec: &Spec, context: &Context<'_>) -> Result<Vec<Step>, Err
         }
         match mount.kind.as_str() {
             "cgroup" => steps.extend(cgroup_tree(&target, &mounting, context)),
-            "bind" | "none" | "" => steps.push(bind(mount, target, mounting, context)?),
-            _ if mounting.bind => steps.push(bind(mount, target, mounting, context)?),
+            "bind" | "none" | "" => steps.push(bind(mount, target, mounting, context, warnings)?),
+            _ if mounting.bind => steps.push(bind(mount, target, mounting, context, warnings)?),
             _ => steps.push(filesystem(mount, target, mounting, context)?),
         }
     }
@@ -100,7 +104,13 @@ fn target(destination: &str) -> Result<String, Error> {
     Ok(format!("/{}", parts.join("/")))
 }
 
-fn bind(mount: &Mount, target: String, mounting: Mounting, context: &Context<'_>) -> Result<Step, Error> {
+fn bind(
+    mount: &Mount,
+    target: String,
+    mounting: Mounting,
+    context: &Context<'_>,
+    warnings: &mut Vec<String>,
+) -> Result<Step, Error> {
     let source = match (mount.source.as_str(), context.bundle) {
         (source, _) if source.starts_with('/') => source.to_owned(),
         ("", _) | (_, "") => {
@@ -111,10 +121,9 @@ fn bind(mount: &Mount, target: String, mounting: Mounting, context: &Context<'_>
         }
         (relative, bundle) => format!("{}/{relative}", bundle.trim_end_matches('/')),
     };
-    if let Some(unknown) = mounting.data.first() {
-        return Err(Error::invalid(format!(
-            "mounts: {target}: {unknown:?} is not an option of a bind mount"
-        )));
+    // As for mount(8): they are a file system's options, and the file system is there already.
+    for option in &mounting.data {
+        warnings.push(format!("mounts: {target}: option {option:?} has no effect on a bind mount"));
     }
     if mounting.mapped && !context.users {
         return Err(Error::invalid(format!("mounts: {target}: idmap needs a user namespace")));

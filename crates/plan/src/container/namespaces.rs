@@ -81,21 +81,22 @@ fn check(kind: NamespaceKind, path: &str, facts: &Facts) -> Result<(), Error> {
             "linux.namespaces: user namespaces are switched off (sysctl user.max_user_namespaces is 0)",
         ));
     }
-    if !path.is_empty() && matches!(kind, NamespaceKind::Mount | NamespaceKind::User) {
-        return Err(Error::unimplemented(format!(
-            "linux.namespaces: joining a {name} namespace is not supported"
-        )));
+    if !path.is_empty() && kind == NamespaceKind::Mount {
+        return Err(Error::unimplemented(
+            "linux.namespaces: joining a mount namespace is not supported: the container's root would become everybody's in it",
+        ));
     }
     Ok(())
 }
 
-/// Id maps of a new user namespace.
+/// Id maps of the user namespace. One that is joined has its own already; callers may repeat them.
 pub(super) fn users(spec: &Spec, namespaces: &Namespaces) -> Result<Option<Users>, Error> {
     let Some(linux) = spec.linux.as_ref() else { return Ok(None) };
-    if !namespaces.makes(NamespaceKind::User) {
+    let joined = namespaces.joined(NamespaceKind::User);
+    if !joined && !namespaces.makes(NamespaceKind::User) {
         let mapped = !linux.uid_mappings.is_empty() || !linux.gid_mappings.is_empty();
         return if mapped {
-            Err(Error::invalid("linux.uidMappings and gidMappings need a new user namespace"))
+            Err(Error::invalid("linux.uidMappings and gidMappings need a user namespace"))
         } else {
             Ok(None)
         };
@@ -105,7 +106,7 @@ pub(super) fn users(spec: &Spec, namespaces: &Namespaces) -> Result<Option<Users
             .iter()
             .map(|m| IdMap { inside: m.container_id, outside: m.host_id, count: m.size })
             .collect();
-        let root = maps.iter().any(|m| m.inside == 0 && m.count > 0);
+        let root = joined || maps.iter().any(|m| m.inside == 0 && m.count > 0);
         let whole =
             maps.iter().all(|m| m.inside.checked_add(m.count).and(m.outside.checked_add(m.count)).is_some());
         match (root, whole) {

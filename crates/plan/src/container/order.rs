@@ -2,12 +2,12 @@
 
 use oci::runtime::Spec;
 use protocol::Plan;
-use protocol::plan::{Act, Attributes, NamespaceKind, Nothing, Root, Step, Sysctl, TimeOffsets};
+use protocol::plan::{Act, Attributes, NamespaceKind, Nothing, Process, Root, Step, Sysctl, TimeOffsets};
 use types::Rootfs;
 
 use super::namespaces::{self, Namespaces};
 use super::options::{bit, propagation};
-use super::{Options, Planned, devices, mounts, process};
+use super::{Options, Planned, devices, hooks, mounts, process, scheduling};
 use crate::Error;
 use crate::cgroup::{self, step};
 use crate::facts::Facts;
@@ -27,16 +27,16 @@ pub fn plan(
     refuse_unknown(spec)?;
     let mut namespaces = Namespaces::of(spec, facts)?;
     let users = namespaces::users(spec, &namespaces)?;
-    let document = spec.process.as_ref().ok_or_else(|| Error::invalid("the document names no process"))?;
-    let mut process = process::process(document, facts)?;
-    process.seccomp = process::filter(spec.linux.as_ref().and_then(|l| l.seccomp.as_ref()), facts)?;
+    let mut warnings = Vec::new();
+    let process = program(spec, facts, &mut warnings)?;
 
     let path = cgroup_path(id, spec, options)?;
     let (cgroup, mut prepare) = cgroup::layout(&path, facts);
     // Limits before the child is born: nothing of the container ever runs without them.
     let resources = spec.linux.as_ref().and_then(|l| l.resources.clone()).unwrap_or_default();
-    let (limits, warnings) = cgroup::limits(&resources, &cgroup, facts)?;
+    let (limits, more) = cgroup::limits(&resources, &cgroup, facts)?;
     prepare.extend(limits);
+    warnings.extend(more);
 
     let late_cgroup = namespaces.makes(NamespaceKind::Cgroup) && !cgroup.hierarchies.is_empty();
     if late_cgroup {
@@ -54,7 +54,7 @@ pub fn plan(
     }
     // Names and kernel parameters while /proc is still the host's: the container's could be a fake (CVE-2025-52881).
     setup.extend(names(spec, &namespaces)?);
-    setup.extend(sysctls(spec, &namespaces)?);
+    setup.extend(sysctls(spec, &namespaces, users.is_some())?);
     if namespaces.makes(NamespaceKind::Net) {
         setup.push(step(Act::Loopback(Nothing {})));
     }
@@ -62,7 +62,7 @@ pub fn plan(
     let root_propagation = root_propagation(spec)?;
     let travel = host_propagation(root_propagation);
     setup.push(step(Act::Propagate(travel)));
-    setup.push(step(Act::Root(root(rootfs, users.is_some())?)));
+    setup.push(step(Act::Root(root(rootfs, users.is_some(), hooks::see_the_root(spec))?)));
     let context = mounts::Context {
         namespaces: &namespaces,
         cgroup: &cgroup,
@@ -71,7 +71,7 @@ pub fn plan(
         bundle: &options.bundle,
         host_propagation: users.is_some() || travel != bit::PRIVATE,
     };
-    setup.extend(mounts::steps(spec, &context)?);
+    setup.extend(mounts::steps(spec, &context, &mut warnings)?);
     // Nodes and links after the mounts: /dev is one of them. A /dev of the host's is left as it is.
     if !mounts::binds_dev(spec) {
         setup.extend(devices::steps(spec, users.is_some())?);
@@ -82,6 +82,8 @@ pub fn plan(
     } else if process.terminal {
         setup.push(step(Act::Console(String::new())));
     }
+    // Hooks may still change the root, with all its mounts in place.
+    setup.extend(hooks::steps(spec)?);
     // Over the mounts, or one of them would lie over these. Masks last: a mask below a read-only path stays one.
     setup.extend(mounts::protections(spec));
     if spec.root.as_ref().is_some_and(|r| r.readonly) {
@@ -107,6 +109,17 @@ pub fn plan(
     Ok(Planned { plan, warnings })
 }
 
+/// The program, with what other parts of the document say about it.
+fn program(spec: &Spec, facts: &Facts, warnings: &mut Vec<String>) -> Result<Process, Error> {
+    let document = spec.process.as_ref().ok_or_else(|| Error::invalid("the document names no process"))?;
+    let linux = spec.linux.as_ref();
+    let mut process = process::process(document, facts, warnings)?;
+    process.seccomp = process::filter(linux.and_then(|l| l.seccomp.as_ref()), facts)?;
+    process.personality = scheduling::personality(linux.and_then(|l| l.personality.as_ref()))?;
+    process.start_hooks = hooks::at_start(spec, &process.env)?;
+    Ok(process)
+}
+
 /// The annotation by which a test of the undo makes one step fail.
 const FAULT_STEP: &str = "berth.fault-step";
 
@@ -126,7 +139,6 @@ fn refuse_unknown(spec: &Spec) -> Result<(), Error> {
         ("linux.netDevices", !linux.net_devices.is_empty()),
         ("linux.memoryPolicy", linux.memory_policy.is_some()),
         ("linux.mountLabel", !linux.mount_label.is_empty()),
-        ("linux.personality", linux.personality.as_ref().is_some_and(|p| p.domain != "LINUX")),
         ("linux.seccomp.listenerPath", linux.seccomp.as_ref().is_some_and(|s| !s.listener_path.is_empty())),
     ];
     match asked.iter().find(|(_, asked)| *asked) {
@@ -180,14 +192,15 @@ fn names(spec: &Spec, namespaces: &Namespaces) -> Result<Vec<Step>, Error> {
     if !spec.domainname.is_empty() {
         steps.push(step(Act::Domainname(spec.domainname.clone())));
     }
-    if !steps.is_empty() && !namespaces.makes(NamespaceKind::Uts) {
-        return Err(Error::invalid("hostname and domainname need a new uts namespace"));
+    let separate = namespaces.makes(NamespaceKind::Uts) || namespaces.joined(NamespaceKind::Uts);
+    if !steps.is_empty() && !separate {
+        return Err(Error::invalid("hostname and domainname need a uts namespace that is not the host's"));
     }
     Ok(steps)
 }
 
 /// Only parameters that belong to a namespace the container has for itself.
-fn sysctls(spec: &Spec, namespaces: &Namespaces) -> Result<Vec<Step>, Error> {
+fn sysctls(spec: &Spec, namespaces: &Namespaces, users: bool) -> Result<Vec<Step>, Error> {
     const IPC: [&str; 8] = [
         "kernel/msgmax",
         "kernel/msgmnb",
@@ -211,7 +224,7 @@ fn sysctls(spec: &Spec, namespaces: &Namespaces) -> Result<Vec<Step>, Error> {
         match kind {
             Some(kind) if plain && (namespaces.makes(kind) || namespaces.joined(kind)) => {
                 let field = format!("linux.sysctl {name}");
-                let early = namespaces.joined(kind) && namespaces.makes(NamespaceKind::User);
+                let early = namespaces.joined(kind) && users;
                 steps.push(step(Act::Sysctl(Sysctl { path, value: value.clone(), field, early })));
             }
             Some(kind) if plain => {
@@ -262,14 +275,19 @@ fn root_propagation(spec: &Spec) -> Result<u64, Error> {
     }
 }
 
-fn root(rootfs: &Rootfs, users: bool) -> Result<Root, Error> {
+/// With `visible`, a directory hangs where it is anyway: hooks look for it there.
+fn root(rootfs: &Rootfs, users: bool, visible: bool) -> Result<Root, Error> {
     let text = |path: &std::path::Path| {
         path.to_str().filter(|p| p.starts_with('/')).map(str::to_owned).ok_or_else(|| {
             Error::invalid(format!("root: {} is not an absolute path in UTF-8", path.display()))
         })
     };
     match rootfs {
-        Rootfs::Directory(directory) => Ok(Root { directory: text(directory)?, ..Root::default() }),
+        Rootfs::Directory(directory) => {
+            let directory = text(directory)?;
+            let place = if visible { directory.clone() } else { String::new() };
+            Ok(Root { directory, place, ..Root::default() })
+        }
         Rootfs::Overlay { lower, upper, work, volatile } => Ok(Root {
             lower: lower.iter().map(|l| text(l)).collect::<Result<_, _>>()?,
             upper: text(upper)?,

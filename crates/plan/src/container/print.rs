@@ -95,13 +95,16 @@ fn describe(act: &Act) -> String {
         }
         Act::Pivot(_) => "pivot".into(),
         Act::RootPropagation(word) => format!("root{}", words(*word)),
+        Act::AwaitHooks(_) => "wait for hooks".into(),
+        Act::Hook(hook) => format!("{} {}", hook.name, hook.path),
     }
 }
 
 fn describe_root(root: &Root) -> String {
     let mapped = if root.mapped { " mapped" } else { "" };
     if root.lower.is_empty() {
-        return format!("root {}{mapped}", root.directory);
+        let place = if root.place.is_empty() { String::new() } else { format!(" on {}", root.place) };
+        return format!("root {}{mapped}{place}", root.directory);
     }
     format!("root overlay {} upper {} [{}]{mapped}", root.lower.join(":"), root.upper, root.options.join(","))
 }
@@ -178,5 +181,17 @@ fn print_process(text: &mut String, process: &Process) {
     }
     if process.terminal {
         text.push_str("  terminal\n");
+    }
+    if let Some(scheduler) = process.scheduler {
+        let _ = writeln!(text, "  scheduler {scheduler:?}");
+    }
+    if let Some(priority) = process.io_priority {
+        let _ = writeln!(text, "  io priority {priority:x}");
+    }
+    if let Some(domain) = process.personality {
+        let _ = writeln!(text, "  personality {domain:x}");
+    }
+    for hook in &process.start_hooks {
+        let _ = writeln!(text, "  {} {}", hook.name, hook.path);
     }
 }

@@ -3,6 +3,7 @@
 use oci::runtime::{LinuxSeccomp, PosixRlimit, Process as Document};
 use protocol::plan::{Capabilities, Process, Rlimit, Seccomp};
 
+use super::scheduling;
 use crate::Error;
 use crate::facts::Facts;
 
@@ -11,8 +12,6 @@ fn refuse_unknown(document: &Document) -> Result<(), Error> {
     let asked = [
         ("apparmorProfile", !matches!(document.apparmor_profile.as_str(), "" | "unconfined")),
         ("selinuxLabel", !document.selinux_label.is_empty()),
-        ("scheduler", document.scheduler.is_some()),
-        ("ioPriority", document.io_priority.is_some()),
         ("execCPUAffinity", document.exec_cpu_affinity.is_some()),
         ("commandLine", !document.command_line.is_empty()),
         ("user.username", !document.user.username.is_empty()),
@@ -24,7 +23,11 @@ fn refuse_unknown(document: &Document) -> Result<(), Error> {
 }
 
 /// The program of a document, without its filter.
-pub(super) fn process(document: &Document, facts: &Facts) -> Result<Process, Error> {
+pub(super) fn process(
+    document: &Document,
+    facts: &Facts,
+    warnings: &mut Vec<String>,
+) -> Result<Process, Error> {
     refuse_unknown(document)?;
     if document.args.first().is_none_or(String::is_empty) {
         return Err(Error::invalid("process.args names no program"));
@@ -52,12 +55,15 @@ pub(super) fn process(document: &Document, facts: &Facts) -> Result<Process, Err
         gid: document.user.gid,
         groups: groups(document),
         umask: document.user.umask,
-        capabilities: capabilities(document, facts)?,
+        capabilities: capabilities(document, facts, warnings),
         no_new_privs: document.no_new_privileges,
         seccomp: None,
         rlimits: document.rlimits.iter().map(rlimit).collect::<Result<_, _>>()?,
         oom_score_adj: oom,
         terminal: document.terminal,
+        scheduler: document.scheduler.as_ref().map(scheduling::scheduler).transpose()?,
+        io_priority: document.io_priority.as_ref().map(scheduling::io_priority).transpose()?,
+        ..Process::default()
     })
 }
 
@@ -71,28 +77,41 @@ fn groups(document: &Document) -> Vec<u32> {
 }
 
 /// Sets of numbers for sets of names. Inheritable ones stay empty unless ambient ones need them (CVE-2022-24769).
-fn capabilities(document: &Document, facts: &Facts) -> Result<Option<Capabilities>, Error> {
-    let Some(sets) = &document.capabilities else { return Ok(None) };
-    let read = |set: &str, names: &[String]| -> Result<u64, Error> {
-        names.iter().try_fold(0, |bits, name| {
-            let number = crate::capability::number(name).ok_or_else(|| {
-                Error::invalid(format!("process.capabilities.{set}: {name:?} is not a capability"))
-            })?;
+/// A name that is none is told, as the specification wants it: it gives nothing.
+fn capabilities(document: &Document, facts: &Facts, warnings: &mut Vec<String>) -> Option<Capabilities> {
+    let sets = document.capabilities.as_ref()?;
+    let mut read = |set: &str, names: &[String]| {
+        names.iter().fold(0, |bits, name| match crate::capability::number(name) {
+            Some(number) if number <= facts.last_capability => bits | 1 << number,
             // A name newer than the kernel cannot be withheld nor granted: what is not there is not had.
-            Ok(if number <= facts.last_capability { bits | 1 << number } else { bits })
+            Some(_) => bits,
+            None => {
+                warnings.push(format!("process.capabilities.{set}: {name:?} is not a capability"));
+                bits
+            }
         })
     };
-    let ambient = read("ambient", &sets.ambient)?;
-    let bounding = read("bounding", &sets.bounding)?;
+    let ambient = read("ambient", &sets.ambient);
+    let bounding = read("bounding", &sets.bounding);
+    let effective = read("effective", &sets.effective);
+    let inheritable = read("inheritable", &sets.inheritable);
+    let permitted = read("permitted", &sets.permitted);
+    let raisable = inheritable & permitted;
+    for name in crate::capability::names(ambient & !raisable) {
+        warnings.push(format!(
+            "process.capabilities.ambient: can't raise ambient capability {name}: it is not both permitted and inheritable"
+        ));
+    }
+    let ambient = ambient & raisable;
     // What this process itself does not have it cannot give.
     let own = if facts.effective == 0 { u64::MAX } else { facts.bounding };
-    Ok(Some(Capabilities {
+    Some(Capabilities {
         bounding: bounding & own,
-        effective: read("effective", &sets.effective)? & own,
-        inheritable: read("inheritable", &sets.inheritable)? & ambient & own,
-        permitted: read("permitted", &sets.permitted)? & own,
+        effective: effective & own,
+        inheritable: inheritable & ambient & own,
+        permitted: permitted & own,
         ambient: ambient & own,
-    }))
+    })
 }
 
 /// Names of the limits, at their numbers.

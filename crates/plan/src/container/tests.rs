@@ -195,7 +195,7 @@ fn exec_takes_the_rules_of_the_container() {
 #[test]
 fn refusals_name_the_field() {
     type Change = fn(&mut Value);
-    let table: [(Change, &str); 12] = [
+    let table: [(Change, &str); 18] = [
         (|d| d["process"]["args"] = json!([]), "process.args names no program"),
         (|d| d["process"]["cwd"] = json!("x"), "process.cwd \"x\" is not an absolute path"),
         (|d| d["process"]["apparmorProfile"] = json!("x"), "process.apparmorProfile is not supported"),
@@ -217,6 +217,21 @@ fn refusals_name_the_field() {
         (|d| d["linux"]["namespaces"] = json!([{"type": "pid"}]), "must have a new mount namespace"),
         (|d| d["linux"]["resources"]["memory"]["swap"] = json!(1), "must not be below memory.limit"),
         (|d| d["mounts"][6]["source"] = json!("srv"), "source \"srv\" is not an absolute path"),
+        (
+            |d| d["linux"]["namespaces"][0]["path"] = json!("/proc/1/ns/mnt"),
+            "joining a mount namespace is not supported",
+        ),
+        (
+            |d| d["hooks"] = json!({"poststop": [{"path": "x"}]}),
+            "hooks.poststop[0]: path \"x\" is not absolute",
+        ),
+        (
+            |d| d["hooks"] = json!({"startContainer": [{"path": "/x", "timeout": 0}]}),
+            "hooks.startContainer[0]: timeout 0 is not positive",
+        ),
+        (|d| d["process"]["scheduler"] = json!({"policy": "SCHED_ISO"}), "\"SCHED_ISO\" is not a policy"),
+        (|d| d["process"]["ioPriority"] = json!({"class": "X"}), "\"X\" is not a class"),
+        (|d| d["linux"]["personality"] = json!({"domain": "BSD"}), "\"BSD\" is not a domain"),
     ];
     for (change, wanted) in table {
         let mut document = document();
@@ -224,6 +239,75 @@ fn refusals_name_the_field() {
         let error = planned(&document, &host_v2()).expect_err(wanted).to_string();
         assert!(error.contains(wanted), "{error:?} does not say {wanted:?}");
     }
+}
+
+/// A plan from a directory, as a bundle has it.
+fn planned_bundle(document: &Value) -> super::Planned {
+    let spec: Spec = serde_json::from_value(document.clone()).expect("a document");
+    let options = Options { cgroup_parent: "/berth".into(), bundle: "/b".into() };
+    plan("x", &spec, &Rootfs::Directory("/b/rootfs".into()), &host_v2(), &options).expect("a plan")
+}
+
+#[test]
+fn hooks_find_the_root_in_its_place_and_writable() {
+    let mut document = document();
+    assert!(print(&planned_bundle(&document).plan).contains("\n  root /b/rootfs\n"));
+    document["root"]["readonly"] = json!(true);
+    document["hooks"] = json!({
+        "prestart": [{"path": "/p"}],
+        "createContainer": [{"path": "/c", "args": ["c", "1"], "timeout": 3}, {"path": "/d"}],
+        "startContainer": [{"path": "/s"}, {"path": "/t", "env": ["A=b"]}],
+        "poststop": [{"path": "/z"}],
+    });
+    let planned = planned_bundle(&document);
+    let text = print(&planned.plan);
+    assert!(text.contains("\n  root /b/rootfs on /b/rootfs\n"), "{text}");
+    assert!(
+        text.contains(
+            "\n  link /dev/core -> /proc/kcore\n  wait for hooks\n  createContainer hook #0 /c\n  \
+             createContainer hook #1 /d\n  read-only /proc/sys\n  mask /proc/kcore /sys/firmware\n  set ro /\n  pivot\n"
+        ),
+        "{text}"
+    );
+    assert!(text.ends_with("  startContainer hook #0 /s\n  startContainer hook #1 /t\n"), "{text}");
+    let hooks = planned.plan.process.expect("a process").start_hooks;
+    assert_eq!((hooks[0].env.join(" "), hooks[1].env.join(" ")), ("PATH=/bin".into(), "A=b".into()));
+}
+
+#[test]
+fn a_user_namespace_that_exists_is_joined() {
+    let mut document = document();
+    document["linux"]["namespaces"]
+        .as_array_mut()
+        .expect("a list")
+        .push(json!({"type": "user", "path": "/proc/7/ns/user"}));
+    for maps in [json!([]), json!([{"containerID": 0, "hostID": 1000, "size": 1}])] {
+        document["linux"]["uidMappings"] = maps;
+        let planned = planned_bundle(&document);
+        assert_eq!(planned.plan.joined_users(), Some("/proc/7/ns/user"));
+        let text = print(&planned.plan);
+        assert!(text.contains("\n  user: /proc/7/ns/user\n"), "{text}");
+        assert!(text.contains("\n  bind /dev/null on /dev/null private\n"), "as in a new one: {text}");
+    }
+}
+
+#[test]
+fn what_cannot_be_given_is_told() {
+    let mut document = document();
+    let sets = json!(["CAP_CHOWN", "CAP_MOON"]);
+    document["process"]["capabilities"] = json!({"bounding": sets, "permitted": ["CAP_CHOWN"], "inheritable": ["CAP_CHOWN"], "ambient": ["CAP_CHOWN", "CAP_KILL"]});
+    document["mounts"][6]["options"] = json!(["rbind", "mode=755"]);
+    let planned = planned_bundle(&document);
+    assert_eq!(
+        planned.warnings,
+        [
+            "process.capabilities.bounding: \"CAP_MOON\" is not a capability",
+            "process.capabilities.ambient: can't raise ambient capability CAP_KILL: it is not both permitted and inheritable",
+            "mounts: /data: option \"mode=755\" has no effect on a bind mount",
+        ]
+    );
+    let caps = planned.plan.process.and_then(|p| p.capabilities).expect("capabilities");
+    assert_eq!((caps.bounding, caps.inheritable, caps.ambient), (1, 1, 1));
 }
 
 #[test]

@@ -1,11 +1,10 @@
 //! `create`, `run`, `start`.
 
 use std::fs;
-use std::os::fd::{AsFd, OwnedFd};
-use std::path::Path;
+use std::os::fd::AsFd;
 
 use oci::runtime::{ContainerState, Spec};
-use rustix::fs::{CWD, FileType, Mode, OFlags, mknodat};
+use rustix::fs::{Mode, OFlags};
 use serde_json::json;
 use types::Rootfs;
 
@@ -14,21 +13,67 @@ use super::hooks::{self, Moment};
 use super::output::{Complaint, humantime};
 use super::records::{self, Record, Root};
 use super::{foreground, lifecycle};
-use crate::{Launch, Started, StdioFds};
+use crate::{Error, Launch, Started, StdioFds, hold};
 
-const VALUES: [&str; 6] = ["bundle", "b", "console-socket", "pid-file", "preserve-fds", "config"];
-const KNOWN: [&str; 10] = [
+const VALUES: [&str; 7] =
+    ["bundle", "b", "console-socket", "pidfd-socket", "pid-file", "preserve-fds", "config"];
+const KNOWN: [&str; 12] = [
     "bundle",
     "b",
     "console-socket",
+    "pidfd-socket",
     "pid-file",
     "preserve-fds",
     "config",
+    "no-subreaper",
     "detach",
     "d",
     "keep",
     "no-new-keyring",
 ];
+
+/// What becomes of the container after `begin`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// It waits for `start`.
+    Held,
+    /// It runs, and nobody waits for it.
+    Detached,
+    /// It runs, and this process waits for it.
+    Watched,
+}
+
+/// Descriptors of the caller's that the program is to have, from 3 on.
+#[derive(Clone, Copy)]
+pub(super) struct Inherited {
+    /// Those that the environment announces (systemd's socket activation), which come first.
+    announced: u32,
+    /// All of them.
+    pub(super) count: u32,
+}
+
+impl Inherited {
+    /// Checked before anything of our own could have one of these numbers.
+    pub(super) fn of(arguments: &Arguments) -> Result<Self, Complaint> {
+        let number = |text: &str, name: &str| {
+            text.parse::<u32>()
+                .ok()
+                .filter(|n| *n < 1 << 16)
+                .ok_or_else(|| Complaint::new(format!("{name} {text:?} is not a number of descriptors")))
+        };
+        let announced = std::env::var("LISTEN_FDS").unwrap_or_default();
+        let announced = if announced.is_empty() { 0 } else { number(&announced, "LISTEN_FDS")? };
+        let asked = number(arguments.value(&["preserve-fds"]).unwrap_or("0"), "--preserve-fds")?;
+        let count = announced + asked;
+        if !sys::process::are_open(3, count) {
+            return Err(Complaint::new(format!(
+                "not all of the descriptors 3 to {} that the program should have are open",
+                count + 2
+            )));
+        }
+        Ok(Self { announced, count })
+    }
+}
 
 /// A bundle that has been read.
 struct Bundle {
@@ -40,20 +85,24 @@ struct Bundle {
 pub(super) fn create(root: &Root, rest: &[String]) -> Result<i32, Complaint> {
     let arguments = Arguments::of(rest, &VALUES)?;
     arguments.only(&KNOWN)?;
+    let inherited = Inherited::of(&arguments)?;
     let bundle = read_bundle(&arguments)?;
-    begin(root, &arguments, &bundle, true).map(|_| 0)
+    begin(root, &arguments, &bundle, inherited, Way::Held).map(|_| 0)
 }
 
 pub(super) fn run(root: &Root, rest: &[String]) -> Result<i32, Complaint> {
     let arguments = Arguments::of(rest, &VALUES)?;
     arguments.only(&KNOWN)?;
+    let inherited = Inherited::of(&arguments)?;
     let bundle = read_bundle(&arguments)?;
-    let hold = bundle.spec.hooks.is_some();
     let detach = arguments.has("detach") || arguments.has("d");
     let watch = if detach { None } else { Some(foreground::Watch::begin()?) };
-    let (record, started) = begin(root, &arguments, &bundle, hold)?;
-    if hold {
-        release(&record)?;
+    let way = if detach { Way::Detached } else { Way::Watched };
+    let (record, started) = begin(root, &arguments, &bundle, inherited, way)?;
+    if let Err(complaint) = poststart(&record) {
+        let _ = foreground::reap(&started);
+        lifecycle::remove(&record)?;
+        return Err(complaint);
     }
     let Some(watch) = watch else { return Ok(0) };
     let code = watch.until_exit(&started)?;
@@ -79,9 +128,22 @@ fn release(record: &Record) -> Result<(), Complaint> {
     let path = record.fifo();
     let fifo = rustix::fs::open(&path, OFlags::WRONLY | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty())
         .map_err(|_| Complaint::new("the container's first process is gone"))?;
-    rustix::io::write(&fifo, b"0")?;
+    rustix::io::write(&fifo, &[hold::GO])?;
+    let refused = hold::outcome(&path, &fifo)?;
     fs::remove_file(&path).map_err(|e| Complaint::io("mark the container as started", &e))?;
-    hooks::run(&record.hooks, Moment::Poststart, &record.document(ContainerState::Running))
+    match refused {
+        Some(why) => Err(Complaint::new(why)),
+        None => poststart(record),
+    }
+}
+
+/// A container whose hooks after the start fail is stopped.
+fn poststart(record: &Record) -> Result<(), Complaint> {
+    let done = hooks::run(&record.hooks, Moment::Poststart, &record.document(ContainerState::Running));
+    if done.is_err() {
+        lifecycle::end(record);
+    }
+    Ok(done?)
 }
 
 fn read_bundle(arguments: &Arguments) -> Result<Bundle, Complaint> {
@@ -92,6 +154,9 @@ fn read_bundle(arguments: &Arguments) -> Result<Bundle, Complaint> {
     let text = fs::read(&config).map_err(|e| Complaint::io(&format!("read {}", config.display()), &e))?;
     let spec: Spec = serde_json::from_slice(&text)
         .map_err(|e| Complaint::new(format!("{} is not a runtime document: {e}", config.display())))?;
+    if !spec.oci_version.is_empty() && !spec.oci_version.starts_with("1.") {
+        return Err(Complaint::new(format!("ociVersion {:?} is not a version 1", spec.oci_version)));
+    }
     let path = spec.root.as_ref().map(|r| r.path.as_str()).unwrap_or_default();
     if path.is_empty() {
         return Err(Complaint::new("the document names no root.path"));
@@ -110,18 +175,22 @@ fn begin(
     root: &Root,
     arguments: &Arguments,
     bundle: &Bundle,
-    hold: bool,
+    inherited: Inherited,
+    way: Way,
 ) -> Result<(Record, Started), Complaint> {
     let id = arguments.id()?;
-    hooks::refuse_unsupported(bundle.spec.hooks.as_ref())?;
-    let preserved = arguments.value(&["preserve-fds"]).is_some_and(|n| n != "0");
-    if preserved {
-        return Err(Complaint::new("option --preserve-fds is not supported"));
-    }
     let options =
         plan::container::Options { cgroup_parent: "/berth".into(), bundle: bundle.directory.clone() };
     let rootfs = Rootfs::Directory(bundle.rootfs.clone().into());
-    let planned = plan::container::plan(id, &bundle.spec, &rootfs, &crate::facts::gather()?, &options)?;
+    let mut planned = plan::container::plan(id, &bundle.spec, &rootfs, &crate::facts::gather()?, &options)?;
+    if let Some(process) = &mut planned.plan.process {
+        process.preserve_fds = inherited.count;
+        process.keep_keyring = arguments.has("no-new-keyring");
+        if inherited.announced > 0 {
+            process.env.push(format!("LISTEN_FDS={}", inherited.announced));
+            process.env.push("LISTEN_PID=1".into());
+        }
+    }
     let directory = root.claim(id)?;
     let mut record = Record {
         directory,
@@ -138,9 +207,10 @@ fn begin(
     for warning in &planned.warnings {
         eprintln!("berth-runtime: warning: {warning}");
     }
-    let started = spawn(&mut record, arguments, bundle, hold);
+    let started = spawn(&mut record, arguments, bundle, way);
     if started.is_err() {
         let _ = record.forget();
+        hooks::run_all(&record.hooks, Moment::Poststop, &record.document(ContainerState::Stopped));
     }
     started.map(|started| (record, started))
 }
@@ -149,12 +219,11 @@ fn spawn(
     record: &mut Record,
     arguments: &Arguments,
     bundle: &Bundle,
-    hold: bool,
+    way: Way,
 ) -> Result<Started, Complaint> {
     let terminal = record.plan.process.as_ref().is_some_and(|p| p.terminal);
-    let detach = hold || arguments.has("detach") || arguments.has("d");
     let socket = arguments.value(&["console-socket"]);
-    if terminal && detach && socket.is_none() && arguments.value(&["console-socket"]).is_none() {
+    if terminal && way != Way::Watched && socket.is_none() {
         return Err(Complaint::new(
             "a terminal needs --console-socket when the container runs in the background",
         ));
@@ -169,9 +238,13 @@ fn spawn(
     } else {
         StdioFds::Pipes([stdin.as_fd(), stdout.as_fd(), stderr.as_fd()])
     };
-    let fifo = if hold { Some(make_fifo(&record.fifo())?) } else { None };
-    let launch = Launch { plan: &record.plan, stdio, fds: &[] };
-    let started = crate::spawn_held(&launch, fifo.as_ref().map(AsFd::as_fd))?.finish()?;
+    let fifo = if way == Way::Held { Some(hold::make(&record.fifo())?) } else { None };
+    let state = record.document(ContainerState::Creating).to_string();
+    let launch = Launch { plan: &record.plan, stdio, fds: &[], state: &state };
+    let starting = crate::spawn_held(&launch, fifo.as_ref().map(AsFd::as_fd))?;
+    record.pid = starting.pid();
+    record.born = records::birth(record.pid).map_or(0, |(born, _)| born);
+    let started = starting.finish_after(|_| run_hooks(record))?;
     let finished = finish(record, &started, arguments);
     if let Err(complaint) = finished {
         let _ = rustix::process::pidfd_send_signal(&started.pidfd, rustix::process::Signal::KILL);
@@ -185,17 +258,23 @@ fn spawn(
     Ok(started)
 }
 
+/// The caller's own, while the container waits with the host still in sight. They may ask for its state.
+fn run_hooks(record: &Record) -> Result<(), Error> {
+    let document = record.document(ContainerState::Creating);
+    record.save().map_err(|complaint| complaint.into_error())?;
+    hooks::run(&record.hooks, Moment::Prestart, &document)?;
+    hooks::run(&record.hooks, Moment::CreateRuntime, &document)
+}
+
 /// Writes down what runs now, and tells those who asked to be told.
-fn finish(record: &mut Record, started: &Started, arguments: &Arguments) -> Result<(), Complaint> {
-    record.pid = started.pid;
-    record.born = records::birth(started.pid).map_or(0, |(born, _)| born);
+fn finish(record: &Record, started: &Started, arguments: &Arguments) -> Result<(), Complaint> {
     record.save()?;
     if let (Some(path), Some(terminal)) = (arguments.value(&["console-socket"]), &started.terminal) {
-        foreground::send_terminal(path, terminal.as_fd())?;
+        foreground::send_descriptor(path, "terminal", terminal.as_fd())?;
     }
-    let document = record.document(ContainerState::Creating);
-    hooks::run(&record.hooks, Moment::Prestart, &document)?;
-    hooks::run(&record.hooks, Moment::CreateRuntime, &document)?;
+    if let Some(path) = arguments.value(&["pidfd-socket"]) {
+        foreground::send_descriptor(path, "pidfd", started.pidfd.as_fd())?;
+    }
     if let Some(path) = arguments.value(&["pid-file"]) {
         write_pid(path, started.pid)?;
     }
@@ -208,10 +287,4 @@ pub(super) fn write_pid(path: &str, pid: i32) -> Result<(), Complaint> {
     let temporary = format!("{path}.new");
     fs::write(&temporary, pid.to_string()).map_err(tried)?;
     fs::rename(&temporary, path).map_err(tried)
-}
-
-/// Opened for reading and writing, so that neither this open nor the container's read waits for or misses the other side.
-fn make_fifo(path: &Path) -> Result<OwnedFd, Complaint> {
-    mknodat(CWD, path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0)?;
-    Ok(rustix::fs::open(path, OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?)
 }

@@ -7,12 +7,13 @@ use plan::container::{ExecOptions, plan_exec};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use super::arguments::Arguments;
+use super::create::{self, Inherited};
+use super::foreground;
 use super::output::Complaint;
 use super::records::{Record, Root};
-use super::{create, foreground};
 use crate::StdioFds;
 
-const VALUES: [&str; 14] = [
+const VALUES: [&str; 15] = [
     "process",
     "p",
     "cwd",
@@ -24,11 +25,12 @@ const VALUES: [&str; 14] = [
     "g",
     "pid-file",
     "console-socket",
+    "pidfd-socket",
     "cap",
     "c",
     "preserve-fds",
 ];
-const KNOWN: [&str; 21] = [
+const KNOWN: [&str; 22] = [
     "process",
     "p",
     "cwd",
@@ -40,6 +42,7 @@ const KNOWN: [&str; 21] = [
     "g",
     "pid-file",
     "console-socket",
+    "pidfd-socket",
     "cap",
     "c",
     "preserve-fds",
@@ -52,9 +55,17 @@ const KNOWN: [&str; 21] = [
     "privileged",
 ];
 
+/// As with runc, 255 is the code of an exec that did not come about.
+const NO_EXEC: i32 = 255;
+
 pub(super) fn exec(root: &Root, rest: &[String]) -> Result<i32, Complaint> {
     let (arguments, words) = Arguments::leading(rest, &VALUES)?;
     arguments.only(&KNOWN)?;
+    attempt(root, &arguments, words).map_err(|complaint| complaint.with_code(NO_EXEC))
+}
+
+fn attempt(root: &Root, arguments: &Arguments, words: &[String]) -> Result<i32, Complaint> {
+    let inherited = Inherited::of(arguments)?;
     let (id, command) = words.split_first().ok_or_else(|| Complaint::new("the container's id is missing"))?;
     let record = root.load(id)?;
     match record.status() {
@@ -72,14 +83,22 @@ pub(super) fn exec(root: &Root, rest: &[String]) -> Result<i32, Complaint> {
             serde_json::from_slice(&text)
                 .map_err(|e| Complaint::new(format!("{path} is not a process document: {e}")))?
         }
-        None => process_of(&arguments, &record, command)?,
+        None => process_of(arguments, &record, command)?,
     };
-    run(&record, &document, &arguments)
+    run(&record, &document, arguments, inherited)
 }
 
-fn run(record: &Record, document: &Process, arguments: &Arguments) -> Result<i32, Complaint> {
+fn run(
+    record: &Record,
+    document: &Process,
+    arguments: &Arguments,
+    inherited: Inherited,
+) -> Result<i32, Complaint> {
     let options = ExecOptions { privileged: arguments.has("privileged"), facts: crate::facts::gather()? };
-    let exec = plan_exec(&record.plan, document, &options)?;
+    let mut exec = plan_exec(&record.plan, document, &options)?;
+    if let Some(process) = &mut exec.process {
+        process.preserve_fds = inherited.count;
+    }
     let init = Pid::from_raw(record.pid).ok_or_else(|| Complaint::new("the container has no process"))?;
     let pidfd = pidfd_open(init, PidfdFlags::empty())?;
     let detach = arguments.has("detach") || arguments.has("d");
@@ -99,7 +118,10 @@ fn run(record: &Record, document: &Process, arguments: &Arguments) -> Result<i32
     let watch = if detach { None } else { Some(foreground::Watch::begin()?) };
     let started = crate::spawn_exec(&exec, pidfd.as_fd(), record.pid, stdio)?.finish()?;
     if let (Some(path), Some(terminal)) = (console, &started.terminal) {
-        foreground::send_terminal(path, terminal.as_fd())?;
+        foreground::send_descriptor(path, "terminal", terminal.as_fd())?;
+    }
+    if let Some(path) = arguments.value(&["pidfd-socket"]) {
+        foreground::send_descriptor(path, "pidfd", started.pidfd.as_fd())?;
     }
     if let Some(path) = arguments.value(&["pid-file"]) {
         create::write_pid(path, started.pid)?;
@@ -133,9 +155,10 @@ fn process_of(arguments: &Arguments, record: &Record, command: &[String]) -> Res
         LinuxCapabilities {
             bounding: with(sets.bounding),
             effective: with(sets.effective),
-            inheritable: Vec::new(),
+            // Those that would be kept over an exec stay so, if the container has such.
+            inheritable: if sets.inheritable == 0 { Vec::new() } else { with(sets.inheritable) },
             permitted: with(sets.permitted),
-            ambient: Vec::new(),
+            ambient: if sets.inheritable == 0 { Vec::new() } else { with(sets.ambient) },
         }
     });
     Ok(Process {

@@ -169,17 +169,18 @@ pub(crate) fn reap(started: &Started) -> Result<i32, Complaint> {
     Ok(status.exit_status().or_else(|| status.terminating_signal().map(|s| 128 + s)).unwrap_or(255))
 }
 
-/// Sends a terminal's master to whoever listens at `path` (runc's `--console-socket`).
-pub(crate) fn send_terminal(path: &str, terminal: BorrowedFd<'_>) -> Result<(), Complaint> {
+/// Sends a descriptor to whoever listens at `path` (runc's `--console-socket` and `--pidfd-socket`).
+pub(crate) fn send_descriptor(path: &str, what: &str, fd: BorrowedFd<'_>) -> Result<(), Complaint> {
     let failed =
-        |errno| Complaint::new(format!("send the terminal to {path}: {}", crate::error::text_of(errno)));
+        |errno| Complaint::new(format!("send the {what} to {path}: {}", crate::error::text_of(errno)));
     let socket =
         socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None).map_err(failed)?;
     connect(&socket, &SocketAddrUnix::new(path).map_err(failed)?).map_err(failed)?;
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut ancillary = SendAncillaryBuffer::new(&mut space);
-    let fds = [terminal];
+    let fds = [fd];
     ancillary.push(SendAncillaryMessage::ScmRights(&fds));
-    sendmsg(&socket, &[IoSlice::new(b"terminal")], &mut ancillary, SendFlags::NOSIGNAL).map_err(failed)?;
+    sendmsg(&socket, &[IoSlice::new(what.as_bytes())], &mut ancillary, SendFlags::NOSIGNAL)
+        .map_err(failed)?;
     Ok(())
 }

@@ -1,7 +1,11 @@
 //! `state`, `kill`, `delete`, `pause`, `resume`.
 
+use std::os::fd::AsFd;
+
 use oci::runtime::ContainerState;
-use rustix::process::{Pid, Signal, kill_process};
+use protocol::plan::NamespaceKind;
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
 
 use super::arguments::Arguments;
 use super::hooks::{self, Moment};
@@ -27,19 +31,28 @@ pub(super) fn kill(root: &Root, rest: &[String]) -> Result<i32, Complaint> {
     };
     let record = root.load(id)?;
     let number = signal_number(signal)?;
-    if arguments.has("all") || arguments.has("a") {
+    // Without a pid namespace of its own, a container does not end with its first process.
+    let everybody = number == Signal::KILL.as_raw() && !record.plan.makes(NamespaceKind::Pid);
+    if arguments.has("all") || arguments.has("a") || everybody {
         crate::kill_all(&record.plan, number)?;
         return Ok(0);
     }
+    send(&record, number).map(|()| 0)
+}
+
+/// Signals the first process, and never another one that has its number by now.
+fn send(record: &Record, number: i32) -> Result<(), Complaint> {
+    let gone = || Complaint::new("container not running");
+    let pid = Pid::from_raw(record.pid).ok_or_else(gone)?;
+    let pidfd = pidfd_open(pid, PidfdFlags::empty()).map_err(|_| gone())?;
     if !record.alive() {
-        return Err(Complaint::new("container not running"));
+        return Err(gone());
     }
-    let raw =
-        Signal::from_named_raw(number).ok_or_else(|| Complaint::new(format!("unknown signal {signal:?}")))?;
-    if let Some(pid) = Pid::from_raw(record.pid) {
-        kill_process(pid, raw)?;
+    match sys::pidfd::send_signal(pidfd.as_fd(), number) {
+        Err(Errno::INVAL) => Err(Complaint::new(format!("{number} is not a signal"))),
+        Err(Errno::SRCH) => Err(gone()),
+        other => Ok(other?),
     }
-    Ok(0)
 }
 
 fn signal_number(text: &str) -> Result<i32, Complaint> {
@@ -84,11 +97,9 @@ pub(super) fn delete(root: &Root, rest: &[String]) -> Result<i32, Complaint> {
 }
 
 /// Kills the first process and waits until it is gone (somebody else reaps it).
-fn end(record: &Record) {
+pub(super) fn end(record: &Record) {
     let _ = crate::freeze(&record.plan, false);
-    if let Some(pid) = Pid::from_raw(record.pid) {
-        let _ = kill_process(pid, Signal::KILL);
-    }
+    let _ = send(record, Signal::KILL.as_raw());
     for _ in 0..2000 {
         if !record.alive() {
             return;
@@ -103,7 +114,8 @@ pub(super) fn remove(record: &Record) -> Result<(), Complaint> {
         return Err(error.into());
     }
     record.forget()?;
-    hooks::run(&record.hooks, Moment::Poststop, &record.document(ContainerState::Stopped))
+    hooks::run_all(&record.hooks, Moment::Poststop, &record.document(ContainerState::Stopped));
+    Ok(())
 }
 
 pub(super) fn freeze(root: &Root, rest: &[String], frozen: bool) -> Result<i32, Complaint> {

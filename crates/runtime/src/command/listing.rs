@@ -10,6 +10,7 @@ use crate::kernel::read_file;
 pub(super) fn list(root: &Root, rest: &[String]) -> Result<i32, Complaint> {
     let arguments = Arguments::of(rest, &["format", "f"])?;
     arguments.only(&["format", "f", "quiet", "q"])?;
+    root.must_exist()?;
     let records: Vec<_> = root.ids().iter().filter_map(|id| root.load(id).ok()).collect();
     if arguments.has("quiet") || arguments.has("q") {
         records.iter().for_each(|r| println!("{}", r.id));
@@ -20,11 +21,17 @@ pub(super) fn list(root: &Root, rest: &[String]) -> Result<i32, Complaint> {
         println!("{}", json!(documents));
         return Ok(0);
     }
-    println!("{:<24}{:<12}{:<12}{:<32}CREATED", "ID", "PID", "STATUS", "BUNDLE");
+    println!("{:<23} {:<11} {:<11} {:<31} CREATED", "ID", "PID", "STATUS", "BUNDLE");
     for record in records {
         let status = record.status();
         let pid = if record.alive() { record.pid } else { 0 };
-        println!("{:<24}{pid:<12}{:<12}{:<32}{}", record.id, name_of(status), record.bundle, record.created);
+        println!(
+            "{:<23} {pid:<11} {:<11} {:<31} {}",
+            record.id,
+            name_of(status),
+            record.bundle,
+            record.created
+        );
     }
     Ok(0)
 }

@@ -58,13 +58,22 @@ impl Complaint {
     }
 }
 
+impl Complaint {
+    /// For whoever can only pass on an error of this crate.
+    pub(crate) fn into_error(self) -> Error {
+        Error::said(types::Kind::Internal, self.message)
+    }
+
+    /// With another exit code.
+    pub(crate) fn with_code(mut self, code: i32) -> Self {
+        self.code = code;
+        self
+    }
+}
+
 impl From<Error> for Complaint {
     fn from(error: Error) -> Self {
-        let code = match error.exit_code() {
-            125 => 1,
-            code => code,
-        };
-        Self { message: error.to_string(), code }
+        Self::new(error.to_string())
     }
 }
 

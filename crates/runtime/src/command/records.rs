@@ -16,7 +16,11 @@ use crate::kernel::read_file;
 
 /// Where states are kept; as other runtimes, below `/run`.
 #[derive(Debug)]
-pub(crate) struct Root(PathBuf);
+pub(crate) struct Root {
+    place: PathBuf,
+    /// The caller has named it.
+    named: bool,
+}
 
 const DEFAULT_ROOT: &str = "/run/berth-runtime";
 
@@ -53,7 +57,16 @@ impl Root {
         if global.has("systemd-cgroup") || global.value(&["cgroup-manager"]) == Some("systemd") {
             return Err(Complaint::new("the systemd cgroup driver is not supported, use cgroupfs"));
         }
-        Ok(Self(PathBuf::from(global.value(&["root"]).unwrap_or(DEFAULT_ROOT))))
+        let named = global.value(&["root"]);
+        Ok(Self { place: named.unwrap_or(DEFAULT_ROOT).into(), named: named.is_some() })
+    }
+
+    /// Nothing has been made yet where nobody said where; a place that was named is there.
+    pub(crate) fn must_exist(&self) -> Result<(), Complaint> {
+        if self.named && !self.place.is_dir() {
+            return Err(Complaint::new(format!("{} is not a directory", self.place.display())));
+        }
+        Ok(())
     }
 
     fn place(&self, id: &str) -> Result<PathBuf, Complaint> {
@@ -63,7 +76,7 @@ impl Root {
                 "invalid container id {id:?}: only letters, digits and _-+. are allowed"
             )));
         }
-        Ok(self.0.join(id))
+        Ok(self.place.join(id))
     }
 
     /// Makes the directory of a new container.
@@ -71,7 +84,7 @@ impl Root {
         let place = self.place(id)?;
         let make =
             |path: &Path, recursive| fs::DirBuilder::new().recursive(recursive).mode(0o700).create(path);
-        make(&self.0, true).map_err(|e| Complaint::io(&format!("make {}", self.0.display()), &e))?;
+        make(&self.place, true).map_err(|e| Complaint::io(&format!("make {}", self.place.display()), &e))?;
         match make(&place, false) {
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
                 Err(Complaint::new(format!("container with id {id} already exists")))
@@ -82,7 +95,7 @@ impl Root {
 
     /// Every container's id.
     pub(crate) fn ids(&self) -> Vec<String> {
-        let entries = fs::read_dir(&self.0).into_iter().flatten().flatten();
+        let entries = fs::read_dir(&self.place).into_iter().flatten().flatten();
         let mut ids: Vec<String> = entries
             .filter(|e| e.path().join("state.json").exists())
             .filter_map(|e| e.file_name().into_string().ok())

@@ -69,7 +69,7 @@ pub(super) fn features() -> Result<i32, Complaint> {
     let document = json!({
         "ociVersionMin": "1.0.0",
         "ociVersionMax": oci::runtime::VERSION,
-        "hooks": ["prestart", "createRuntime", "poststart", "poststop"],
+        "hooks": ["prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"],
         "mountOptions": [
             "async", "atime", "bind", "copy-symlink", "defaults", "dev", "diratime", "exec", "idmap", "noatime", "nodev", "nodiratime",
             "noexec", "nosuid", "nosymfollow", "private", "ratime", "rbind", "rdev", "relatime", "rexec", "rnoatime", "rnodev",

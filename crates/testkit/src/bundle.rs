@@ -1,0 +1,145 @@
+//! A bundle for the OCI runtime command line, with a busybox root and a state directory of its own.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use serde_json::{Value, json};
+
+use crate::{Ran, rootfs};
+
+/// A bundle. Dropping it removes its containers, its cgroup and its directory.
+pub struct Bundle {
+    mark: String,
+    directory: PathBuf,
+}
+
+impl Default for Bundle {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Bundle {
+    /// Makes one whose document runs nothing yet.
+    #[must_use]
+    pub fn new() -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let mark = format!("bb{}x{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
+        let directory = std::env::temp_dir().join(&mark);
+        let root = directory.join("rootfs");
+        std::fs::create_dir_all(&root).expect("a directory for the bundle");
+        rootfs::unpack_busybox(&root);
+        for place in ["proc", "sys", "dev"] {
+            std::fs::create_dir(root.join(place)).expect("a mount point");
+        }
+        Self { mark, directory }
+    }
+
+    /// Everything of it lies below here.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// A file of the container's root.
+    #[must_use]
+    pub fn inside(&self, name: &str) -> PathBuf {
+        self.directory.join("rootfs").join(name)
+    }
+
+    /// A document that runs a shell with this script, and has all that a container usually has.
+    #[must_use]
+    pub fn document(&self, script: &str) -> Value {
+        let mount = |destination: &str, kind: &str, options: &[&str]| json!({"destination": destination, "type": kind, "source": kind, "options": options});
+        let sets = json!([
+            "CAP_CHOWN",
+            "CAP_DAC_OVERRIDE",
+            "CAP_KILL",
+            "CAP_SETUID",
+            "CAP_SETGID",
+            "CAP_SYS_CHROOT"
+        ]);
+        json!({
+            "ociVersion": "1.0.2",
+            "process": {
+                "user": {"uid": 0, "gid": 0}, "args": ["sh", "-c", script], "env": ["PATH=/bin"], "cwd": "/",
+                "capabilities": {"bounding": sets, "effective": sets, "permitted": sets},
+            },
+            "root": {"path": "rootfs"},
+            "hostname": "bundle",
+            "mounts": [
+                mount("/proc", "proc", &["nosuid", "noexec", "nodev"]),
+                mount("/dev", "tmpfs", &["nosuid", "mode=755"]),
+                mount("/dev/pts", "devpts", &["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"]),
+                mount("/sys", "sysfs", &["nosuid", "noexec", "nodev", "ro"]),
+            ],
+            "linux": {
+                "cgroupsPath": format!("/{}/c", self.mark),
+                "resources": {"devices": [{"allow": false, "access": "rwm"}]},
+                "namespaces": [{"type": "mount"}, {"type": "network"}, {"type": "uts"}, {"type": "pid"}, {"type": "ipc"}],
+                "maskedPaths": ["/proc/kcore"],
+                "readonlyPaths": ["/proc/sys"],
+            },
+        })
+    }
+
+    /// Writes the document.
+    pub fn write(&self, document: &Value) {
+        std::fs::write(self.directory.join("config.json"), document.to_string()).expect("config.json");
+    }
+
+    /// A command line of the runtime, not run yet.
+    #[must_use]
+    pub fn command(&self, words: &[&str]) -> Command {
+        let program = std::env::var_os("BERTH_RUNTIME").unwrap_or_else(|| "berth-runtime".into());
+        let program = if crate::daemon::is_reference() { "runc".into() } else { program };
+        let mut command = Command::new(program);
+        command.arg("--root").arg(self.directory.join("state")).args(words);
+        command.current_dir(&self.directory).stdin(Stdio::null());
+        command
+    }
+
+    /// Runs the runtime.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub fn runtime(&self, words: &[&str]) -> Ran {
+        // Into files: a container in the background keeps its stdio.
+        let file = |name: &str| self.directory.join(name);
+        let make = |name: &str| std::fs::File::create(file(name)).expect("a file for the output");
+        let mut command = self.command(words);
+        let status = command.stdout(make("out")).stderr(make("err")).status().expect("the runtime");
+        let read =
+            |name: &str| String::from_utf8_lossy(&std::fs::read(file(name)).unwrap_or_default()).into_owned();
+        Ran { code: status.code().unwrap_or(-1), out: read("out"), err: read("err") }
+    }
+
+    /// Writes the document and runs it in the foreground.
+    pub fn run(&self, document: &Value) -> Ran {
+        self.write(document);
+        self.runtime(&["run", &self.mark])
+    }
+
+    /// A container's status, or what the runtime says instead.
+    #[must_use]
+    pub fn status(&self, id: &str) -> String {
+        let said = self.runtime(&["state", id]);
+        let state: Value = serde_json::from_str(&said.out).unwrap_or_default();
+        state["status"].as_str().map_or(said.err, str::to_owned)
+    }
+}
+
+impl Drop for Bundle {
+    fn drop(&mut self) {
+        for id in self.runtime(&["list", "-q"]).out.lines() {
+            self.runtime(&["delete", "--force", id]);
+        }
+        // Parents of the containers' cgroups.
+        for mount in std::fs::read_dir("/sys/fs/cgroup").into_iter().flatten().flatten() {
+            let _ = std::fs::remove_dir(mount.path().join(&self.mark));
+        }
+        let _ = std::fs::remove_dir(Path::new("/sys/fs/cgroup").join(&self.mark));
+        let _ = std::fs::remove_dir_all(&self.directory);
+    }
+}
