@@ -1,11 +1,15 @@
-//! Ring 4: other people's programs against the real daemon. What is asked of Berth here was first seen to work with
-//! Debian's own docker.io, podman and skopeo.
+//! Ring 4: other people's programs against the real daemon, and other people's engines on the real runtime. What is asked of Berth
+//! here was first seen to work with Debian's own docker.io, podman, skopeo and runc.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests look at the machine")]
 
 mod archives;
+mod caller;
+mod containerd;
 mod docker_cli;
 mod docker_py;
+mod dockerd;
 mod inspection;
+mod podman;
 mod words;
 
 use testkit::{Need, tests};
@@ -19,5 +23,8 @@ fn main() -> std::process::ExitCode {
     all.extend(tests![archives needs SKOPEO; by_skopeo, by_podman, by_dockerd]);
     all.extend(tests![archives: debian_by_debootstrap]);
     all.extend(tests![docker_py: python_client]);
+    all.extend(tests![podman needs &[Need::Program("podman")]; runs_stops_and_executes, users_limits_and_descriptors, pods, hooks]);
+    all.extend(tests![dockerd needs &[Need::Program("dockerd")]; runs_and_executes, lives_and_ends]);
+    all.extend(tests![containerd needs &[Need::Program("containerd")]; tasks]);
     testkit::main(all)
 }
