@@ -147,12 +147,16 @@ fn with_images(mut inner: Inner) -> Result<Store> {
     let mut store = Store(Arc::new(inner));
     let change = store.change();
     *store.0.images.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(ImageList::new(images));
-    if whole && !lost {
-        // What a killed load committed before its last step. Where anything is amiss, nothing is thrown away.
-        store.sweep(&change)?;
+    let mut found = Vec::new();
+    // What a killed load committed before its last step. Where anything is amiss, nothing is thrown away.
+    if whole
+        && !lost
+        && let Err(e) = store.sweep(&change)
+    {
+        found.push(format!("what an unfinished load left cannot be removed yet: {e}"));
     }
     drop(change);
-    let mut found = store.restore_layers();
+    found.extend(store.restore_layers());
     if !whole && let Err(e) = store.publish(&store.change(), (*store.images()).clone()) {
         found.push(format!("the rebuilt index.json could not be written: {e}"));
     }

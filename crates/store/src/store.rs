@@ -187,7 +187,7 @@ impl Store {
             wanted.extend(&image.blobs);
             wanted.extend(&image.layers);
         }
-        let session = self.0.ingest.session()?;
+        let session = self.0.ballast.relieve(|| self.0.ingest.session())?;
         for blob in self.0.blobs.list()? {
             if !wanted.contains(&blob) {
                 self.0.blobs.remove(&blob, &session.path())?;

@@ -159,12 +159,32 @@ fn child_on_a_small_disk() {
     store.load(&mut &two_layers("small:2", 2)[..], &mut |_| ()).expect("goes on without reopening");
     // Opening on a full disk keeps the records.
     drop(store);
-    let mut file = std::fs::File::create(std::path::Path::new(&root).join("filler")).expect("filler");
+    let filler = std::path::Path::new(&root).join("filler");
+    let mut file = std::fs::File::create(&filler).expect("filler");
     while file.write_all(&noise[..4096]).is_ok() {}
     let store =
         Store::open_with(root.as_ref(), Options { reserve_bytes: 0, ..small() }).expect("open when full");
     assert_eq!((store.records().all("container").expect("all").len(), store.warnings().len()), (1, 0));
     assert!(store.resolve("small:2").is_ok());
+    drop(file);
+    // Without an inode left, opening and removing work too.
+    drop(store);
+    std::fs::remove_file(filler).expect("filler");
+    // The room for bad days, which the full disk took, is made again.
+    drop(Store::open_with(root.as_ref(), Options { reserve_bytes: 0, ..small() }).expect("open"));
+    let many = std::path::Path::new(&root).join("many");
+    std::fs::create_dir(&many).expect("directory");
+    // As a killed daemon leaves them.
+    for tail in ["-wal", "-shm"] {
+        std::fs::write(std::path::Path::new(&root).join(format!("berth.db{tail}")), "").expect("log");
+    }
+    let mut names = (0..).map(|n: u32| many.join(n.to_string()));
+    while names.next().is_some_and(|name| std::fs::write(name, "").is_ok()) {}
+    let store = Store::open_with(root.as_ref(), Options { reserve_bytes: 0, ..small() })
+        .expect("open without inodes");
+    assert_eq!(store.warnings(), [] as [&str; 0]);
+    store.remove("small:2", true, &|_| None).expect("remove");
+    assert!(store.resolve("small:2").is_err());
     println!("small disk survived");
 }
 
@@ -177,7 +197,7 @@ fn a_full_disk_is_said_and_survived() {
     let dir = tempfile::tempdir().expect("dir");
     let (base, program) = (dir.path().display(), std::env::current_exe().expect("own path"));
     let seen = support::run(&format!(
-        "unshare --mount sh -ec 'mount -t tmpfs -o size=8m,mode=700 berth-test {base}
+        "unshare --mount sh -ec 'mount -t tmpfs -o size=8m,nr_inodes=2500,mode=700 berth-test {base}
          BERTH_TEST_SMALL_DISK={base}/data {} child_on_a_small_disk --exact --nocapture'",
         program.display()
     ));
