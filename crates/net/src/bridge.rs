@@ -43,7 +43,9 @@ pub(crate) fn open(socket: &mut Socket, config: &BridgeConfig) -> Result<Bridge>
         }
         (None, wanted) => choose(wanted, &networks(&addresses, &routes))?,
     };
-    let gateway = own_net.map_or_else(|| Addresses::new(subnet).gateway(), |own| own.addr());
+    // A subnet that is written with a host's address says which one the bridge has.
+    let asked = config.subnet.map(|wanted| wanted.addr()).filter(|address| *address != subnet.network());
+    let gateway = own_net.map(|own| own.addr()).or(asked).unwrap_or_else(|| Addresses::new(subnet).gateway());
     let link = match present {
         Some(link) => link,
         None => create(socket, name, 0, Mac::of(gateway).0, mtu)?,

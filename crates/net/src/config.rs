@@ -7,7 +7,8 @@ use ipnet::Ipv4Net;
 pub struct BridgeConfig {
     /// The bridge's link name.
     pub bridge: String,
-    /// The subnet; nothing means the one that the bridge has already, or a private one that nothing here uses.
+    /// The subnet, with the bridge's own address or, as its network's, the first one; nothing means the one that the bridge has
+    /// already, or a private one that nothing here uses.
     pub subnet: Option<Ipv4Net>,
     /// The name of the packet filter's table.
     pub table: String,

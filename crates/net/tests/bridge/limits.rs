@@ -96,6 +96,22 @@ fn addresses_of_endpoints_that_go_are_waited_for() {
 }
 
 #[test]
+fn the_bridge_has_the_address_that_was_asked_for() {
+    on_fresh_host(|| {
+        let subnet = Some("10.98.0.5/29".parse().expect("a subnet"));
+        let config = BridgeConfig { pool_size: 0, subnet, ..BridgeConfig::default() };
+        let network = Network::open(config).expect("open");
+        assert!(run("ip -br addr show dev berth0").contains("10.98.0.5/29"));
+        let mine: Vec<_> = (0..4).map(|_| network.claim("a", None).expect("an endpoint")).collect();
+        assert!(
+            mine.iter()
+                .all(|e| e.record.gateway.octets() == [10, 98, 0, 5] && e.record.ip != e.record.gateway)
+        );
+        network.teardown().expect("teardown");
+    });
+}
+
+#[test]
 fn many_at_once_get_different_addresses_and_ports() {
     on_fresh_host(|| {
         let network = open(8);

@@ -96,12 +96,14 @@ impl DaemonOptions {
             engine.bridge.table.clone_from(bridge);
         }
         if let Some(address) = &self.bridge_address {
-            let subnet = address.parse();
-            engine.bridge.subnet = Some(subnet.map_err(|_| {
-                Error::invalid(format!(
-                    "invalid --bip {address:?}: want an IPv4 address with its prefix length, as 172.20.0.1/16"
-                ))
-            })?);
+            engine.bridge.subnet = address.parse().ok();
+            let is_hosts = engine.bridge.subnet.is_some_and(|net| {
+                ![net.network(), net.broadcast()].contains(&net.addr()) && !net.addr().is_multicast()
+            });
+            if !is_hosts {
+                let want = "want the bridge's own IPv4 address with its prefix length, as 172.20.0.1/16";
+                return Err(Error::invalid(format!("invalid --bip {address:?}: {want}")));
+            }
         }
         engine.runtime = self.runtime.clone().map_or_else(find_runtime, Ok)?;
         Ok(engine)
@@ -155,5 +157,17 @@ mod tests {
         assert!(
             check_link("").is_err() && check_link("a/b").is_err() && check_link("sixteen-letters-").is_err()
         );
+    }
+
+    #[test]
+    fn the_bridge_has_a_hosts_address() {
+        let refused = |address: &str| {
+            let options = DaemonOptions { bridge_address: Some(address.to_owned()), ..Default::default() };
+            options.engine().is_err_and(|e| e.to_string().contains("invalid --bip"))
+        };
+        assert!(!refused("10.79.1.1/24") && !refused("10.79.1.5/24"));
+        for bad in ["10.79.1.0/24", "10.79.1.255/24", "224.0.0.1/24", "10.79.1.1", "x", "fd00::1/64"] {
+            assert!(refused(bad), "{bad}");
+        }
     }
 }
