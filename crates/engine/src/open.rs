@@ -302,6 +302,12 @@ impl Inner {
         }
         for name in names_in(&self.options.data_root.join("containers")) {
             if !known.contains(name.as_str()) {
+                // A creation that was cut short: what it had made for itself goes as well.
+                for volume in
+                    self.store.volumes().list().iter().filter(|v| v.anonymous && v.container == name)
+                {
+                    let _ = self.store.volumes().remove(&volume.name, true, &|_| Vec::new());
+                }
                 let _ = std::fs::remove_dir_all(self.directory(&name));
             }
         }

@@ -57,7 +57,12 @@ impl Engine {
         if !body.name.is_empty() {
             plan::spec::bind::volume_name(&body.name)?;
         }
-        let options = VolumeOptions { name: body.name, labels: body.labels, options: body.driver_opts };
+        let options = VolumeOptions {
+            name: body.name,
+            labels: body.labels,
+            options: body.driver_opts,
+            container: String::new(),
+        };
         let engine = self.clone();
         blocking(move || {
             let (volume, is_new) = engine.0.store.volumes().create(options)?;

@@ -35,6 +35,9 @@ pub struct Volume {
     /// Made for one container, without a name.
     #[serde(default)]
     pub anonymous: bool,
+    /// Whom it was made for, when it is anonymous.
+    #[serde(default)]
+    pub container: String,
     /// Its directory.
     #[serde(skip)]
     pub path: PathBuf,
@@ -49,6 +52,8 @@ pub struct VolumeOptions {
     pub labels: BTreeMap<String, String>,
     /// Driver options. None are supported yet, so any is refused.
     pub options: BTreeMap<String, String>,
+    /// The container it is made for.
+    pub container: String,
 }
 
 /// The volumes of the data root.
@@ -107,6 +112,7 @@ impl Volumes {
             labels: options.labels,
             options: BTreeMap::new(),
             anonymous,
+            container: options.container,
             name,
         };
         self.make(&volume)?;
@@ -271,6 +277,7 @@ fn read(dir: &Path, name: &str) -> Volume {
         labels: BTreeMap::new(),
         options: BTreeMap::new(),
         anonymous: false,
+        container: String::new(),
         path: PathBuf::new(),
     };
     Volume { name: name.to_owned(), path: home.join(DATA), ..note.unwrap_or_else(bare) }

@@ -197,3 +197,24 @@ pub(crate) fn database_lost() {
     d.berth(&["stop", "-t", "0", "brief"]).ok();
     wait_for("--rm", || d.berth(&["inspect", "brief"]).code == 1);
 }
+
+/// A creation that the daemon did not live to finish goes with the volume it had made; one that was removed without its volume
+/// left that to whoever wants it.
+pub(crate) fn half_made_creation() {
+    let mut d = Daemon::start();
+    d.busybox();
+    d.berth(&["create", "--name", "kept", "-v", "/data", "busybox"]).ok();
+    d.berth(&["rm", "kept"]).ok();
+    let kept = d.berth(&["volume", "ls", "-q"]).ok();
+    d.kill();
+    let (id, volume) = ("ab".repeat(32), "cd".repeat(32));
+    let directory = d.data_root().join("containers").join(&id);
+    std::fs::create_dir(&directory).unwrap();
+    let home = d.data_root().join("volumes").join(&volume);
+    std::fs::create_dir_all(home.join("_data")).unwrap();
+    let note = format!(r#"{{"name":"{volume}","created":"","anonymous":true,"container":"{id}"}}"#);
+    std::fs::write(home.join("volume.json"), note).unwrap();
+    d.up();
+    assert_eq!(d.berth(&["volume", "ls", "-q"]).ok(), kept);
+    assert!(!directory.exists() && !home.exists());
+}

@@ -189,7 +189,7 @@ impl Inner {
         std::os::unix::fs::DirBuilderExt::mode(&mut std::fs::DirBuilder::new(), 0o700)
             .create(&directory)
             .map_err(|e| Error::io("cannot make the container's directory", e))?;
-        let mounted = volumes::prepare(&self.store, wishes, &rootfs)?;
+        let mounted = volumes::prepare(&self.store, &record.id, wishes, &rootfs)?;
         undo.mounts.clone_from(&mounted.mounts);
         for name in &mounted.made {
             self.tell_volume("create", name);

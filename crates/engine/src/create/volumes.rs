@@ -18,10 +18,10 @@ pub(crate) struct Mounted {
 }
 
 /// Looks up every wish. On failure the anonymous volumes that were made are removed again. Blocks.
-pub(crate) fn prepare(store: &Store, wishes: &[Wish], rootfs: &Rootfs) -> Result<Mounted> {
+pub(crate) fn prepare(store: &Store, container: &str, wishes: &[Wish], rootfs: &Rootfs) -> Result<Mounted> {
     let mut mounted = Mounted::default();
     for wish in wishes {
-        match one(store, wish, rootfs, &mut mounted.made) {
+        match one(store, (container, wish), rootfs, &mut mounted.made) {
             Ok(mount) => mounted.mounts.push(mount),
             Err(error) => {
                 discard(store, &mounted.mounts);
@@ -41,7 +41,12 @@ pub(crate) fn discard(store: &Store, mounts: &[MountRecord]) {
     }
 }
 
-fn one(store: &Store, wish: &Wish, rootfs: &Rootfs, made: &mut Vec<String>) -> Result<MountRecord> {
+fn one(
+    store: &Store,
+    (container, wish): (&str, &Wish),
+    rootfs: &Rootfs,
+    made: &mut Vec<String>,
+) -> Result<MountRecord> {
     let mut mount = MountRecord {
         destination: wish.destination.clone(),
         mode: wish.mode.clone(),
@@ -65,6 +70,7 @@ fn one(store: &Store, wish: &Wish, rootfs: &Rootfs, made: &mut Vec<String>) -> R
             let options = VolumeOptions {
                 name: name.clone().unwrap_or_default(),
                 labels: labels.clone(),
+                container: container.to_owned(),
                 ..VolumeOptions::default()
             };
             let (volume, is_new) = store.volumes().create(options)?;
