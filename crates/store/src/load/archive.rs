@@ -1,5 +1,6 @@
 //! The files of an image archive, spooled to disk and hashed.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufReader, Read};
@@ -19,12 +20,16 @@ use crate::stream::{Bound, Bounded, Counted, inflate, sniff};
 const PATH: usize = 512;
 /// Links in a row that are followed within the archive.
 const LINKS: usize = 40;
+/// So many documents of the greatest length are read of one archive.
+const DOCUMENTS: u64 = 64;
 const WHAT: &str = "cannot read the image archive";
 
 /// A spooled archive.
 pub(super) struct Archive {
     items: BTreeMap<TreePath, Item>,
     document_bytes: u64,
+    /// Bytes of documents that may still be read: lists can name the same large one any number of times.
+    budget: Cell<u64>,
     limits: Limits,
 }
 
@@ -50,6 +55,7 @@ impl Archive {
             archive: Self {
                 items: BTreeMap::new(),
                 document_bytes: options.document_bytes,
+                budget: Cell::new(options.document_bytes.saturating_mul(DOCUMENTS)),
                 limits: limits.clone(),
             },
             reader: Reader::new(BufReader::with_capacity(64 << 10, bounded), limits),
@@ -103,8 +109,7 @@ impl Archive {
 
     /// A small file's content.
     pub(super) fn document(&self, name: &str) -> Result<Vec<u8>> {
-        let file = open(self.file(name)?)?;
-        read_document(file, self.document_bytes, &format!("the archive's {name}"))
+        self.read(self.file(name)?, &format!("the archive's {name}"))
     }
 
     /// A blob of the OCI layout, checked against its digest.
@@ -121,16 +126,16 @@ impl Archive {
     }
 
     pub(super) fn blob_document(&self, digest: &Digest, what: &str) -> Result<Vec<u8>> {
-        let file = open(self.blob(digest, what)?)?;
-        read_document(file, self.document_bytes, &format!("{what} {digest}"))
+        self.read(self.blob(digest, what)?, &format!("{what} {digest}"))
     }
 
-    /// Any file of that digest, whatever its name is.
-    pub(super) fn by_digest(&self, digest: &Digest) -> Option<&Spooled> {
-        self.items.values().find_map(|item| match item {
-            Item::File(spooled) if spooled.digest == *digest => Some(spooled),
-            _ => None,
-        })
+    fn read(&self, spooled: &Spooled, what: &str) -> Result<Vec<u8>> {
+        let left = self.budget.get().checked_sub(spooled.size).ok_or_else(|| {
+            let most = types::print_bytes(self.document_bytes.saturating_mul(DOCUMENTS));
+            Error::new(Kind::Exhausted, format!("the archive's lists name more than {most} of documents"))
+        })?;
+        self.budget.set(left);
+        read_document(open(spooled)?, self.document_bytes, what)
     }
 
     pub(super) fn has(&self, name: &str) -> bool {

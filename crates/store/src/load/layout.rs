@@ -143,9 +143,7 @@ fn propose(archive: &Archive, descriptor: &Descriptor, name: Option<Reference>) 
 
 fn source(archive: &Archive, layer: &Descriptor) -> Result<Source> {
     let digest = digest_of(layer)?;
-    let in_archive =
-        archive.by_digest(&digest).is_some() || archive.has(&format!("blobs/sha256/{}", digest.hex()));
-    if !in_archive {
+    if !archive.has(&format!("blobs/sha256/{}", digest.hex())) {
         return Ok(Source { digest, spooled: None });
     }
     let spooled = archive.blob(&digest, "layer")?;
