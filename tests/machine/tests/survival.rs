@@ -218,3 +218,28 @@ pub(crate) fn half_made_creation() {
     assert_eq!(d.berth(&["volume", "ls", "-q"]).ok(), kept);
     assert!(!directory.exists() && !home.exists());
 }
+
+/// What another version wrote, perhaps: the container is not shown, but goes on, and is back when its record can be read.
+pub(crate) fn unreadable_record() {
+    let mut d = Daemon::start();
+    d.busybox();
+    let id = d
+        .berth(&["run", "-d", "--name", "c1", "busybox", "sh", "-c", "echo mine > /marker; sleep 1000"])
+        .ok();
+    let pid = d.berth(&["inspect", "-f", "{{.State.Pid}}", "c1"]).ok();
+    let record = d.data_root().join("containers").join(&id).join("record.json");
+    let good = std::fs::read(&record).unwrap();
+    d.kill();
+    for tail in ["", "-wal", "-shm"] {
+        let _ = std::fs::remove_file(d.data_root().join(format!("berth.db{tail}")));
+    }
+    std::fs::write(&record, r#"{"id":{"from":"tomorrow"}}"#).unwrap();
+    d.up();
+    assert_eq!(d.berth(&["inspect", "c1"]).code, 1);
+    assert!(d.log().contains("it is left alone"), "{}", d.log());
+    d.kill();
+    std::fs::write(&record, good).unwrap();
+    d.up();
+    assert_eq!(d.berth(&["inspect", "-f", "{{.State.Pid}}", "c1"]).ok(), pid);
+    assert_eq!(d.berth(&["exec", "c1", "cat", "/marker"]).ok(), "mine");
+}
