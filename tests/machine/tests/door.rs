@@ -385,3 +385,28 @@ pub(crate) fn tcp_is_for_loopback_only() {
     stream.read_to_string(&mut answer).expect("an answer");
     assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("OK"), "{answer}");
 }
+
+/// More connections than there are descriptors: those that come late are told, and containers get what they need.
+pub(crate) fn floods_leave_descriptors_for_containers() {
+    let d = daemon();
+    let limit = ["--pid", &d.pid().to_string(), "--nofile=200:200"].map(str::to_owned);
+    assert!(std::process::Command::new("prlimit").args(limit).status().expect("prlimit").success());
+    d.berth(&["run", "-d", "--rm", "--name", "brief", "busybox", "sleep", "2"]).ok();
+    let mut early = connect(&d);
+    let mut flood: Vec<_> =
+        (0..300).filter_map(|_| UnixStream::connect(d.directory().join("berth.sock")).ok()).collect();
+    let mut late = String::new();
+    flood.last_mut().expect("one").read_to_string(&mut late).expect("an answer");
+    assert!(late.starts_with("HTTP/1.1 503 ") && late.contains("too many connections"), "{late}");
+    wait_for("--rm, seen by who came early", || {
+        early.write_all(b"GET /containers/brief/json HTTP/1.1\r\nHost: d\r\n\r\n").expect("ask");
+        let head = read_head(&mut early);
+        let length = header(&head, "content-length").and_then(|l| l.parse().ok()).expect("a length");
+        let mut body = vec![0; length];
+        early.read_exact(&mut body).expect("a body");
+        head.contains(" 404 ")
+    });
+    drop(flood);
+    assert_eq!(d.berth(&["run", "--rm", "busybox", "echo", "well"]).ok(), "well");
+    assert_eq!(d.log().matches("ERROR").count(), 0, "{}", d.log());
+}

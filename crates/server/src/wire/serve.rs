@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::net::{SocketAddr, TcpListener};
+use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixListener;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +13,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
+use rustix::process::{Resource, getrlimit};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::answer::{Answer, failure, sign};
@@ -60,6 +62,7 @@ pub async fn serve(sockets: Vec<Bound>, engine: Engine) -> std::result::Result<(
 async fn accept_unix(listener: tokio::net::UnixListener, engine: Engine) {
     loop {
         match listener.accept().await {
+            Ok((stream, _)) if is_crowded(&stream) => drop(stream.try_write(&refusal())),
             Ok((stream, _)) => {
                 tokio::spawn(connection(stream, engine.clone()));
             }
@@ -71,6 +74,7 @@ async fn accept_unix(listener: tokio::net::UnixListener, engine: Engine) {
 async fn accept_tcp(listener: tokio::net::TcpListener, engine: Engine) {
     loop {
         match listener.accept().await {
+            Ok((stream, _)) if is_crowded(&stream) => drop(stream.try_write(&refusal())),
             Ok((stream, peer)) => {
                 let _: (SocketAddr, _) = (peer, stream.set_nodelay(true));
                 tokio::spawn(connection(stream, engine.clone()));
@@ -78,6 +82,23 @@ async fn accept_tcp(listener: tokio::net::TcpListener, engine: Engine) {
             Err(error) => pause(&error).await,
         }
     }
+}
+
+/// Whether connections have so many descriptors that the containers' own needs are next: the streams of those that start, the files
+/// of those that end, the supervisor's answers. The kernel gives out the lowest number that is free, so a high one tells.
+fn is_crowded(connection: &impl AsRawFd) -> bool {
+    let most = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    u64::try_from(connection.as_raw_fd()).is_ok_and(|number| number > most / 4 * 3)
+}
+
+/// What a client is told that comes when it is crowded.
+fn refusal() -> Vec<u8> {
+    let body = dockerapi::ErrorBody {
+        message: "too many connections are open; close some and try again".to_owned(),
+    };
+    let body = serde_json::to_string(&body).unwrap_or_default();
+    let head = "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Type: application/json\r\n";
+    format!("{head}Content-Length: {}\r\n\r\n{body}", body.len()).into_bytes()
 }
 
 /// Descriptors ran out, most likely: wait for some to be closed.
