@@ -106,7 +106,7 @@ impl Cursor {
                 Some(part) => open_after(&self.path, part.inode)?,
             };
             if newer.is_empty() {
-                return Ok(false);
+                return self.rewind();
             }
             self.files.extend(newer);
             // What was written between the last read and the rotation is still to come.
@@ -119,6 +119,20 @@ impl Cursor {
             self.buffer.clear();
             self.start = 0;
         }
+        Ok(true)
+    }
+}
+
+impl Cursor {
+    /// A log that keeps one file only is truncated instead of rotated: it goes on at the beginning. False: that did not happen.
+    fn rewind(&mut self) -> io::Result<bool> {
+        let Some(part) = self.files.front_mut() else { return Ok(false) };
+        if part.file.metadata()?.len() >= part.offset {
+            return Ok(false);
+        }
+        part.offset = 0;
+        self.buffer.clear();
+        self.start = 0;
         Ok(true)
     }
 }
@@ -267,6 +281,18 @@ mod tests {
             let got = drain(&mut Cursor::open(&path, Some(tail.into())).expect("open"));
             assert_eq!(got, (20_005u32.saturating_sub(tail)..20_005).collect::<Vec<_>>(), "tail {tail}");
         }
+    }
+
+    #[test]
+    fn follows_a_file_that_is_truncated() {
+        let dir = Dir::new("truncate");
+        let path = dir.write(0, 0..50, "line 5");
+        let mut cursor = Cursor::open(&path, None).expect("open");
+        assert_eq!(drain(&mut cursor), (0..50).collect::<Vec<_>>());
+        dir.write(0, 50..53, "");
+        assert_eq!(drain(&mut cursor), [50, 51, 52]);
+        dir.write(0, 50..54, "");
+        assert_eq!(drain(&mut cursor), [53]);
     }
 
     #[test]
