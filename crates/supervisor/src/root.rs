@@ -12,6 +12,9 @@ use types::Kind;
 use crate::error::Error;
 use crate::ledger::Ledger;
 
+/// Connections that wait while the supervisor is busy; many clients can attach at once.
+const BACKLOG: i32 = 4096;
+
 /// `<exec-root>`, and `supervisor/` below it.
 #[derive(Debug)]
 pub(crate) struct Root {
@@ -143,7 +146,7 @@ fn listen(path: &str) -> Result<OwnedFd> {
     let _ = rustix::fs::unlink(&fresh);
     rustix::net::bind(&socket, &SocketAddrUnix::new(&fresh)?)?;
     rustix::fs::chmod(&fresh, Mode::from_raw_mode(0o600))?;
-    rustix::net::listen(&socket, 128)?;
+    rustix::net::listen(&socket, BACKLOG)?;
     rustix::fs::rename(&fresh, path)?;
     Ok(socket)
 }

@@ -5,6 +5,7 @@ use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
+use std::time::Duration;
 
 use protocol::{Ask, Frame, FrameReader, Hello, Message, Request, Tell};
 use rustix::net::{
@@ -17,6 +18,7 @@ use tokio::net::UnixStream;
 /// `SCM_MAX_FD`.
 const MOST_FDS: usize = 253;
 const READ_BYTES: usize = 64 << 10;
+const RETRY: Duration = Duration::from_millis(5);
 
 /// A connected socket.
 #[derive(Debug)]
@@ -34,7 +36,13 @@ pub(super) struct Inbox {
 impl Wire {
     /// Connects to the supervisor of this root.
     pub(super) async fn connect(root: &Path) -> io::Result<Self> {
-        Ok(Self { socket: UnixStream::connect(root.join("supervisor.sock")).await? })
+        loop {
+            match UnixStream::connect(root.join("supervisor.sock")).await {
+                // So many are knocking that there is no room to wait at the door.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => tokio::time::sleep(RETRY).await,
+                socket => return Ok(Self { socket: socket? }),
+            }
+        }
     }
 
     /// Says hello; answers the supervisor's.
@@ -115,4 +123,30 @@ fn receive(socket: BorrowedFd<'_>, inbox: &mut Inbox) -> io::Result<usize> {
     }
     inbox.frames.push(&buffer[..got.bytes]);
     Ok(got.bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn waits_at_a_crowded_door() {
+        let root = std::env::temp_dir().join(format!("berth-door-{}", std::process::id()));
+        std::fs::create_dir_all(&root).expect("directory");
+        let path = root.join("supervisor.sock");
+        let address = rustix::net::SocketAddrUnix::new(&path).expect("address");
+        let (family, kind) = (rustix::net::AddressFamily::UNIX, rustix::net::SocketType::STREAM);
+        let door = rustix::net::socket(family, kind, None).expect("socket");
+        rustix::net::bind(&door, &address).expect("bind");
+        rustix::net::listen(&door, 0).expect("listen");
+        let first = UnixStream::connect(&path).await.expect("room for one");
+        assert!(UnixStream::connect(&path).await.is_err(), "there is no room for a second");
+        let second = tokio::spawn(async move { Wire::connect(&root).await.map(|_| root) });
+        tokio::time::sleep(3 * RETRY).await;
+        assert!(!second.is_finished());
+        rustix::net::accept(&door).expect("accept");
+        let root = second.await.expect("task").expect("connected");
+        drop(first);
+        std::fs::remove_dir_all(root).expect("remove");
+    }
 }
