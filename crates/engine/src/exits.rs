@@ -27,6 +27,10 @@ impl Engine {
         // A start that has not been written down yet comes before its end.
         let starting = entry.starting.lock().await;
         drop(starting);
+        // It was on its way here when the container was started anew: what it says is no longer so.
+        if event.number <= entry.record().state.last_event {
+            return;
+        }
         match event.what {
             Some(Happening::Exited(exited)) => self.ended(&entry, exited).await,
             Some(Happening::Restarted(started)) => self.restarted(&entry, &started).await,

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use net::Network;
-use protocol::{Container, Exited, Target};
+use protocol::{Container, Containers, Exited, Target};
 use store::{Durability, Store};
 
 use crate::clock::now_ns;
@@ -15,7 +15,7 @@ use crate::events::Events;
 use crate::execs::Execs;
 use crate::host::Host;
 use crate::state::{Entry, Record, Status, Table, spare};
-use crate::supervisor::Supervisor;
+use crate::supervisor::{Supervisor, SupervisorEvents};
 use crate::{Error, Options, Result};
 
 /// Exit code of a container whose end nobody saw, as after a power cut.
@@ -50,15 +50,17 @@ impl Engine {
             id,
         };
         let engine = Self(Arc::new(inner));
-        engine.reconcile().await?;
-        engine.listen();
+        let mut events = engine.0.supervisor.events();
+        engine.reconcile(events.as_mut()).await?;
+        if let Some(events) = events {
+            engine.listen(events);
+        }
         engine.start_by_policy();
         Ok(engine)
     }
 
     /// Handles the supervisor's events for as long as the engine lives.
-    fn listen(&self) {
-        let Some(mut events) = self.0.supervisor.events() else { return };
+    fn listen(&self, mut events: SupervisorEvents) {
         let engine = Arc::downgrade(&self.0);
         tokio::spawn(async move {
             while let Some(event) = events.next().await {
@@ -71,18 +73,24 @@ impl Engine {
         });
     }
 
-    /// Makes records, processes, network and disk agree.
-    async fn reconcile(&self) -> Result<()> {
+    /// Makes records, processes, network and disk agree. What happened while no daemon was there is gone through first, in its order;
+    /// then what is counts.
+    async fn reconcile(&self, mut events: Option<&mut SupervisorEvents>) -> Result<()> {
         let inner = &self.0;
+        let Containers { containers, last_event } = inner.supervisor.list().await?;
+        while let Some(event) = events.as_mut().and_then(|events| events.past(last_event)) {
+            self.handle(event).await;
+        }
+        inner.supervisor.acknowledge(last_event);
         let mut held: HashMap<String, Container> =
-            inner.supervisor.list().await?.into_iter().map(|c| (c.id.clone(), c)).collect();
+            containers.into_iter().map(|c| (c.id.clone(), c)).collect();
         for entry in inner.table.entries() {
             let id = entry.record().id.clone();
             self.agree(&entry, held.remove(&id)).await;
         }
         for id in held.into_keys().filter(|id| !inner.unreadable.contains(id)) {
             tracing::warn!(container = %id, "a container without a record is ended");
-            self.end_unknown(&id).await;
+            self.end_for_good(&id).await;
         }
         let engine = self.clone();
         blocking(move || engine.0.sweep()).await??;
@@ -93,7 +101,9 @@ impl Engine {
                 let engine = self.clone();
                 tokio::spawn(async move {
                     let _change = entry.change.lock().await;
-                    let _ = engine.take_apart(&entry, true).await;
+                    if !entry.phase().borrow().removed {
+                        let _ = engine.take_apart(&entry, true).await;
+                    }
                 });
             }
         }
@@ -121,7 +131,7 @@ impl Engine {
                     r.state.restarts = now.restarts;
                 });
             }
-            // Its end is told again by an event that was not acknowledged; this is for one that was lost.
+            // Its end was told by an event before; this is for one that was lost.
             Some(now) if record.state.is_live() => {
                 self.ended(entry, Exited { exit: now.exit, restarting: false }).await;
             }
@@ -143,7 +153,8 @@ impl Engine {
         }
     }
 
-    async fn end_unknown(&self, id: &str) {
+    /// Ends whatever the supervisor holds by this id, or is about to start by its policy.
+    pub(crate) async fn end_for_good(&self, id: &str) {
         let target = Target { container: id.to_owned(), exec: String::new() };
         let _ = self.0.supervisor.hold_restart(target.clone()).await;
         let _ = self.0.supervisor.signal(target.clone(), 9, true).await;

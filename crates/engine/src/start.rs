@@ -67,6 +67,7 @@ impl Engine {
                     r.state.error.clear();
                     r.state.restarts = 0;
                     r.state.stopped_by_hand = false;
+                    r.state.last_event = started.last_event;
                     r.state.boot.clone_from(&inner.host.boot);
                 });
                 for warning in &started.warnings {

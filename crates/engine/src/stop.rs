@@ -181,13 +181,17 @@ impl Engine {
                 ));
             }
         }
+        if has_policy(&record) {
+            // The policy may have begun to start it again before it was called off.
+            self.end_for_good(&record.id).await;
+        }
         Ok(())
     }
 
     /// Notes that a person wants it down, and calls off restarts.
     async fn hold(&self, entry: &Arc<Entry>) -> Result<()> {
         let record = self.0.change(entry, |r| r.state.stopped_by_hand = true);
-        if matches!(record.host.restart_policy.name.as_str(), "" | "no") {
+        if !has_policy(&record) {
             return Ok(());
         }
         let target = Target { container: record.id.clone(), exec: String::new() };
@@ -221,6 +225,10 @@ impl Engine {
         let mut phase = entry.phase();
         tokio::time::timeout(patience, phase.wait_for(|p| !p.live)).await.is_ok()
     }
+}
+
+fn has_policy(record: &Record) -> bool {
+    !matches!(record.host.restart_policy.name.as_str(), "" | "no")
 }
 
 fn stop_signal(record: &Record, asked: Option<&str>) -> Result<i32> {

@@ -430,6 +430,9 @@ pub struct Started {
     /// Refusals of the kernel that do not stop the start (invariant 10), one sentence each.
     #[prost(string, repeated, tag = "3")]
     pub warnings: Vec<String>,
+    /// The number of the last event before: all up to it are of earlier lives.
+    #[prost(uint64, tag = "4")]
+    pub last_event: u64,
 }
 
 /// Answer to `List`.
@@ -438,6 +441,9 @@ pub struct Containers {
     /// One each.
     #[prost(message, repeated, tag = "1")]
     pub containers: Vec<Container>,
+    /// The number of the last event that is in this already.
+    #[prost(uint64, tag = "2")]
+    pub last_event: u64,
 }
 
 /// A container as the supervisor sees it.

@@ -163,10 +163,16 @@ impl Supervisor {
         self.set_due(slot, Some(clock::boot_ns() + CLIENTS_PATIENCE_NS));
     }
 
-    /// A start that was under way was never answered: it is undone.
+    /// A start that was under way was never answered: it is undone. One by the policy is tried again.
     fn abort_start(&mut self, slot: usize) {
         self.clean_later(slot);
         let Some(entry) = self.entry(slot) else { return };
+        if entry.record.started_at_ns != 0 && !entry.record.held {
+            entry.record.restarts = entry.record.restarts.saturating_sub(1);
+            entry.record.set_phase(Phase::Waiting);
+            self.save(slot);
+            return self.set_due(slot, Some(clock::boot_ns()));
+        }
         if entry.record.events.is_empty() {
             self.clean_ended();
             self.forget(slot);

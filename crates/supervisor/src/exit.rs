@@ -105,9 +105,10 @@ impl Supervisor {
         let delay_ms = self.settle(slot, exit);
         let all: &[&str] = &[];
         let process_only: &[&str] = &["pidfd", "stdin", "stdout", "stderr", "terminal"];
+        // Written down before the daemon lets go of the pidfd, by which a next supervisor would know the end.
+        self.emit(slot, Happening::Exited(Exited { exit: Some(exit), restarting: delay_ms.is_some() }));
         self.release(slot, if delay_ms.is_some() { process_only } else { all });
         self.end_clients(slot);
-        self.emit(slot, Happening::Exited(Exited { exit: Some(exit), restarting: delay_ms.is_some() }));
         if let Some(plan) = plan {
             self.to_clean.push((slot, plan));
         }

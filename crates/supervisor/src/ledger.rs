@@ -146,6 +146,11 @@ impl Ledger {
         Ok(number)
     }
 
+    /// The number of the last event.
+    pub(crate) fn last_event(&self) -> u64 {
+        self.next_event - 1
+    }
+
     /// The number of the next batch.
     pub(crate) fn next_serial(&mut self) -> u64 {
         self.serial += 1;

@@ -82,19 +82,47 @@ pub(crate) enum Phase {
 
 /// The most unacknowledged events one record keeps; of a container that fails again and again while no daemon looks,
 /// the oldest are forgotten.
-pub(crate) const MOST_EVENTS: usize = 12;
+const MOST_EVENTS: usize = 12;
+/// The most bytes of a record with its events, well below the page it lies in: its other fields still grow.
+const MOST_BYTES: usize = 3 << 10;
 
 impl Record {
-    /// Adds an event.
+    /// Adds an event. What does not fit any more goes, the oldest first.
     pub(crate) fn push_event(&mut self, event: Event) {
-        if self.events.len() >= MOST_EVENTS {
+        self.events.push(event);
+        while self.events.len() > MOST_EVENTS || self.events.len() > 1 && self.encoded_len() > MOST_BYTES {
             self.events.remove(0);
         }
-        self.events.push(event);
     }
 
     /// Whether this is an exec's.
     pub(crate) fn is_exec(&self) -> bool {
         self.target.as_ref().is_some_and(|target| !target.exec.is_empty())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_never_outgrow_the_page() {
+        let mut record = Record::default();
+        for number in 1..=40 {
+            let failure = protocol::Failure { message: "é".repeat(150), ..Default::default() };
+            let what = Some(protocol::Happening::RestartFailed(failure));
+            record.push_event(Event { number, what, ..Event::default() });
+            assert!(record.encoded_len() < 4000, "{}", record.encoded_len());
+        }
+        assert_eq!(record.events.last().map(|event| event.number), Some(40));
+        assert!(record.events.len() > 5);
+        let mut record = Record::default();
+        for number in 1..=40 {
+            record.push_event(Event { number, ..Event::default() });
+        }
+        assert_eq!(
+            record.events.iter().map(|event| event.number).collect::<Vec<_>>(),
+            (29..=40).collect::<Vec<_>>()
+        );
     }
 }

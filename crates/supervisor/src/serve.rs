@@ -31,7 +31,8 @@ impl Supervisor {
             Ask::Exec(exec) => return self.exec(client, seq, exec),
             Ask::Attach(attach) => return self.attach(client, seq, attach),
             Ask::List(_) => {
-                let containers = Containers { containers: self.list() };
+                let last_event = self.ledger.last_event();
+                let containers = Containers { containers: self.list(), last_event };
                 self.tell(client, seq, Tell::Containers(containers));
                 return Ok(());
             }
@@ -134,12 +135,9 @@ impl Supervisor {
     fn update(&mut self, update: &Update) -> Result<()> {
         let slot = self.need(&of_container(&update.container))?;
         runtime::apply_writes(&update.writes).map_err(|error| runtime_error(&error))?;
+        // A restart that is pending already still happens, as Docker's does: nobody was told otherwise.
         if let (Some(policy), Some(entry)) = (update.restart, self.entry(slot)) {
             entry.record.policy = Some(policy);
-            if policy.name == RestartName::No as i32 && entry.phase() == Phase::Waiting {
-                entry.record.set_phase(Phase::Exited);
-                self.set_due(slot, None);
-            }
         }
         self.save(slot);
         Ok(())

@@ -201,7 +201,9 @@ impl Supervisor {
                 stdio.terminal = Some(park(master));
             }
         }
-        let told = Started { pid: started.pid, at_ns: clock::wall_ns(), warnings: started.warnings };
+        let last_event = self.ledger.last_event();
+        let told =
+            Started { pid: started.pid, at_ns: clock::wall_ns(), warnings: started.warnings, last_event };
         entry.record.pid = told.pid;
         entry.record.ticks = crate::stat::birth_ticks(told.pid);
         entry.record.started_at_ns = told.at_ns;
@@ -214,7 +216,8 @@ impl Supervisor {
         self.watch_process(slot);
         match origin {
             Origin::Client(client, seq) => self.tell(client, seq, Tell::Started(told)),
-            Origin::Policy => self.emit(slot, Happening::Restarted(told)),
+            // The warnings were told at the first start; an event is kept, and so has no room for them.
+            Origin::Policy => self.emit(slot, Happening::Restarted(Started { warnings: Vec::new(), ..told })),
         }
         self.tell_begin(slot);
         self.wake_clients(slot);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use testkit::{Daemon, Ran, wait_for};
+use testkit::{Census, Daemon, Ran, wait_for};
 
 /// Prints a number every millisecond or so, then exits with 7.
 fn counter(lines: u32) -> String {
@@ -124,7 +124,60 @@ pub(crate) fn exits_while_nobody_watched() {
     assert_eq!(d.berth(&["logs", "c1"]).ok(), "last words");
     wait_for("--rm", || d.berth(&["inspect", "gone"]).code == 1);
     wait_for("the policy without a daemon", || d.berth(&["logs", "again"]).out == "life\nlife\nlife\nlife\n");
+    let state = "{{.State.Status}} {{.State.ExitCode}} {{.RestartCount}}";
+    assert_eq!(d.berth(&["inspect", "-f", state, "again"]).ok(), "exited 1 3");
     d.berth(&["run", "--rm", "-p", "18200:80", "busybox", "true"]).ok();
+}
+
+pub(crate) fn restarts_are_counted_once() {
+    let mut d = Daemon::start();
+    d.busybox();
+    let say = "echo life; sleep 0.3; exit 1";
+    d.berth(&["run", "-d", "--name", "c1", "--restart", "always", "busybox", "sh", "-c", say]).ok();
+    for _ in 0..3 {
+        d.kill();
+        nap(1200);
+        d.up();
+    }
+    let state = || d.berth(&["inspect", "-f", "{{.State.Status}} {{.RestartCount}}", "c1"]).ok();
+    let lives = || d.berth(&["logs", "c1"]).out.lines().count();
+    // Between two lives both stand still.
+    wait_for("as many restarts as lives", || {
+        let before = lives();
+        state() == format!("running {}", before - 1) && lives() == before
+    });
+    d.berth(&["rm", "-f", "c1"]).ok();
+}
+
+/// Removed in the very moment in which its policy starts it, a container is gone all the same.
+pub(crate) fn removed_while_restarting() {
+    let d = Daemon::start();
+    d.busybox();
+    let empty = Census::of(&d);
+    for round in 0..25 {
+        let names: Vec<String> = (0..4).map(|n| format!("r{n}")).collect();
+        for name in &names {
+            d.berth(&[
+                "run",
+                "-d",
+                "--name",
+                name,
+                "--restart",
+                "always",
+                "--network",
+                "none",
+                "busybox",
+                "sleep",
+                "0",
+            ])
+            .ok();
+        }
+        nap(60 + round * 4);
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        d.berth(&[&["rm", "-f"], &names[..]].concat()).ok();
+    }
+    wait_for("nothing to be left", || Census::of(&d) == empty);
+    assert!(empty.is_empty(), "{empty:?}");
 }
 
 pub(crate) fn published_port_keeps_answering() {

@@ -92,6 +92,8 @@ pub(crate) struct State {
     pub(crate) stopped_by_hand: bool,
     /// The boot of the host in which it was started.
     pub(crate) boot: String,
+    /// The supervisor's number of the last event before that start: all up to it are of earlier lives.
+    pub(crate) last_event: u64,
 }
 
 /// Docker's states.

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use protocol::{
-    Ask, Attach, Container, Empty, Event, Exec, Pause, Resize, Signal, Start, Started, Target, Tell, Update,
+    Ask, Attach, Containers, Empty, Event, Exec, Pause, Resize, Signal, Start, Started, Target, Tell, Update,
 };
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::sync::{mpsc, oneshot};
@@ -33,12 +33,29 @@ pub struct Supervisor {
 
 /// Events in the order of their numbers, each once, also over the death of a supervisor. To be acknowledged when written down.
 #[derive(Debug)]
-pub struct SupervisorEvents(mpsc::UnboundedReceiver<Event>);
+pub struct SupervisorEvents {
+    told: mpsc::UnboundedReceiver<Event>,
+    /// Taken from `told` too early.
+    kept: Option<Event>,
+}
 
 impl SupervisorEvents {
     /// The next event. May be given up and called again.
     pub async fn next(&mut self) -> Option<Event> {
-        self.0.recv().await
+        match self.kept.take() {
+            Some(event) => Some(event),
+            None => self.told.recv().await,
+        }
+    }
+
+    /// The next event up to this number, of those that have come.
+    pub(crate) fn past(&mut self, last: u64) -> Option<Event> {
+        let event = self.kept.take().or_else(|| self.told.try_recv().ok())?;
+        if event.number <= last {
+            return Some(event);
+        }
+        self.kept = Some(event);
+        None
     }
 }
 
@@ -75,9 +92,9 @@ impl Supervisor {
     }
 
     async fn started_before(&self, id: &str) -> Option<Started> {
-        let containers = self.list().await.ok()?;
+        let Containers { containers, last_event } = self.list().await.ok()?;
         let running = containers.into_iter().find(|container| container.id == id && container.pid != 0)?;
-        Some(Started { pid: running.pid, at_ns: running.started_at_ns, warnings: Vec::new() })
+        Some(Started { pid: running.pid, at_ns: running.started_at_ns, warnings: Vec::new(), last_event })
     }
 
     /// Runs one more process in a container.
@@ -140,9 +157,9 @@ impl Supervisor {
     ///
     /// # Errors
     /// When no supervisor can be had.
-    pub async fn list(&self) -> Result<Vec<Container>> {
+    pub async fn list(&self) -> Result<Containers> {
         match self.ask(Ask::List(Empty {})).await? {
-            Tell::Containers(containers) => Ok(containers.containers),
+            Tell::Containers(containers) => Ok(containers),
             _ => Err(odd_answer()),
         }
     }
@@ -177,7 +194,11 @@ impl Supervisor {
 
     /// The events, for one listener: a second call is answered with `None`.
     pub fn events(&self) -> Option<SupervisorEvents> {
-        self.events.lock().unwrap_or_else(PoisonError::into_inner).take().map(SupervisorEvents)
+        self.events
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+            .map(|told| SupervisorEvents { told, kept: None })
     }
 
     /// All events up to this number are written down.

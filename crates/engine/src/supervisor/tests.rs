@@ -107,8 +107,8 @@ async fn callers_see_a_delay() {
         bench.kill_supervisor().await;
         if round % 3 == 0 {
             let listed = supervisor.list().await.expect("list");
-            assert_eq!(listed.len(), 1);
-            assert_eq!(listed[0].pid, started.pid);
+            assert_eq!(listed.containers.len(), 1);
+            assert_eq!(listed.containers[0].pid, started.pid);
         }
     }
     let type_later = async {
@@ -144,7 +144,7 @@ async fn a_new_daemon_goes_on() {
     drop(first);
     let second = bench.connect().await;
     let mut events = second.events().expect("events");
-    assert_eq!(second.list().await.expect("list")[0].pid, started.pid);
+    assert_eq!(second.list().await.expect("list").containers[0].pid, started.pid);
     bench.kill_supervisor().await;
     second.upgrade(&bench.runtime).await.expect("upgrade");
     let (mut writer, mut reader) = second.attach(target("c"), true, true).await.expect("attach");

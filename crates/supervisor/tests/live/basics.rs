@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
 use protocol::plan::{ExecPlan, Namespace, NamespaceKind, Process};
-use protocol::{Ask, Empty, Exec, Happening, Input, Restart, RestartName, Signal, Stdio, Tell};
+use protocol::{Ask, Empty, Exec, Happening, Input, Restart, RestartName, Signal, Stdio, Tell, Update};
 
 use crate::Case;
 use crate::bench::{Bench, attach, read_output, target, wait_exit};
@@ -18,6 +18,8 @@ pub(crate) const CASES: &[Case] = &[
     ("missing_program", missing_program),
     ("policy_gives_up", policy_gives_up),
     ("hold_stops_restarts", hold_stops_restarts),
+    ("update_leaves_a_pending_restart", update_leaves_a_pending_restart),
+    ("starts_know_what_came_before", starts_know_what_came_before),
     ("stuck_client", stuck_client),
     ("long_lines_and_odd_bytes", long_lines_and_odd_bytes),
     ("strangers_and_doubles", strangers_and_doubles),
@@ -168,6 +170,38 @@ fn hold_stops_restarts() {
     let (event, exit) = wait_exit(&mut wire, "c", "");
     let Some(Happening::Exited(exited)) = event.what else { panic!("exited") };
     assert_eq!((exit.code, exited.restarting), (Some(137), false));
+}
+
+/// Whoever was told that it will be started again can rely on it.
+fn update_leaves_a_pending_restart() {
+    let bench = Bench::new();
+    let mut wire = bench.connect();
+    wire.done(Ask::Subscribe(Empty {}));
+    let mut start = bench.start("c", "exit 1");
+    start.restart = Some(Restart { name: RestartName::Always as i32, maximum: 0 });
+    wire.ask(Ask::Start(start));
+    wait_exit(&mut wire, "c", "");
+    let no = Restart { name: RestartName::No as i32, maximum: 0 };
+    wire.done(Ask::Update(Update { container: "c".into(), writes: Vec::new(), restart: Some(no) }));
+    let (event, _) = wait_exit(&mut wire, "c", "");
+    let Some(Happening::Exited(exited)) = event.what else { panic!("exited") };
+    assert!(!exited.restarting);
+}
+
+fn starts_know_what_came_before() {
+    let bench = Bench::new();
+    let mut wire = bench.connect();
+    wire.done(Ask::Subscribe(Empty {}));
+    let mut last = 0;
+    for _ in 0..3 {
+        let Tell::Started(started) = wire.ask(Ask::Start(bench.start("c", "exit 1"))) else {
+            panic!("start")
+        };
+        assert_eq!(started.last_event, last);
+        last = wait_exit(&mut wire, "c", "").0.number;
+        let Tell::Containers(list) = wire.ask(Ask::List(Empty {})) else { panic!("list") };
+        assert_eq!(list.last_event, last);
+    }
 }
 
 /// One who does not read makes the container wait; when he goes, it goes on. Nothing is missing in the log.

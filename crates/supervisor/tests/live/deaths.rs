@@ -67,14 +67,28 @@ impl Hands {
     pub(crate) fn take_aside(&mut self, wire: &mut Wire) {
         let aside = std::mem::take(&mut wire.aside);
         for tell in aside {
-            match tell {
-                Tell::Held(held) => {
-                    let fds = wire.fds.drain(..held.fds.len()).collect();
-                    let id = held.target.as_ref().map_or(String::new(), |t| t.container.clone());
-                    self.held.insert(id, (held, fds));
-                }
-                other => wire.aside.push_back(other),
+            if let Some(other) = self.hear(wire, tell) {
+                wire.aside.push_back(other);
             }
+        }
+    }
+
+    /// Takes and releases duplicates as told; anything else comes back.
+    pub(crate) fn hear(&mut self, wire: &mut Wire, tell: Tell) -> Option<Tell> {
+        let id = |held: &Held| held.target.as_ref().map_or(String::new(), |t| t.container.clone());
+        match tell {
+            Tell::Held(held) => {
+                let fds = wire.fds.drain(..held.fds.len()).collect();
+                self.held.insert(id(&held), (held, fds));
+                None
+            }
+            Tell::Release(released) => {
+                if released.fds.is_empty() || released.fds.iter().any(|name| name == "pidfd") {
+                    self.held.remove(&id(&released));
+                }
+                None
+            }
+            other => Some(other),
         }
     }
 }
