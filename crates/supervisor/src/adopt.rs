@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 
 use protocol::{Adopt, Held};
+use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use crate::clock;
@@ -126,8 +127,33 @@ impl Supervisor {
         }
         let pid = entry.record.pid;
         let ticks = entry.record.ticks;
-        let pidfd = pidfd.or_else(|| find_process(pid, ticks))?;
+        let pidfd = match pidfd {
+            Some(pidfd) => pidfd,
+            // No daemon held anything: it died, too.
+            None => {
+                let pidfd = find_process(pid, ticks)?;
+                self.find_again(slot, &mut stdio);
+                pidfd
+            }
+        };
         Some((pidfd, stdio))
+    }
+
+    /// What belonged to a live process and nobody held, as far as the container itself still has it.
+    fn find_again(&mut self, slot: usize, stdio: &mut Ours) {
+        let Some(Some(entry)) = self.entries.get(slot) else { return };
+        let Record { pid, ticks, .. } = entry.record;
+        let plan = self.root.plan(entry.container()).ok().filter(|_| !entry.record.is_exec());
+        let others = plan.and_then(|plan| runtime::pids(&plan).ok()).unwrap_or_default();
+        stdio.find_pipes(&entry.record.pipes, &[&[pid], &others[..]].concat());
+        let Some(entry) = self.entry(slot) else { return };
+        for name in entry.record.fds.iter().filter(|name| name.as_str() == "net") {
+            if entry.fds.iter().all(|(there, _)| there != name)
+                && let Some(namespace) = find_namespace(pid, ticks, name)
+            {
+                entry.fds.push((name.clone(), namespace));
+            }
+        }
     }
 
     fn take_over(&mut self, slot: usize, process: Option<(OwnedFd, Ours)>, expects_clients: bool) {
@@ -189,6 +215,13 @@ impl Supervisor {
             self.to_clean.push((slot, plan));
         }
     }
+}
+
+/// A namespace of the process with this pid, if that is still the one that began then.
+fn find_namespace(pid: i32, ticks: u64, kind: &str) -> Option<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+    let namespace = openat(CWD, format!("/proc/{pid}/ns/{kind}"), flags, Mode::empty()).ok()?;
+    (birth_ticks(pid) == ticks).then_some(namespace)
 }
 
 /// The process with this pid, if it is still the one that began then.

@@ -6,8 +6,11 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use protocol::{Stdio, Target};
 use runtime::{MemoryWatch, Starting};
 
+use rustix::fs::OFlags;
+
 use crate::log::ContainerLog;
 use crate::log::entry::Stream;
+use crate::pipes;
 use crate::record::{Phase, Record};
 
 /// A container or exec.
@@ -73,6 +76,23 @@ impl Ours {
             .into_iter()
             .filter_map(|(name, fd)| Some((name, fd.as_ref()?.as_fd())))
             .collect()
+    }
+
+    /// The numbers of the pipes: stdin, stdout, stderr; 0 for none.
+    pub(crate) fn pipes(&self) -> Vec<u64> {
+        let [out, err] = &self.output;
+        [&self.stdin, out, err].map(|end| end.as_ref().map_or(0, |end| pipes::number(end.as_fd()))).into()
+    }
+
+    /// Looks for the pipes that are missing among what these processes have open.
+    pub(crate) fn find_pipes(&mut self, numbers: &[u64], pids: &[i32]) {
+        let [out, err] = &mut self.output;
+        let ends = [(&mut self.stdin, OFlags::WRONLY), (out, OFlags::RDONLY), (err, OFlags::RDONLY)];
+        for ((end, direction), number) in ends.into_iter().zip(numbers) {
+            if end.is_none() && *number != 0 {
+                *end = pipes::find(pids, *number, direction);
+            }
+        }
     }
 
     /// Takes a descriptor by its name; a name of no meaning is dropped.

@@ -31,6 +31,7 @@ mod ledger;
 mod log;
 mod memory;
 mod output;
+mod pipes;
 mod poll;
 mod record;
 mod root;

@@ -64,6 +64,9 @@ pub(crate) struct Record {
     /// Somebody is attached to its output.
     #[prost(bool, tag = "19")]
     pub(crate) watched: bool,
+    /// Which pipes are its stdin, stdout and stderr; 0 for none.
+    #[prost(uint64, repeated, tag = "20")]
+    pub(crate) pipes: Vec<u64>,
 }
 
 /// Where in its life a container is.

@@ -114,8 +114,12 @@ impl Supervisor {
         };
         let saved = self.ledger.put_record(slot, &entry.record);
         saved.map_err(|errno| fail(Error::call("write the record", errno)))?;
-        let (ours, theirs) = stdio::make(entry.stdio())
-            .map_err(|errno| fail(Error::call("make the pipes of the container", errno)))?;
+        let made = stdio::make(entry.stdio()).and_then(|(ours, mut theirs)| {
+            theirs.hold_open(entry.stdio())?;
+            Ok((ours, theirs))
+        });
+        let (ours, theirs) =
+            made.map_err(|errno| fail(Error::call("make the pipes of the container", errno)))?;
         let mut fds = self.pidfds_of_others(plan).map_err(fail)?;
         fds.extend(entry.fds.iter().map(|(name, fd)| (name.clone(), fd.as_fd())));
         let stdio = stdio_fds(entry, &theirs, self.null.as_fd());
@@ -207,6 +211,7 @@ impl Supervisor {
         entry.record.pid = told.pid;
         entry.record.ticks = crate::stat::birth_ticks(told.pid);
         entry.record.started_at_ns = told.at_ns;
+        entry.record.pipes = stdio.pipes();
         entry.record.exit = None;
         entry.record.oom_kills = 0;
         entry.record.set_phase(Phase::Running);

@@ -8,6 +8,7 @@ use rustix::io::Result;
 use rustix::pipe::{PipeFlags, pipe_with};
 
 use crate::entry::Ours;
+use crate::pipes;
 
 /// The process's side. `None` is /dev/null.
 #[derive(Debug)]
@@ -16,6 +17,20 @@ pub(crate) struct Theirs {
 }
 
 impl Theirs {
+    /// Has the program hold its own pipes open, so that they outlive the supervisor. Not for one whose end others wait for.
+    pub(crate) fn hold_open(&mut self, stdio: Stdio) -> Result<()> {
+        for (index, end) in self.ends.iter_mut().enumerate() {
+            // Such a stdin ends by being closed.
+            if index == 0 && stdio.stdin_once {
+                continue;
+            }
+            if let Some(end) = end {
+                *end = pipes::both_ways(end.as_fd())?;
+            }
+        }
+        Ok(())
+    }
+
     /// The descriptors that become 0, 1 and 2.
     pub(crate) fn fds<'a>(&'a self, null: BorrowedFd<'a>) -> [BorrowedFd<'a>; 3] {
         self.ends.each_ref().map(|end| end.as_ref().map_or(null, AsFd::as_fd))

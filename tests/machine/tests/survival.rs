@@ -71,6 +71,35 @@ pub(crate) fn supervisor_killed() {
     d.berth(&["exec", "echo", "true"]).ok();
 }
 
+/// Nobody is left who holds anything of them, but they themselves.
+pub(crate) fn both_killed_at_once() {
+    let mut d = Daemon::start();
+    d.busybox();
+    d.berth(&["run", "-d", "--name", "c1", "busybox", "sh", "-c", &counter(3000)]).ok();
+    d.berth(&["run", "-di", "--name", "echo", "busybox", "cat"]).ok();
+    d.berth(&["run", "-d", "--name", "again", "--restart", "always", "busybox", "sleep", "1000"]).ok();
+    let pid = |name: &str| d.berth(&["inspect", "-f", "{{.State.Pid}}", name]).ok();
+    let pids = ["c1", "echo", "again"].map(pid);
+    for _ in 0..3 {
+        nap(200);
+        let supervisor = d.supervisor().expect("a supervisor");
+        d.kill();
+        kill(supervisor);
+        nap(200);
+        d.up();
+    }
+    let pid = |name: &str| d.berth(&["inspect", "-f", "{{.State.Pid}}", name]).ok();
+    assert_eq!(["c1", "echo", "again"].map(pid), pids);
+    d.talk(&["attach", "echo"], b"still there\n", "still there");
+    let code = d.berth(&["wait", "c1"]).ok();
+    assert!(code == "7" || code == "255", "the true one or none: {code}");
+    each_line_once(&d.berth(&["logs", "c1"]), 3000);
+    kill(pids[2].parse().expect("a pid"));
+    wait_for("the policy", || {
+        d.berth(&["exec", "again", "ip", "address", "show", "eth0"]).out.contains("inet ")
+    });
+}
+
 pub(crate) fn terminal_survives_both() {
     let mut d = Daemon::start();
     d.busybox();

@@ -138,18 +138,37 @@ fn killed_with_rotation() {
     check_lines(&bench, "c", 60_000);
 }
 
-/// Nobody held anything: output is lost, the container is not, nor its exit code.
+/// Nobody held anything: the container itself does. Nothing breaks, and not a line is lost.
 fn killed_without_daemon() {
     let mut bench = Bench::new();
     let mut wire = bench.connect();
-    wire.ask(Ask::Start(bench.start("c", "trap '' PIPE; sleep 0.5; exit 9")));
+    let mut start = bench.start("c", &format!("read a; echo $a >&2; {}", talker(600)));
+    start.stdio = Some(Stdio { stdin: true, ..Stdio::default() });
+    wire.ask(Ask::Start(start));
     drop(wire);
-    bench.kill();
-    bench.revive();
+    let mut type_it = Some(Input { bytes: b"typed\n".to_vec(), end: false });
+    for round in 0..6 {
+        std::thread::sleep(Duration::from_millis(50));
+        bench.kill();
+        std::thread::sleep(Duration::from_millis(50));
+        bench.revive();
+        drop(bench.connect());
+        if round == 1
+            && let Some(input) = type_it.take()
+        {
+            let mut viewer = Wire::connect(&bench.root);
+            viewer.ask(attach("c", "", true));
+            viewer.send_bytes(&protocol::encode(&input), &[]);
+        }
+    }
     let mut wire = bench.connect();
     wire.done(Ask::Subscribe(Empty {}));
     let code = wait_exit(&mut wire, "c", "").1.code;
-    assert!(code.is_none() || code == Some(9), "unknown, never wrong: {code:?}");
+    assert!(code.is_none() || code == Some(42), "unknown, never wrong: {code:?}");
+    let mut log = bench.log("c");
+    assert_eq!(log.remove(0), ("stderr".to_owned(), "typed\\n".to_owned()));
+    assert!(log.iter().zip(0..).all(|((_, text), n)| *text == format!("line {n}\\n")));
+    assert_eq!(log.len(), 600);
 }
 
 fn killed_while_restarting() {
