@@ -5,9 +5,11 @@ use std::os::fd::AsFd;
 use protocol::{Exit, Exited, Happening};
 use rustix::io::Errno;
 use rustix::process::{WaitId, WaitIdOptions, waitid};
+use types::Kind;
 
 use crate::clock;
 use crate::entry::Origin;
+use crate::error::Error;
 use crate::record::Phase;
 use crate::serve::NO_RESTART;
 use crate::stat;
@@ -80,6 +82,14 @@ impl Supervisor {
 
     fn start_again(&mut self, slot: usize) {
         let Some(entry) = self.entry(slot) else { return };
+        let is_lost = |name: &&String| entry.fds.iter().all(|(there, _)| there != *name);
+        if let Some(name) = entry.record.fds.iter().find(is_lost) {
+            let message = format!(
+                "its {name:?} was lost between two lives: daemon and supervisor were killed at the same time"
+            );
+            let failure = Error::new(Kind::Unavailable, message).to_failure();
+            return self.start_failed(slot, Origin::Policy, failure);
+        }
         entry.record.restarts += 1;
         let container = entry.container().to_owned();
         match self.root.plan(&container) {

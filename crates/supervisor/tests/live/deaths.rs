@@ -15,6 +15,7 @@ pub(crate) const CASES: &[Case] = &[
     ("killed_with_rotation", killed_with_rotation),
     ("killed_without_daemon", killed_without_daemon),
     ("killed_while_restarting", killed_while_restarting),
+    ("killed_between_two_lives", killed_between_two_lives),
     ("killed_with_a_hundred", killed_with_a_hundred),
     ("upgraded_ten_times", upgraded_ten_times),
     ("upgraded_with_a_hundred", upgraded_with_a_hundred),
@@ -195,6 +196,31 @@ fn killed_while_restarting() {
     }
     assert_eq!(ended, 4);
     assert_eq!(bench.log("c").len(), 4);
+}
+
+/// Between two lives nobody but supervisor and daemon has the network: the policy cannot go on without, and says so.
+fn killed_between_two_lives() {
+    let mut bench = Bench::new();
+    let mut wire = bench.connect();
+    wire.done(Ask::Subscribe(Empty {}));
+    let network = std::fs::File::open("/proc/self/ns/net").expect("a namespace");
+    let mut start = bench.start("c", "exit 5");
+    start.restart = Some(Restart { name: RestartName::Always as i32, maximum: 0 });
+    start.fds = vec!["net".into()];
+    let seq = wire.send(Ask::Start(start), &[network.as_fd()]);
+    assert!(matches!(wire.answer(seq), Tell::Started(_)));
+    wait_exit(&mut wire, "c", "");
+    bench.kill();
+    bench.revive();
+    let mut wire = bench.connect();
+    wire.done(Ask::Subscribe(Empty {}));
+    loop {
+        let Tell::Event(event) = wire.next() else { continue };
+        if let Some(Happening::RestartFailed(failure)) = event.what {
+            assert!(failure.message.contains("\"net\" was lost"), "{failure:?}");
+            break;
+        }
+    }
 }
 
 fn killed_with_a_hundred() {
