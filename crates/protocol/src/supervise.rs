@@ -295,7 +295,7 @@ pub struct Held {
     /// What each descriptor is: "pidfd", "stdin", "stdout", "stderr", "terminal", "net", ….
     #[prost(string, repeated, tag = "2")]
     pub fds: Vec<String>,
-    /// The supervisor's own record of the process; meaning is the supervisor's alone.
+    /// Which life of the process they are of; meaning is the supervisor's alone.
     #[prost(bytes = "vec", tag = "3")]
     pub record: Vec<u8>,
 }

@@ -24,8 +24,8 @@ const CLIENTS_PATIENCE_NS: i64 = 300_000_000;
 /// How long a daemon has to hand over what it holds; then processes are taken over without their stdio.
 const PATIENCE_NS: i64 = 20_000_000_000;
 
-/// Named descriptors of each target.
-type Named = HashMap<(String, String), Vec<(String, OwnedFd)>>;
+/// Named descriptors of each target, with the life they are of.
+type Named = HashMap<(String, String), (Vec<(String, OwnedFd)>, Vec<u8>)>;
 
 /// What waits for its descriptors.
 #[derive(Debug, Default)]
@@ -56,11 +56,11 @@ impl Supervisor {
 
     /// Takes the descriptors a daemon held, and after the last of them the containers.
     pub(crate) fn adopt(&mut self, client: u64, adopt: Adopt) -> Result<(), Error> {
-        for Held { target, fds: names, .. } in adopt.held {
+        for Held { target, fds: names, record: life } in adopt.held {
             let fds = self.clients.get_mut(&client).and_then(|client| client.take_fds(names.len()));
             let fds = fds.ok_or_else(|| Error::invalid("held descriptors did not come along"))?;
             if let (Some(adoption), Some(target)) = (&mut self.adoption, target) {
-                adoption.held.insert(key(&target), names.into_iter().zip(fds).collect());
+                adoption.held.insert(key(&target), (names.into_iter().zip(fds).collect(), life));
             }
         }
         if !adopt.more {
@@ -75,9 +75,14 @@ impl Supervisor {
         self.timers.retain(|(_, slot)| *slot != ADOPTION_TIMER);
         self.timers.insert((clock::boot_ns() + 10 * CLIENTS_PATIENCE_NS, LAST_TIMER));
         for (slot, record) in records {
-            let named = record.target.as_ref().and_then(|target| held.remove(&key(target)));
+            let held = record.target.as_ref().and_then(|target| held.remove(&key(target)));
+            let (mut named, life) = held.unwrap_or_default();
+            if life != record.life() {
+                // The daemon had not heard of the present life yet: what it held of the one before would be taken for it.
+                named.retain(|(name, _)| record.fds.contains(name));
+            }
             let expects_clients = record.watched;
-            self.revive(slot, record, named.unwrap_or_default(), expects_clients);
+            self.revive(slot, record, named, expects_clients);
         }
     }
 

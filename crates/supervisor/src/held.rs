@@ -36,7 +36,7 @@ impl Supervisor {
         let named = held_fds(entry);
         let Some(to) = self.clients.get_mut(&client).filter(|_| !named.is_empty()) else { return };
         let (names, fds): (Vec<String>, Vec<BorrowedFd<'_>>) = named.into_iter().unzip();
-        let held = Held { target: entry.record.target.clone(), fds: names, record: Vec::new() };
+        let held = Held { target: entry.record.target.clone(), fds: names, record: entry.record.life() };
         if to.tell(seq, Tell::Held(held), &fds) {
             self.watch_client(client);
         } else {

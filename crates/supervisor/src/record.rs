@@ -98,6 +98,14 @@ impl Record {
         }
     }
 
+    /// Tells this life's process from those of other lives.
+    pub(crate) fn life(&self) -> Vec<u8> {
+        if self.pid == 0 {
+            return Vec::new();
+        }
+        [&u64::from(self.pid.unsigned_abs()).to_le_bytes()[..], &self.ticks.to_le_bytes()].concat()
+    }
+
     /// Whether this is an exec's.
     pub(crate) fn is_exec(&self) -> bool {
         self.target.as_ref().is_some_and(|target| !target.exec.is_empty())

@@ -17,6 +17,8 @@ pub(super) struct Hands {
 #[derive(Debug)]
 struct Grip {
     fds: Vec<(String, OwnedFd)>,
+    /// What the supervisor wants to be told with them.
+    record: Vec<u8>,
     /// The present supervisor has confirmed it.
     fresh: bool,
 }
@@ -25,7 +27,8 @@ impl Hands {
     /// Takes what came with a message; it replaces what was held of that process.
     pub(super) fn take(&mut self, held: Held, fds: Vec<OwnedFd>) {
         let fds = held.fds.into_iter().zip(fds).collect();
-        self.held.insert(key(held.target.as_ref()), Grip { fds, fresh: true });
+        let grip = Grip { fds, record: held.record, fresh: true };
+        self.held.insert(key(held.target.as_ref()), grip);
     }
 
     /// Another supervisor answers: what is held may be of no use to it.
@@ -55,10 +58,10 @@ impl Hands {
 
     /// Hands everything to a supervisor that has taken the place of a dead one.
     pub(super) async fn give(&self, wire: &Wire, seq: u64) -> io::Result<()> {
-        for ((container, exec), Grip { fds, .. }) in &self.held {
+        for ((container, exec), Grip { fds, record, .. }) in &self.held {
             let target = Target { container: container.clone(), exec: exec.clone() };
             let names = fds.iter().map(|(name, _)| name.clone()).collect();
-            let held = Held { target: Some(target), fds: names, record: Vec::new() };
+            let held = Held { target: Some(target), fds: names, record: record.clone() };
             let fds: Vec<BorrowedFd<'_>> = fds.iter().map(|(_, fd)| fd.as_fd()).collect();
             wire.ask(seq, Ask::Adopt(Adopt { held: vec![held], more: true }), &fds).await?;
         }

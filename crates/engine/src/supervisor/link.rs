@@ -154,10 +154,20 @@ impl Link {
             tokio::select! {
                 message = wire.receive(&mut inbox) => self.heard(message?, &mut inbox),
                 wish = self.wishes.recv() => match wish {
-                    Some(wish) => self.send(wire, wish).await?,
+                    Some(wish) => if let Err(error) = self.send(wire, wish).await {
+                        self.hear_last(wire, inbox).await;
+                        return Err(error);
+                    },
                     None => return Ok(()),
                 },
             }
+        }
+    }
+
+    /// What a supervisor said before it died, descriptors above all, is on this side already.
+    async fn hear_last(&mut self, wire: &Wire, mut inbox: Inbox) {
+        while let Ok(message) = wire.receive(&mut inbox).await {
+            self.heard(message, &mut inbox);
         }
     }
 

@@ -16,6 +16,7 @@ pub(crate) const CASES: &[Case] = &[
     ("killed_without_daemon", killed_without_daemon),
     ("killed_while_restarting", killed_while_restarting),
     ("killed_between_two_lives", killed_between_two_lives),
+    ("killed_with_an_old_life_held", killed_with_an_old_life_held),
     ("killed_with_a_hundred", killed_with_a_hundred),
     ("upgraded_ten_times", upgraded_ten_times),
     ("upgraded_with_a_hundred", upgraded_with_a_hundred),
@@ -221,6 +222,35 @@ fn killed_between_two_lives() {
             break;
         }
     }
+}
+
+/// The daemon has not heard of the second life yet and hands over what it holds of the first.
+fn killed_with_an_old_life_held() {
+    let mut bench = Bench::new();
+    let mut hands = Hands::default();
+    let mut wire = hands.connect(&bench);
+    let mark = format!("{}/second", bench.root);
+    let script = format!("[ -e {mark} ] || {{ touch {mark}; exit 1; }}; {}", talker(300));
+    let mut start = bench.start("c", &script);
+    start.restart = Some(Restart { name: RestartName::OnFailure as i32, maximum: 1 });
+    assert!(matches!(wire.ask(Ask::Start(start)), Tell::Started(_)));
+    hands.take_aside(&mut wire);
+    while bench.log("c").len() < 50 {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    bench.kill();
+    bench.revive();
+    let mut wire = hands.connect(&bench);
+    loop {
+        let (event, exit) = wait_exit(&mut wire, "c", "");
+        if let Some(Happening::Exited(exited)) = event.what
+            && !exited.restarting
+        {
+            assert_eq!(exit.code, Some(42));
+            break;
+        }
+    }
+    check_lines(&bench, "c", 300);
 }
 
 fn killed_with_a_hundred() {
