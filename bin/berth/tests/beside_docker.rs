@@ -37,6 +37,9 @@ const LINES: &[&str] = &[
     "network ls --no-trunc --format json",
     "inspect c1",
     "inspect -f {{.Name}}_{{.State.Running}}_{{json_.Config.Labels}}_{{join_.Args_\",\"}} c1",
+    "inspect -f {{.Config.Labels.a}}_{{.Config.Labels.nope}} c1",
+    "inspect -f {{.Config.Nope}} c1",
+    "inspect -f {{.Name}}_{{if_.Config.Nope}}{{end}} c1",
     "inspect c1 nope",
     "inspect -f {{.Id}} nope",
     "container inspect nope",
@@ -50,6 +53,7 @@ const LINES: &[&str] = &[
     "logs nope",
     "events --until 1",
     "events --until 1 --format {{.Type}}:{{.Action}}",
+    "events --until 1 --format {{.Actor.Attributes.name}}_{{.Actor.Attributes.nope}}",
     // one after the other
     "stop c1 nope",
     "start c1 nope",

@@ -68,6 +68,7 @@ impl Engine {
         inner.execs.container_ended(&record.id);
         self.tell_die(&record, exit.at_ns);
         if !restarting {
+            inner.tell_left(&record);
             self.after_end(entry);
         }
     }
@@ -104,6 +105,7 @@ impl Engine {
             r.network = None;
         });
         self.tell_die(&record, at_ns);
+        self.0.tell_left(&record);
         self.after_end(entry);
     }
 
@@ -121,10 +123,11 @@ impl Engine {
             return;
         }
         self.let_go(&entry.record()).await;
-        self.0.change(entry, |r| {
+        let record = self.0.change(entry, |r| {
             r.state.status = Status::Exited;
             r.network = None;
         });
+        self.0.tell_left(&record);
         self.after_end(entry);
     }
 

@@ -93,14 +93,16 @@ impl Engine {
                     tell(progress);
                 }
             })?;
+            let mut told = Vec::new();
             for one in loaded {
                 let line = match &one.reference {
                     Some(name) => format!("Loaded image: {}\n", name.familiar()),
                     None => format!("Loaded image ID: {}\n", one.image.id),
                 };
-                let id = one.image.id.to_string();
-                let name = one.reference.as_ref().map_or_else(|| id.clone(), Reference::familiar);
-                engine.0.tell_image("load", &id, &name);
+                if !told.contains(&one.image.id) {
+                    engine.0.tell_image("load", &one.image, &one.image.id.to_string());
+                    told.push(one.image.id);
+                }
                 tell(Progress::stream(line));
             }
             Ok(())
@@ -120,12 +122,17 @@ impl Engine {
         let reference = import.reference.as_deref().map(reference).transpose()?;
         let config =
             ImportConfig { changes: import.changes, message: import.message, platform: import.platform };
-        let engine = self.clone();
+        let (engine, asked) = (self.clone(), import.reference.unwrap_or_default());
         apart(move || {
             let image = engine.0.store.import(&mut input, reference.as_ref(), &config)?;
             let id = image.id.to_string();
-            let name = reference.as_ref().map_or_else(|| id.clone(), Reference::familiar);
-            engine.0.tell_image("import", &id, &name);
+            if let Some(reference) = &reference {
+                // Docker tells the name as it was written: without a tag when none was.
+                let is_tagged = asked.rsplit('/').next().is_some_and(|last| last.contains(':'));
+                let name = if is_tagged { reference.familiar() } else { reference.familiar_name() };
+                engine.0.tell_image("tag", &image, &name);
+            }
+            engine.0.tell_image("import", &image, &id);
             Ok(id)
         })
         .await?
@@ -144,7 +151,7 @@ impl Engine {
         let engine = self.clone();
         blocking(move || {
             engine.0.store.tag(&image, &target)?;
-            engine.0.tell_image("tag", &image.id.to_string(), &target.familiar());
+            engine.0.tell_image("tag", &image, &target.familiar());
             Ok(())
         })
         .await?
@@ -158,14 +165,16 @@ impl Engine {
         let (engine, name) = (self.clone(), name.to_owned());
         blocking(move || {
             let inner = &engine.0;
+            let image = inner.store.resolve(&name)?;
+            let id = image.id.to_string();
             let removed = inner.store.remove(&name, force, &|id| inner.user_of_image(id))?;
             let mut answers = Vec::new();
             for one in removed {
-                let (action, text) = match &one {
-                    Removed::Untagged(text) => ("untag", text.clone()),
-                    Removed::Deleted(text) => ("delete", text.clone()),
-                };
-                inner.tell_image(action, &text, &text);
+                match &one {
+                    Removed::Untagged(_) => inner.tell_image("untag", &image, &id),
+                    Removed::Deleted(text) if *text == id => inner.tell_image("delete", &image, &id),
+                    Removed::Deleted(_) => {}
+                }
                 answers.push(match one {
                     Removed::Untagged(untagged) => DeletedImage { untagged, ..DeletedImage::default() },
                     Removed::Deleted(deleted) => DeletedImage { deleted, ..DeletedImage::default() },

@@ -50,6 +50,7 @@ impl Engine {
         blocking(move || {
             let pids = engine.0.pids(&record);
             let table = top::run(&arguments, &pids)?;
+            engine.0.tell(&record, "top", &[]);
             Ok(TopResult { processes: table.rows, titles: table.titles })
         })
         .await?

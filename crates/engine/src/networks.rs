@@ -18,6 +18,11 @@ pub(crate) fn id_of(name: &str) -> String {
     format!("{id:0<64}")
 }
 
+/// The driver of a network.
+pub(crate) fn driver_of(name: &str) -> &str {
+    if name == "none" { "null" } else { name }
+}
+
 impl Engine {
     /// Lists networks.
     ///
@@ -55,13 +60,12 @@ impl Engine {
 
 impl Inner {
     fn network(&self, name: &str) -> Network {
-        let driver = if name == "none" { "null" } else { name };
         let mut network = Network {
             name: name.to_owned(),
             id: id_of(name),
             created: rfc3339(self.opened_ns),
             scope: "local".to_owned(),
-            driver: driver.to_owned(),
+            driver: driver_of(name).to_owned(),
             enable_ipv4: true,
             ipam: Ipam { driver: "default".to_owned(), ..Ipam::default() },
             containers: self.members(name),

@@ -113,7 +113,9 @@ impl Inner {
             _ => {}
         }
         if with_volumes {
-            volumes::discard(&self.store, &record.mounts);
+            for volume in volumes::discard(&self.store, &record.mounts) {
+                self.tell_volume("destroy", &volume);
+            }
         }
         Ok(self.store.records().delete(CONTAINERS, &record.id, Durability::Relaxed)?)
     }

@@ -73,6 +73,7 @@ impl Engine {
                 for warning in &started.warnings {
                     tracing::warn!(container = %record.id, "{warning}");
                 }
+                inner.tell_joined(&record);
                 inner.tell(&record, "start", &[]);
                 Ok(())
             }

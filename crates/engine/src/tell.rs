@@ -3,9 +3,19 @@
 use std::collections::BTreeMap;
 
 use protocol::Exit;
+use store::Image;
 
 use crate::engine::Inner;
-use crate::state::Record;
+use crate::networks;
+use crate::state::{MountRecord, Record};
+
+fn volumes(record: &Record) -> impl Iterator<Item = &MountRecord> {
+    record.mounts.iter().filter(|mount| mount.kind == "volume")
+}
+
+fn owned(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+    pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+}
 
 impl Inner {
     /// Tells that something happened to a container.
@@ -21,14 +31,51 @@ impl Inner {
 
     /// Tells that something happened to a volume.
     pub(crate) fn tell_volume(&self, action: &str, name: &str) {
-        let attributes = BTreeMap::from([("driver".to_owned(), "local".to_owned())]);
-        self.events.tell("volume", action, name, attributes);
+        self.events.tell("volume", action, name, owned(&[("driver", "local")]));
+    }
+
+    /// Tells that a container has its place on the network and its volumes.
+    pub(crate) fn tell_joined(&self, record: &Record) {
+        self.tell_network(record, "connect");
+        for mount in volumes(record) {
+            let more = [
+                ("destination", mount.destination.clone()),
+                ("propagation", mount.propagation.clone()),
+                ("read/write", (!mount.readonly).to_string()),
+            ];
+            self.tell_mount(record, "mount", &mount.name, &more);
+        }
+    }
+
+    /// Tells that a container has given both back.
+    pub(crate) fn tell_left(&self, record: &Record) {
+        self.tell_network(record, "disconnect");
+        for mount in volumes(record) {
+            self.tell_mount(record, "unmount", &mount.name, &[]);
+        }
+    }
+
+    fn tell_network(&self, record: &Record, action: &str) {
+        let name = &record.host.network_mode;
+        if name.starts_with("container:") {
+            return;
+        }
+        let attributes =
+            [("container", record.id.as_str()), ("name", name), ("type", networks::driver_of(name))];
+        self.events.tell("network", action, &networks::id_of(name), owned(&attributes));
+    }
+
+    fn tell_mount(&self, record: &Record, action: &str, volume: &str, more: &[(&str, String)]) {
+        let mut attributes = owned(&[("container", record.id.as_str()), ("driver", "local")]);
+        attributes.extend(more.iter().map(|(key, value)| ((*key).to_owned(), value.clone())));
+        self.events.tell("volume", action, volume, attributes);
     }
 
     /// Tells that something happened to an image.
-    pub(crate) fn tell_image(&self, action: &str, id: &str, name: &str) {
-        let attributes = BTreeMap::from([("name".to_owned(), name.to_owned())]);
-        self.events.tell("image", action, id, attributes);
+    pub(crate) fn tell_image(&self, action: &str, image: &Image, name: &str) {
+        let mut attributes = image.config.config.as_ref().map(|c| c.labels.clone()).unwrap_or_default();
+        attributes.insert("name".to_owned(), name.to_owned());
+        self.events.tell("image", action, &image.id.to_string(), attributes);
     }
 
     /// Tells that an exec has ended.

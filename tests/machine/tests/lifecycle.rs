@@ -216,6 +216,68 @@ pub(crate) fn events_in_order() {
     );
 }
 
+pub(crate) fn events_of_every_type() {
+    let d = Daemon::start();
+    d.busybox();
+    d.berth(&["tag", "busybox", "other:1"]).ok();
+    d.berth(&["run", "--rm", "--name", "e1", "-v", "/anon", "busybox", "true"]).ok();
+    d.berth(&["rmi", "other:1"]).ok();
+    d.berth(&["run", "-d", "--name", "e2", "--network", "none", "busybox", "sleep", "1000"]).ok();
+    d.berth(&["exec", "e2", "true"]).ok();
+    d.berth(&["exec", "e2", "sh", "-c", "exit 3"]);
+    d.berth(&["exec", "e2", "absent"]);
+    d.berth(&["rm", "-f", "e2"]).ok();
+    let until = (since_epoch() + 1).to_string();
+    let all = || {
+        let words = ["events", "--since", "1h", "--until", &until, "--format", "{{json .}}"];
+        let text = d.berth(&words).ok();
+        text.lines().map(|line| in_short(&serde_json::from_str(line).expect("an event"))).collect::<Vec<_>>()
+    };
+    wait_for("the last of them", || all().iter().any(|line| line == "container destroy|e2"));
+    let told = all();
+    let expected = [
+        "image tag|busybox",
+        "image import|ID",
+        "image tag|other:1",
+        "volume create|",
+        "container create|e1",
+        "container attach|e1",
+        "network connect|bridgebridge",
+        "volume mount|/anon",
+        "container start|e1",
+        "container die|e1",
+        "network disconnect|bridgebridge",
+        "volume unmount|",
+        "volume destroy|",
+        "container destroy|e1",
+        "image untag|ID",
+        "container create|e2",
+        "network connect|nonenull",
+        "container start|e2",
+        "container exec_create: true |e2",
+        "container exec_start: true |e2",
+        "container exec_die|e2",
+        "container exec_create: sh -c exit 3|e2",
+        "container exec_start: sh -c exit 3|e2",
+        "container exec_die|e2",
+        "container exec_create: absent |e2",
+        "container exec_start: absent |e2",
+        "container kill|e2",
+        "container die|e2",
+        "network disconnect|nonenull",
+        "container destroy|e2",
+    ];
+    assert_eq!(told, expected);
+}
+
+/// Type and action, then what an event says of whom it happened to.
+fn in_short(event: &serde_json::Value) -> String {
+    let attribute = |key: &str| event["Actor"]["Attributes"][key].as_str().unwrap_or_default();
+    let (name, more) = (attribute("name"), [attribute("type"), attribute("destination")].concat());
+    let name = if name.starts_with("sha256:") { "ID" } else { name };
+    format!("{} {}|{name}{more}", event["Type"].as_str().unwrap(), event["Action"].as_str().unwrap())
+}
+
 pub(crate) fn inspect_shows_what_was_asked() {
     let d = Daemon::start();
     d.busybox();

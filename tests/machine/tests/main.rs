@@ -30,7 +30,7 @@ fn main() -> std::process::ExitCode {
         seccomp_is_on, masked_and_read_only_paths, file_systems_are_few, no_descriptor_leaks, descriptor_table_is_small, runtime_is_out_of_reach, no_new_privileges, privileged, host_namespaces, devices_are_denied, sysctls, ulimits]);
     all.extend(tests![limits: memory_kills_and_says_so, pids_are_limited, cpu_quota_is_written, cpu_shares_and_sets_are_written, update_changes_a_live_limit, nonsense_is_refused, memory_kill_of_a_child_is_told]);
     all.extend(tests![lifecycle: create_start_wait_remove, stop_asks_then_kills, kill_with_a_signal, restart_again, pause_and_unpause, rename_and_list, restart_policies,
-        events_in_order, inspect_shows_what_was_asked, top_and_stats, prefixes_and_ambiguity]);
+        events_in_order, events_of_every_type, inspect_shows_what_was_asked, top_and_stats, prefixes_and_ambiguity]);
     all.extend(tests![exec: runs_beside_the_first_process, user_directory_environment, exit_codes_of_exec, detached_exec, exec_has_the_same_walls]);
     all.extend(tests![files: bind_mounts, volumes_outlive_containers, image_volumes_are_filled, tmpfs_mounts, read_only_root, writes_stay_in_the_container, hostile_targets]);
     all.extend(tests![images: import_tag_remove, hostile_archives_leave_nothing, names_in_use_are_kept]);

@@ -43,10 +43,8 @@ pub(crate) async fn import(call: Call) -> Result<u8> {
         .with_some("message", flags.text("message"))
         .with_some("platform", flags.text("platform"));
     if let Some(name) = call.args.get(1) {
-        let reference: types::Reference = name.parse().map_err(|e| Error::new(format!("{e}")))?;
-        query = query
-            .with("repo", &reference.familiar_name())
-            .with_some("tag", reference.tag().unwrap_or_default());
+        name.parse::<types::Reference>().map_err(|e| Error::new(format!("{e}")))?;
+        query = query.with("repo", name);
     }
     for change in flags.list("change") {
         query = query.with("changes", change);

@@ -12,6 +12,10 @@ use crate::error::{Error, Result};
 const MAIN: &str = "main";
 const LABEL: &str = "label of the row";
 
+/// Fields whose keys are texts of people's, and their values too.
+const MAPS: [&str; 8] =
+    ["Labels", "Attributes", "Options", "Annotations", "Sysctls", "StorageOpt", "Tmpfs", "DriverOpts"];
+
 /// What a template is filled in with.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Subject {
@@ -25,7 +29,10 @@ pub(crate) enum Subject {
 
 /// A template, read and ready.
 pub(crate) struct Template {
+    source: String,
     inner: gotmpl::Template,
+    /// The same, where a missing key is no error.
+    lenient: gotmpl::Template,
     labels: Arc<Mutex<Value>>,
     order: Arc<Mutex<Order>>,
     subject: Subject,
@@ -41,12 +48,13 @@ impl Template {
             Parser::new(source, "{{", "}}").and_then(Parser::parse).map_err(unreadable)?;
         methods(&mut tree);
         let (labels, order) = (Arc::new(Mutex::new(Value::Nil)), Arc::default());
-        let mut inner =
-            functions(gotmpl::Template::new(""), subject, (&labels, &order)).missing_key(MissingKey::Error);
-        for define in defines {
-            inner = inner.add_parse_tree(&define.name, define.body);
-        }
-        Ok(Self { inner: inner.add_parse_tree(MAIN, tree), labels, order, subject })
+        let made = |missing| {
+            let empty = functions(gotmpl::Template::new(""), subject, (&labels, &order)).missing_key(missing);
+            let defined = defines.iter().fold(empty, |t, d| t.add_parse_tree(&d.name, d.body.clone()));
+            defined.add_parse_tree(MAIN, tree.clone())
+        };
+        let (inner, lenient) = (made(MissingKey::Error), made(MissingKey::Invalid));
+        Ok(Self { source: source.to_owned(), inner, lenient, labels, order, subject })
     }
 
     /// Fills the template in with a document's text; `json` keeps the order of its keys.
@@ -71,24 +79,53 @@ impl Template {
                 "failed to execute template: template: :1: executing \"\" at <.{key}>: can't evaluate field {key}"
             )),
             (_, Subject::Row) => Error::new(format!("failed to execute template: {}", words(&e))),
+            (TemplateError::MissingKey { key }, _) => {
+                let (line, column, path) = place(&self.source, key);
+                Error::new(format!(
+                    "template parsing error: template: :{line}:{column}: executing \"\" at <{path}>: map has no entry for key \"{key}\""
+                ))
+            }
             _ => Error::new(format!("template parsing error: {}", words(&e))),
         };
         let value = gotmpl::to_value(data).map_err(failed)?;
         if let Ok(mut slot) = self.labels.lock() {
             *slot = gotmpl::to_value(labels).map_err(failed)?;
         }
-        self.inner.execute_template_to_string(MAIN, &value).map_err(failed)
+        match self.inner.execute_template_to_string(MAIN, &value) {
+            Err(TemplateError::MissingKey { key }) if self.asks_a_map(&key) => {
+                self.lenient.execute_template_to_string(MAIN, &value).map_err(failed)
+            }
+            filled => filled.map_err(failed),
+        }
+    }
+
+    /// Whether this key is one that people choose: to Docker its absence is no value, that of a field is a mistake.
+    fn asks_a_map(&self, key: &str) -> bool {
+        MAPS.iter().any(|map| {
+            let path = format!(".{map}.{key}");
+            let mut after = self.source.match_indices(&path).map(|(at, _)| &self.source[at + path.len()..]);
+            after.any(|rest| !rest.starts_with(|c: char| c.is_alphanumeric() || matches!(c, '.' | '_')))
+        })
     }
 }
 
 /// An error in Go's words, where it has them.
 fn words(error: &TemplateError) -> String {
-    match error {
-        TemplateError::MissingKey { key } => {
-            format!("template: :1: executing \"\" at <.{key}>: map has no entry for key \"{key}\"")
-        }
-        other => format!("template: :{}", other.to_string().trim_start_matches("template: ")),
-    }
+    format!("template: :{}", error.to_string().trim_start_matches("template: "))
+}
+
+/// Where a template asks for a key, as Go counts: the line, the column of the key's dot, and the path that ends with it.
+fn place(source: &str, key: &str) -> (usize, usize, String) {
+    let is_name = |c: char| c.is_alphanumeric() || c == '_';
+    let wanted = format!(".{key}");
+    let mut found = source.match_indices(&wanted).map(|(at, _)| at);
+    let Some(at) = found.find(|at| !source[at + wanted.len()..].starts_with(is_name)) else {
+        return (1, 0, wanted);
+    };
+    let before = &source[..at];
+    let start = before.rfind(|c| !is_name(c) && c != '.').map_or(0, |last| last + 1);
+    let column = at - before.rfind('\n').map_or(0, |end| end + 1);
+    (before.matches('\n').count() + 1, column, source[start..at + wanted.len()].to_owned())
 }
 
 /// `.Label "x"` is a method of Docker's rows; here it becomes a call of a function.
@@ -266,9 +303,14 @@ mod tests {
             ("{{range $k, $v := .Labels}}{{$k}}={{$v}} {{end}}", "a.b=2 x=1 "),
             ("{{index .Labels \"a.b\"}} {{len .Ports}} {{printf \"%d-%s\" .N .Name}}", "2 2 3-web one"),
             ("{{println .Name}}", "web one\n"),
+            ("{{.Labels.x}}{{.Labels.gone}}{{if .Labels.gone}}!{{end}}", "1<no value>"),
             (
                 "{{.Gone}}",
-                "template parsing error: template: :1: executing \"\" at <.Gone>: map has no entry for key \"Gone\"",
+                "template parsing error: template: :1:2: executing \"\" at <.Gone>: map has no entry for key \"Gone\"",
+            ),
+            (
+                "a\n{{if .State.Gone}}{{end}}",
+                "template parsing error: template: :2:11: executing \"\" at <.State.Gone>: map has no entry for key \"Gone\"",
             ),
         ] {
             check(source, out);

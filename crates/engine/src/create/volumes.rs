@@ -32,13 +32,18 @@ pub(crate) fn prepare(store: &Store, container: &str, wishes: &[Wish], rootfs: &
     Ok(mounted)
 }
 
-/// Removes the anonymous volumes among these mounts.
-pub(crate) fn discard(store: &Store, mounts: &[MountRecord]) {
+/// Removes the anonymous volumes among these mounts; answers those that went.
+pub(crate) fn discard(store: &Store, mounts: &[MountRecord]) -> Vec<String> {
+    let mut gone = Vec::new();
     for mount in mounts.iter().filter(|m| m.anonymous) {
-        if let Err(error) = store.volumes().remove(&mount.name, true, &|_| Vec::new()) {
-            tracing::warn!(volume = %mount.name, %error, "an anonymous volume could not be removed");
+        match store.volumes().remove(&mount.name, true, &|_| Vec::new()) {
+            Ok(_) => gone.push(mount.name.clone()),
+            Err(error) => {
+                tracing::warn!(volume = %mount.name, %error, "an anonymous volume could not be removed");
+            }
         }
     }
+    gone
 }
 
 fn one(

@@ -46,7 +46,7 @@ impl Engine {
         }
         attach::check_keys(&create.detach_keys)?;
         let id = new_id()?;
-        let action = format!("exec_create: {}", create.cmd.join(" "));
+        let action = action("exec_create", &create);
         self.0.execs.add(&id, &record.id, create);
         self.0.tell(&record, &action, &[("execID", id.clone())]);
         Ok(ExecCreated { id })
@@ -106,10 +106,9 @@ impl Engine {
             height,
         };
         let exec = Exec { target: Some(target), plan: Some(plan), stdio: Some(stdio) };
+        inner.tell(record, &action("exec_start", create), &[("execID", id.to_owned())]);
         let started = inner.supervisor.exec(exec).await?;
         inner.execs.running(id, started.pid);
-        let action = format!("exec_start: {}", create.cmd.join(" "));
-        inner.tell(record, &action, &[("execID", id.to_owned())]);
         Ok(attached)
     }
 
@@ -153,6 +152,12 @@ impl Engine {
         let target = Target { container: exec.container, exec: exec.id };
         self.0.supervisor.resize(target, width.into(), height.into()).await
     }
+}
+
+/// Docker's name of what happens to an exec: with the program, a blank, and the arguments, of which there may be none.
+fn action(what: &str, create: &ExecCreate) -> String {
+    let (program, arguments) = create.cmd.split_first().map_or(("", &[][..]), |(p, rest)| (p.as_str(), rest));
+    format!("{what}: {program} {}", arguments.join(" "))
 }
 
 fn check_running(record: &Record) -> Result<()> {
