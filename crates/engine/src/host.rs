@@ -1,7 +1,9 @@
 //! The host, as lists and checks need it. Looked at once, when the engine opens.
 
 use std::fs::read_to_string;
+use std::path::Path;
 
+use dockerapi::Resources;
 use plan::facts::Facts;
 use plan::spec::limits;
 
@@ -15,6 +17,8 @@ pub(crate) struct Host {
     pub(crate) cpus: u32,
     /// Memory nodes that are online, as a list.
     pub(crate) memory_nodes: String,
+    /// Block devices can be shared out by weight.
+    has_block_weight: bool,
     pub(crate) memory_bytes: u64,
     /// Names this boot.
     pub(crate) boot: String,
@@ -31,9 +35,11 @@ impl Host {
         let facts = runtime::facts::gather()
             .map_err(|e| Error::doing("cannot look at the host", types::Kind::Internal, e))?;
         let name = rustix::system::uname();
+        let has_block_weight = block_weight(&facts);
         let release = read_to_string("/etc/os-release").unwrap_or_default();
         Ok(Self {
             facts,
+            has_block_weight,
             cpus: online_cpus(),
             memory_nodes: read_to_string("/sys/devices/system/node/online")
                 .unwrap_or_default()
@@ -47,6 +53,18 @@ impl Host {
             os_version: os_field(&release, "VERSION_ID").unwrap_or_default(),
             clock_ticks: rustix::param::clock_ticks_per_second(),
         })
+    }
+
+    /// Takes away a weight of block I/O that this kernel cannot hold, and says so in Docker's words.
+    pub(crate) fn discard_weight(&self, limits: &mut Resources) -> Option<String> {
+        if limits.blkio_weight == 0 || self.has_block_weight {
+            return None;
+        }
+        limits.blkio_weight = 0;
+        Some(
+            "Your kernel does not support Block I/O weight or the cgroup is not mounted. Weight discarded."
+                .to_owned(),
+        )
     }
 
     /// What limits are checked against.
@@ -67,6 +85,14 @@ impl Host {
             .filter_map(|n| n.parse::<u64>().ok())
             .sum();
         ticks * (1_000_000_000 / self.clock_ticks.max(1))
+    }
+}
+
+/// Version 1 shows in the root whether a scheduler knows weights; version 2 only below it, once there is a cgroup.
+fn block_weight(facts: &Facts) -> bool {
+    match facts.cgroups.v1_of("blkio") {
+        Some(hierarchy) => Path::new(&hierarchy.mount).join("blkio.bfq.weight").exists(),
+        None => facts.cgroups.v2_has("io"),
     }
 }
 

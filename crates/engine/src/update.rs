@@ -14,7 +14,7 @@ impl Engine {
     ///
     /// # Errors
     /// Limits out of range or that the kernel refuses; then nothing is changed.
-    pub async fn update(&self, who: &str, body: UpdateBody) -> Result<UpdateResult> {
+    pub async fn update(&self, who: &str, mut body: UpdateBody) -> Result<UpdateResult> {
         let entry = self.0.find(who)?;
         let engine = self.clone();
         detached(async move {
@@ -22,11 +22,13 @@ impl Engine {
             let _change = entry.change.lock().await;
             let record = entry.record();
             let mut wanted = record.as_ref().clone();
+            let discarded = inner.host.discard_weight(&mut body.resources);
             let cannot =
                 |e: Error| Error::new(e.kind(), format!("Cannot update container {}: {e}", record.id));
             overlay(&mut wanted.host.resources, &body.resources).map_err(cannot)?;
             let facts = inner.host.for_limits();
-            let warnings = limits::check(&wanted.host.resources, &facts)?;
+            let mut warnings = limits::check(&wanted.host.resources, &facts)?;
+            warnings.extend(discarded);
             if !body.restart_policy.name.is_empty() {
                 crate::create::check_restart(&body.restart_policy)?;
                 if wanted.host.auto_remove && body.restart_policy.name != "no" {

@@ -168,16 +168,12 @@ fn security_options(host: &HostConfig, facts: &Host) -> Result<()> {
 fn refused_by_kernel(host: &HostConfig, facts: &Host) -> Vec<String> {
     let cgroups = &facts.facts.cgroups;
     let limits = &host.resources;
-    let has = |controller: &str| {
-        let v2_name = if controller == "blkio" { "io" } else { controller };
-        cgroups.v1_of(controller).is_some() || cgroups.v2_has(v2_name)
-    };
+    let has = |controller: &str| cgroups.v1_of(controller).is_some() || cgroups.v2_has(controller);
     let asked = [
         ("memory", "memory", limits.memory != 0 || limits.memory_reservation != 0),
         ("cpu", "CPU", limits.nano_cpus != 0 || limits.cpu_quota != 0 || limits.cpu_shares != 0),
         ("cpuset", "cpuset", !limits.cpuset_cpus.is_empty() || !limits.cpuset_mems.is_empty()),
         ("pids", "PIDs", limits.pids_limit.is_some_and(|n| n > 0)),
-        ("blkio", "block I/O", limits.blkio_weight != 0),
     ];
     asked
         .iter()

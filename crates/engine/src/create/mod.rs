@@ -41,6 +41,7 @@ impl Engine {
         let image = self.image_for(&body.config.image).await?;
         let mut warnings = Vec::new();
         complete(&mut body, &image, &mut warnings);
+        warnings.extend(inner.host.discard_weight(&mut body.host_config.resources));
         let checked = check::check(&body, &inner.host)?;
         warnings.extend(checked.warnings);
         let network = ports::read(&body, &checked.modes.network)?;
