@@ -410,3 +410,51 @@ pub(crate) fn floods_leave_descriptors_for_containers() {
     assert_eq!(d.berth(&["run", "--rm", "busybox", "echo", "well"]).ok(), "well");
     assert_eq!(d.log().matches("ERROR").count(), 0, "{}", d.log());
 }
+
+pub(crate) fn the_past_joins_the_present() {
+    let d = daemon();
+    d.berth(&[
+        "run",
+        "-d",
+        "--name",
+        "counts",
+        "busybox",
+        "sh",
+        "-c",
+        "i=0; while :; do i=$((i+1)); echo $i; done",
+    ])
+    .ok();
+    wait_for("some past", || {
+        d.berth(&["logs", "--tail", "1", "counts"]).out.trim().parse().unwrap_or(0) > 100
+    });
+    let (_, mut stream) = hijack(&d, "/containers/counts/attach?logs=1&stream=1&stdout=1", "", b"");
+    let (mut text, mut lines) = (String::new(), 0);
+    while lines < 20_000 {
+        let piece = frame(&mut stream).expect("the stream goes on").1;
+        lines += piece.matches('\n').count();
+        text += &piece;
+    }
+    let whole = text.rfind('\n').expect("a line");
+    for (line, number) in text[..whole].lines().zip(1..) {
+        assert_eq!(line.parse(), Ok(number), "a gap or a double");
+    }
+    d.berth(&["rm", "-f", "counts"]).ok();
+}
+
+pub(crate) fn detach_keys_end_the_session_only() {
+    let d = daemon();
+    d.berth(&["run", "-dit", "--name", "shell", "busybox", "cat"]).ok();
+    for (keys, typed) in [("", &b"one\x10\x11"[..]), ("&detachKeys=ctrl-a,x", b"two\x01x")] {
+        let path = format!("/containers/shell/attach?stream=1&stdin=1&stdout=1{keys}");
+        let (_, mut stream) = hijack(&d, &path, "", b"");
+        // As a person types: dockerd knows a key only when it comes alone.
+        for byte in typed {
+            std::thread::sleep(Duration::from_millis(20));
+            stream.write_all(&[*byte]).expect("a key");
+        }
+        let mut seen = Vec::new();
+        stream.read_to_end(&mut seen).expect("the session ends");
+        assert!(!seen.contains(&typed[3]), "the keys reached the terminal: {seen:?}");
+    }
+    assert_eq!(d.berth(&["inspect", "-f", "{{.State.Running}}", "shell"]).ok(), "true");
+}
