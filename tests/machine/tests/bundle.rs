@@ -133,6 +133,13 @@ pub(crate) fn descriptors_are_preserved() {
     assert_eq!(shell(listed), "three0\n1\n2\n3\n4\n");
     let refused = shell("RUNTIME exec --preserve-fds 2 c1 true 3< three");
     assert!(refused.contains("not all of the descriptors 3 to 4"), "{refused}");
+    b.runtime(&["delete", "--force", "c1"]).ok();
+    // Announced to this process, or left over from another one.
+    let announced = "sh -c 'LISTEN_FDS=1 LISTEN_PID=$$ exec RUNTIME run c2' 3< three";
+    b.write(&b.document("cat <&3; echo $LISTEN_FDS $LISTEN_PID"));
+    assert_eq!(shell(announced), "three1 1\n");
+    b.write(&b.document("ls /proc/$$/fd; echo $LISTEN_FDS"));
+    assert_eq!(shell("LISTEN_FDS=1 LISTEN_PID=1 RUNTIME run c3 3< three"), "0\n1\n2\n\n");
 }
 
 pub(crate) fn exec_options() {
@@ -276,7 +283,7 @@ pub(crate) fn hostile_roots() {
     assert!(std::process::Command::new("mkfifo").arg(b.inside("etc/passwd")).status().unwrap().success());
     let mut document = b.document("echo fine $HOME");
     document["mounts"].as_array_mut().unwrap().extend([
-        json!({"destination": "/etc/hosts", "type": "bind", "source": "/etc/hostname", "options": ["bind"]}),
+        json!({"destination": "/etc/hosts", "type": "bind", "source": b.directory().join("config.json"), "options": ["bind"]}),
         json!({"destination": "/escape/made", "type": "tmpfs", "source": "tmpfs"}),
     ]);
     document["linux"]["maskedPaths"] = json!(["/escape/etc", "/proc/kcore"]);
@@ -329,6 +336,13 @@ pub(crate) fn broken_state_is_told() {
         assert_eq!(said.code, 1, "{broken:?}: {}", said.err);
         b.runtime(&["list"]).ok();
     }
+    fs::write(&state, "").unwrap();
+    assert_eq!(b.runtime(&["delete", "--force", "c1"]).code, 1, "nobody knows what there is to remove");
     fs::write(&state, whole).unwrap();
     assert_eq!(b.status("c1"), "running");
+    // A create that was killed before it wrote anything down.
+    fs::create_dir(b.directory().join("state/c2")).unwrap();
+    assert!(b.runtime(&["create", "c2"]).err.contains("already exists"));
+    b.runtime(&["delete", "--force", "c2"]).ok();
+    assert!(!b.directory().join("state/c2").exists());
 }

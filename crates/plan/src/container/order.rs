@@ -115,6 +115,8 @@ fn program(spec: &Spec, facts: &Facts, warnings: &mut Vec<String>) -> Result<Pro
     let linux = spec.linux.as_ref();
     let mut process = process::process(document, facts, warnings)?;
     process.seccomp = process::filter(linux.and_then(|l| l.seccomp.as_ref()), facts)?;
+    // No set named is nothing given, as other runtimes have it; an exec takes the container's instead.
+    process.capabilities.get_or_insert_default();
     process.personality = scheduling::personality(linux.and_then(|l| l.personality.as_ref()))?;
     process.start_hooks = hooks::at_start(spec, &process.env)?;
     Ok(process)

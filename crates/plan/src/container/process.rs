@@ -40,6 +40,11 @@ pub(super) fn process(
             return Err(Error::invalid(format!("process.{field} holds a NUL byte")));
         }
     }
+    // To the kernel this number means "as it is", and that is root.
+    let ids = [document.user.uid, document.user.gid];
+    if ids.iter().chain(&document.user.additional_gids).any(|id| *id == u32::MAX) {
+        return Err(Error::invalid(format!("process.user: {} is not a user or group id", u32::MAX)));
+    }
     let oom = document.oom_score_adj;
     if oom.is_some_and(|score| !(-1000..=1000).contains(&score)) {
         return Err(Error::invalid(format!(
@@ -58,7 +63,7 @@ pub(super) fn process(
         capabilities: capabilities(document, facts, warnings),
         no_new_privs: document.no_new_privileges,
         seccomp: None,
-        rlimits: document.rlimits.iter().map(rlimit).collect::<Result<_, _>>()?,
+        rlimits: rlimits(&document.rlimits)?,
         oom_score_adj: oom,
         terminal: document.terminal,
         scheduler: document.scheduler.as_ref().map(scheduling::scheduler).transpose()?,
@@ -134,6 +139,16 @@ const RLIMITS: [&str; 16] = [
     "RTTIME",
 ];
 
+fn rlimits(document: &[PosixRlimit]) -> Result<Vec<Rlimit>, Error> {
+    let limits: Vec<Rlimit> = document.iter().map(rlimit).collect::<Result<_, _>>()?;
+    let twice =
+        |(index, limit): (usize, &Rlimit)| limits[..index].iter().any(|l| l.resource == limit.resource);
+    match limits.iter().enumerate().find(|each| twice(*each)) {
+        Some((_, limit)) => Err(Error::invalid(format!("{} is there twice", limit.field))),
+        None => Ok(limits),
+    }
+}
+
 fn rlimit(limit: &PosixRlimit) -> Result<Rlimit, Error> {
     let name = limit.kind.strip_prefix("RLIMIT_").unwrap_or(&limit.kind);
     let resource = RLIMITS
@@ -161,5 +176,8 @@ pub(super) fn filter(document: Option<&LinuxSeccomp>, facts: &Facts) -> Result<O
         return Err(Error::unimplemented("linux.seccomp: this kernel has no system call filters"));
     }
     let program = crate::seccomp::compile(document, crate::seccomp::Arch::native())?;
+    if program.flags & crate::seccomp::Program::NEW_LISTENER != 0 {
+        return Err(Error::unimplemented("linux.seccomp: SCMP_ACT_NOTIFY is not supported: nobody listens"));
+    }
     Ok(Some(Seccomp { filter: program.filter, flags: program.flags }))
 }

@@ -195,7 +195,7 @@ fn exec_takes_the_rules_of_the_container() {
 #[test]
 fn refusals_name_the_field() {
     type Change = fn(&mut Value);
-    let table: [(Change, &str); 18] = [
+    let table: [(Change, &str); 22] = [
         (|d| d["process"]["args"] = json!([]), "process.args names no program"),
         (|d| d["process"]["cwd"] = json!("x"), "process.cwd \"x\" is not an absolute path"),
         (|d| d["process"]["apparmorProfile"] = json!("x"), "process.apparmorProfile is not supported"),
@@ -228,6 +228,28 @@ fn refusals_name_the_field() {
         (
             |d| d["hooks"] = json!({"startContainer": [{"path": "/x", "timeout": 0}]}),
             "hooks.startContainer[0]: timeout 0 is not positive",
+        ),
+        (
+            |d| d["process"]["user"]["uid"] = json!(u32::MAX),
+            "process.user: 4294967295 is not a user or group id",
+        ),
+        (
+            |d| d["process"]["user"]["additionalGids"] = json!([1, u32::MAX]),
+            "process.user: 4294967295 is not a user or group id",
+        ),
+        (
+            |d| {
+                let limit = d["process"]["rlimits"][0].clone();
+                d["process"]["rlimits"].as_array_mut().expect("a list").push(limit);
+            },
+            "process.rlimits RLIMIT_NOFILE is there twice",
+        ),
+        (
+            |d| {
+                d["linux"]["seccomp"] = json!({"defaultAction": "SCMP_ACT_ALLOW",
+                    "syscalls": [{"names": ["mknod"], "action": "SCMP_ACT_NOTIFY"}]});
+            },
+            "SCMP_ACT_NOTIFY is not supported",
         ),
         (|d| d["process"]["scheduler"] = json!({"policy": "SCHED_ISO"}), "\"SCHED_ISO\" is not a policy"),
         (|d| d["process"]["ioPriority"] = json!({"class": "X"}), "\"X\" is not a class"),
@@ -308,6 +330,19 @@ fn what_cannot_be_given_is_told() {
     );
     let caps = planned.plan.process.and_then(|p| p.capabilities).expect("capabilities");
     assert_eq!((caps.bounding, caps.inheritable, caps.ambient), (1, 1, 1));
+}
+
+#[test]
+fn no_capabilities_named_is_none_given() {
+    let mut document = document();
+    document["process"].as_object_mut().expect("an object").remove("capabilities");
+    let plan = planned_bundle(&document).plan;
+    let given = plan.process.as_ref().and_then(|p| p.capabilities);
+    assert_eq!(given.map(|c| (c.bounding, c.permitted)), Some((0, 0)));
+    let process = serde_json::from_value(json!({"args": ["sh"], "cwd": "/", "user": {}})).expect("a process");
+    let options = ExecOptions { privileged: false, facts: host_v2() };
+    let exec = plan_exec(&plan, &process, &options).expect("an exec").process.expect("a process");
+    assert_eq!(exec.capabilities, given);
 }
 
 #[test]

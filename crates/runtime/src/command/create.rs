@@ -61,8 +61,10 @@ impl Inherited {
                 .filter(|n| *n < 1 << 16)
                 .ok_or_else(|| Complaint::new(format!("{name} {text:?} is not a number of descriptors")))
         };
-        let announced = std::env::var("LISTEN_FDS").unwrap_or_default();
-        let announced = if announced.is_empty() { 0 } else { number(&announced, "LISTEN_FDS")? };
+        // Of others between the announcer and us the variables are only left over.
+        let ours = std::env::var("LISTEN_PID").is_ok_and(|pid| pid == std::process::id().to_string());
+        let announced = std::env::var("LISTEN_FDS").ok().filter(|_| ours);
+        let announced = announced.map_or(Ok(0), |text| number(&text, "LISTEN_FDS"))?;
         let asked = number(arguments.value(&["preserve-fds"]).unwrap_or("0"), "--preserve-fds")?;
         let count = announced + asked;
         if !sys::process::are_open(3, count) {
@@ -207,7 +209,8 @@ fn begin(
     for warning in &planned.warnings {
         eprintln!("berth-runtime: warning: {warning}");
     }
-    let started = spawn(&mut record, arguments, bundle, way);
+    // Before anything else is made: whatever becomes of this process, `delete` finds what there is to remove.
+    let started = record.save().and_then(|()| spawn(&mut record, arguments, bundle, way));
     if started.is_err() {
         let _ = record.forget();
         hooks::run_all(&record.hooks, Moment::Poststop, &record.document(ContainerState::Stopped));

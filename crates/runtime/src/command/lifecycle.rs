@@ -74,11 +74,12 @@ pub(super) fn delete(root: &Root, rest: &[String]) -> Result<i32, Complaint> {
     let arguments = Arguments::of(rest, &[])?;
     arguments.only(&["force", "f"])?;
     let force = arguments.has("force") || arguments.has("f");
-    let record = match root.load(arguments.id()?) {
-        // Forced removal of what is not there has nothing to do.
-        Err(_) if force => return Ok(0),
-        other => other?,
-    };
+    let id = arguments.id()?;
+    // Forced removal of what is not there has nothing to do; what somebody had only begun to write down goes.
+    if force && root.forget_unwritten(id)? {
+        return Ok(0);
+    }
+    let record = root.load(id)?;
     match record.status() {
         ContainerState::Stopped => {}
         // A created container has run nothing of the user's yet.

@@ -93,6 +93,20 @@ impl Root {
         }
     }
 
+    /// There is no state document of this id; an empty directory that waited for one is removed.
+    pub(crate) fn forget_unwritten(&self, id: &str) -> Result<bool, Complaint> {
+        let place = self.place(id)?;
+        if place.join("state.json").exists() {
+            return Ok(false);
+        }
+        match fs::remove_dir_all(&place) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(Complaint::io("remove the container's state", &error))
+            }
+            _ => Ok(true),
+        }
+    }
+
     /// Every container's id.
     pub(crate) fn ids(&self) -> Vec<String> {
         let entries = fs::read_dir(&self.place).into_iter().flatten().flatten();
