@@ -1,7 +1,6 @@
 //! One hook: a program of the caller's, run to its end with the container's state on its stdin.
 
 use std::fs::File;
-use std::io::Write;
 use std::os::unix::fs::FileExt;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitStatus, Stdio};
@@ -38,8 +37,8 @@ pub(crate) fn run(hook: &Hook, state: &str, otherwise: Otherwise) -> Result<(), 
 }
 
 fn attempt(hook: &Hook, state: &str, otherwise: Otherwise) -> Result<(), String> {
-    // What it says goes to files: nobody has to read while it runs.
-    let (out, err) = (paper()?, paper()?);
+    // What it reads and what it says are files: nobody has to write or read while it runs.
+    let (state, out, err) = (paper(state)?, paper("")?, paper("")?);
     let mut command = Command::new(&hook.path);
     if let Some((name, rest)) = hook.args.split_first() {
         command.arg0(name).args(rest);
@@ -48,12 +47,8 @@ fn attempt(hook: &Hook, state: &str, otherwise: Otherwise) -> Result<(), String>
         command.env_clear().envs(hook.env.iter().filter_map(|e| e.split_once('=')));
     }
     let copy = |file: &File| file.try_clone().map(Stdio::from).map_err(|e| e.to_string());
-    command.stdin(Stdio::piped()).stdout(copy(&out)?).stderr(copy(&err)?);
+    command.stdin(copy(&state)?).stdout(copy(&out)?).stderr(copy(&err)?);
     let mut child = command.spawn().map_err(|e| format!("{}: {e}", hook.path))?;
-    if let Some(mut stdin) = child.stdin.take() {
-        // A hook need not read its state.
-        let _ = stdin.write_all(state.as_bytes());
-    }
     let limit = (hook.timeout_s > 0).then(|| Duration::from_secs(u64::from(hook.timeout_s)));
     let status = wait(&mut child, limit)?;
     if status.success() {
@@ -81,8 +76,10 @@ fn wait(child: &mut std::process::Child, limit: Option<Duration>) -> Result<Exit
     }
 }
 
-fn paper() -> Result<File, String> {
-    memfd_create("berth-hook", MemfdFlags::CLOEXEC).map(File::from).map_err(|e| e.to_string())
+fn paper(text: &str) -> Result<File, String> {
+    let file = memfd_create("berth-hook", MemfdFlags::CLOEXEC).map(File::from).map_err(|e| e.to_string())?;
+    file.write_all_at(text.as_bytes(), 0).map_err(|e| e.to_string())?;
+    Ok(file)
 }
 
 /// Its first words: enough for a message.

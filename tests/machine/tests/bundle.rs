@@ -245,6 +245,13 @@ pub(crate) fn hostile_documents() {
     refused(&|d| d["linux"]["intelRdt"] = json!({"closID": "x"}), "linux.intelRdt is not supported");
     fs::write(b.directory().join("config.json"), "{\"ociVersion\": ").unwrap();
     assert!(b.runtime(&["run", "c1"]).err.contains("not a runtime document"));
+    // Warnings go to the caller's log, not among the program's own words.
+    let mut document = b.document("echo fine");
+    document["process"]["capabilities"]["bounding"] = json!(["CAP_MOON"]);
+    b.write(&document);
+    let said = b.runtime(&["--log", "log", "--log-format", "json", "run", "c2"]);
+    assert_eq!((said.code, said.out.as_str(), said.err.as_str()), (0, "fine\n", ""));
+    assert!(fs::read_to_string(b.directory().join("log")).unwrap().contains("CAP_MOON"));
     for command in ["checkpoint", "restore"] {
         assert!(b.runtime(&[command, "c1"]).err.contains("not supported"));
     }

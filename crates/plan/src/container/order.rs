@@ -49,7 +49,7 @@ pub fn plan(
     if late_cgroup {
         setup.push(step(Act::UnshareCgroup(Nothing {})));
     }
-    if let Some(offsets) = time_offsets(spec, &mut namespaces)? {
+    if let Some(offsets) = time_offsets(spec, &mut namespaces, users.is_some())? {
         setup.push(offsets);
     }
     // Names and kernel parameters while /proc is still the host's: the container's could be a fake (CVE-2025-52881).
@@ -168,11 +168,16 @@ fn cgroup_path(id: &str, spec: &Spec, options: &Options) -> Result<String, Error
     Ok(path)
 }
 
-fn time_offsets(spec: &Spec, namespaces: &mut Namespaces) -> Result<Option<Step>, Error> {
+fn time_offsets(spec: &Spec, namespaces: &mut Namespaces, users: bool) -> Result<Option<Step>, Error> {
     let offsets = spec.linux.as_ref().map(|l| &l.time_offsets);
     let Some(offsets) = offsets.filter(|o| !o.is_empty()) else { return Ok(None) };
     if !namespaces.makes(NamespaceKind::Time) {
         return Err(Error::invalid("linux.timeOffsets need a new time namespace"));
+    }
+    if users {
+        return Err(Error::unimplemented(
+            "linux.timeOffsets are not supported in a user namespace: its root may not write them",
+        ));
     }
     // Offsets can only be written while nobody is inside, so the clone cannot make this one.
     namespaces.make_late(NamespaceKind::Time);

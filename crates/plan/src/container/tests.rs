@@ -333,6 +333,17 @@ fn what_cannot_be_given_is_told() {
 }
 
 #[test]
+fn clocks_are_not_shifted_from_inside_a_user_namespace() {
+    let mut document = document();
+    document["linux"]["timeOffsets"] = json!({"monotonic": {"secs": 1}});
+    assert!(print(&planned_bundle(&document).plan).contains("\n  unshare time, monotonic 1 0\n"));
+    let users = json!({"type": "user", "path": "/proc/7/ns/user"});
+    document["linux"]["namespaces"].as_array_mut().expect("a list").push(users);
+    let error = planned(&document, &host_v2()).expect_err("a refusal").to_string();
+    assert!(error.contains("linux.timeOffsets are not supported in a user namespace"), "{error}");
+}
+
+#[test]
 fn no_capabilities_named_is_none_given() {
     let mut document = document();
     document["process"].as_object_mut().expect("an object").remove("capabilities");

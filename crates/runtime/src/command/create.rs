@@ -103,13 +103,13 @@ pub(super) fn run(root: &Root, rest: &[String]) -> Result<i32, Complaint> {
     let (record, started) = begin(root, &arguments, &bundle, inherited, way)?;
     if let Err(complaint) = poststart(&record) {
         let _ = foreground::reap(&started);
-        lifecycle::remove(&record)?;
+        lifecycle::remove(root, &record)?;
         return Err(complaint);
     }
     let Some(watch) = watch else { return Ok(0) };
     let code = watch.until_exit(&started)?;
     if !arguments.has("keep") {
-        lifecycle::remove(&record)?;
+        lifecycle::remove(root, &record)?;
     }
     Ok(code)
 }
@@ -206,16 +206,17 @@ fn begin(
         hooks: serde_json::to_value(&bundle.spec.hooks).unwrap_or_default(),
         plan: planned.plan,
     };
-    for warning in &planned.warnings {
-        eprintln!("berth-runtime: warning: {warning}");
-    }
+    planned.warnings.iter().for_each(|warning| root.log.warn(warning));
     // Before anything else is made: whatever becomes of this process, `delete` finds what there is to remove.
     let started = record.save().and_then(|()| spawn(&mut record, arguments, bundle, way));
     if started.is_err() {
         let _ = record.forget();
-        hooks::run_all(&record.hooks, Moment::Poststop, &record.document(ContainerState::Stopped));
+        lifecycle::poststop(root, &record);
     }
-    started.map(|started| (record, started))
+    started.map(|started| {
+        started.warnings.iter().for_each(|warning| root.log.warn(warning));
+        (record, started)
+    })
 }
 
 fn spawn(
@@ -254,9 +255,6 @@ fn spawn(
         let _ = foreground::reap(&started);
         crate::clean(&record.plan);
         return Err(complaint);
-    }
-    for warning in &started.warnings {
-        eprintln!("berth-runtime: warning: {warning}");
     }
     Ok(started)
 }

@@ -5,6 +5,7 @@ use oci::runtime::Hook as Document;
 use protocol::plan::Hook;
 use serde_json::Value;
 
+use super::output::Log;
 use crate::Error;
 use crate::hook::{self, Otherwise};
 
@@ -34,10 +35,10 @@ pub(crate) fn run(hooks: &Value, moment: Moment, state: &Value) -> Result<(), Er
 }
 
 /// Runs all hooks of a moment; a failure is only told.
-pub(crate) fn run_all(hooks: &Value, moment: Moment, state: &Value) {
+pub(crate) fn run_all(hooks: &Value, moment: Moment, state: &Value, log: &Log) {
     for hook in of(hooks, moment) {
         if let Err(error) = hook::run(&hook, &state.to_string(), Otherwise::Ours) {
-            eprintln!("berth-runtime: warning: {error}");
+            log.warn(&error.to_string());
         }
     }
 }

@@ -93,7 +93,7 @@ pub(super) fn delete(root: &Root, rest: &[String]) -> Result<i32, Complaint> {
             )));
         }
     }
-    remove(&record)?;
+    remove(root, &record)?;
     Ok(0)
 }
 
@@ -110,13 +110,19 @@ pub(super) fn end(record: &Record) {
 }
 
 /// Removes what is left of a container.
-pub(super) fn remove(record: &Record) -> Result<(), Complaint> {
+pub(super) fn remove(root: &Root, record: &Record) -> Result<(), Complaint> {
     if let Some(error) = crate::clean(&record.plan).into_iter().next() {
         return Err(error.into());
     }
     record.forget()?;
-    hooks::run_all(&record.hooks, Moment::Poststop, &record.document(ContainerState::Stopped));
+    poststop(root, record);
     Ok(())
+}
+
+/// Tells the caller's hooks that it is over.
+pub(super) fn poststop(root: &Root, record: &Record) {
+    let document = record.document(ContainerState::Stopped);
+    hooks::run_all(&record.hooks, Moment::Poststop, &document, &root.log);
 }
 
 pub(super) fn freeze(root: &Root, rest: &[String], frozen: bool) -> Result<i32, Complaint> {

@@ -17,7 +17,7 @@ mod update;
 
 use arguments::Arguments;
 pub(crate) use foreground::next_signal;
-use output::Complaint;
+use output::{Complaint, Log};
 
 /// Options before the command that take a value.
 const GLOBAL_VALUES: [&str; 4] = ["root", "log", "log-format", "criu"];
@@ -27,11 +27,11 @@ pub fn main(arguments: &[String]) -> i32 {
     let rest = arguments.get(1..).unwrap_or_default();
     let (global, rest) = match Arguments::leading(rest, &GLOBAL_VALUES) {
         Ok(split) => split,
-        Err(complaint) => return complaint.report(&Arguments::default()),
+        Err(complaint) => return complaint.report(&Log::default()),
     };
     match run(&global, rest) {
         Ok(code) => code,
-        Err(complaint) => complaint.report(&global),
+        Err(complaint) => complaint.report(&Log::of(&global)),
     }
 }
 

@@ -41,19 +41,10 @@ impl Complaint {
         Self::new(format!("{tried}: {}", text.split(" (os error").next().unwrap_or_default().to_lowercase()))
     }
 
-    /// Says it on stderr and, when a log was asked for, there in the form that callers read. Returns the exit code.
-    pub(crate) fn report(&self, global: &Arguments) -> i32 {
+    /// Says it on stderr and, when a log was asked for, there. Returns the exit code.
+    pub(crate) fn report(&self, log: &Log) -> i32 {
         eprintln!("berth-runtime: {}", self.message);
-        if let Some(path) = global.value(&["log"]) {
-            let line = if global.value(&["log-format"]) == Some("json") {
-                let now = humantime(std::time::SystemTime::now());
-                serde_json::json!({"level": "error", "msg": self.message, "time": now}).to_string()
-            } else {
-                format!("level=error msg={:?}", self.message)
-            };
-            let file = std::fs::OpenOptions::new().append(true).create(true).open(path);
-            let _ = file.and_then(|mut file| writeln!(file, "{line}"));
-        }
+        log.write("error", &self.message);
         self.code
     }
 }
@@ -68,6 +59,42 @@ impl Complaint {
     pub(crate) fn with_code(mut self, code: i32) -> Self {
         self.code = code;
         self
+    }
+}
+
+/// Where callers want to read what went wrong.
+#[derive(Debug, Default)]
+pub(crate) struct Log {
+    path: Option<String>,
+    json: bool,
+}
+
+impl Log {
+    pub(crate) fn of(global: &Arguments) -> Self {
+        Self {
+            path: global.value(&["log"]).map(str::to_owned),
+            json: global.value(&["log-format"]) == Some("json"),
+        }
+    }
+
+    /// To the log, or to stderr when there is none: behind a caller with a log, stderr is often the container's own.
+    pub(crate) fn warn(&self, text: &str) {
+        if !self.write("warning", text) {
+            eprintln!("berth-runtime: warning: {text}");
+        }
+    }
+
+    /// One line in the form that callers read. False without a log.
+    fn write(&self, level: &str, text: &str) -> bool {
+        let Some(path) = &self.path else { return false };
+        let line = if self.json {
+            let now = humantime(std::time::SystemTime::now());
+            serde_json::json!({"level": level, "msg": text, "time": now}).to_string()
+        } else {
+            format!("level={level} msg={text:?}")
+        };
+        let file = std::fs::OpenOptions::new().append(true).create(true).open(path);
+        file.and_then(|mut file| writeln!(file, "{line}")).is_ok()
     }
 }
 

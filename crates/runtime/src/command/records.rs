@@ -11,7 +11,7 @@ use protocol::{FrameReader, Plan};
 use serde_json::{Value, json};
 
 use super::arguments::Arguments;
-use super::output::Complaint;
+use super::output::{Complaint, Log};
 use crate::kernel::read_file;
 
 /// Where states are kept; as other runtimes, below `/run`.
@@ -20,6 +20,8 @@ pub(crate) struct Root {
     place: PathBuf,
     /// The caller has named it.
     named: bool,
+    /// Where to tell what is not fatal.
+    pub(crate) log: Log,
 }
 
 const DEFAULT_ROOT: &str = "/run/berth-runtime";
@@ -58,7 +60,7 @@ impl Root {
             return Err(Complaint::new("the systemd cgroup driver is not supported, use cgroupfs"));
         }
         let named = global.value(&["root"]);
-        Ok(Self { place: named.unwrap_or(DEFAULT_ROOT).into(), named: named.is_some() })
+        Ok(Self { place: named.unwrap_or(DEFAULT_ROOT).into(), named: named.is_some(), log: Log::of(global) })
     }
 
     /// Nothing has been made yet where nobody said where; a place that was named is there.
