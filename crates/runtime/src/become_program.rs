@@ -80,6 +80,9 @@ pub(crate) fn run(mut process: Process, mut program: Program, mut way: Way<'_>) 
         }
     }
     set_stdio(process, &way)?;
+    // The caller may be held to some processors; where the container may run, its cpuset says.
+    let spread = sys::schedule::use_every_processor().tried(|| "use every processor of the cpuset");
+    prepare::forgive("", spread, &mut way.warnings)?;
     set_schedule(process)?;
     for limit in &process.rlimits {
         prepare::forgive(&limit.field, set_limit(limit), &mut way.warnings)?;

@@ -1,4 +1,5 @@
-//! When a process runs, and as what: `sched_setattr(2)`, `ioprio_set(2)`, `personality(2)`. All act on the caller.
+//! When and where a process runs, and as what: `sched_setattr(2)`, `sched_setaffinity(2)`, `ioprio_set(2)`, `personality(2)`.
+//! All act on the caller.
 
 use std::ptr;
 
@@ -66,6 +67,18 @@ pub fn set_io_priority(priority: u32) -> Result<()> {
     const IOPRIO_WHO_PROCESS: i32 = 1;
     // SAFETY: takes three numbers.
     let done = unsafe { libc::syscall(libc::SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, priority) };
+    if done == 0 { Ok(()) } else { Err(last_errno()) }
+}
+
+/// Lets this process run on every processor that its cpuset has: `sched_setaffinity(2)`.
+///
+/// # Errors
+/// None is expected.
+pub fn use_every_processor() -> Result<()> {
+    // More than any kernel is built for; it takes what there is.
+    const ALL: [u64; 128] = [u64::MAX; 128];
+    // SAFETY: pointer and length describe `ALL`, which is only read.
+    let done = unsafe { libc::syscall(libc::SYS_sched_setaffinity, 0, size_of_val(&ALL), ALL.as_ptr()) };
     if done == 0 { Ok(()) } else { Err(last_errno()) }
 }
 

@@ -218,6 +218,26 @@ pub(crate) fn scheduling_and_domain() {
     assert!(said.ends_with("\n7 3\nbest-effort: prio 5\ni686"), "{said}");
 }
 
+/// A caller that is held to one processor does not hold the container to it.
+pub(crate) fn every_processor_of_the_cpuset() {
+    let own = fs::read_to_string("/proc/self/status").unwrap();
+    let own = own.lines().find(|line| line.starts_with("Cpus_allowed_list:")).unwrap();
+    let b = Bundle::new();
+    let script = "grep Cpus_allowed_list: /proc/self/status";
+    b.write(&b.document(&format!("{script}; sleep 1000")));
+    let pinned = |words: &[&str], output: &str| {
+        let runtime = b.command(words);
+        let mut command = std::process::Command::new("taskset");
+        command.args(["1", &runtime.get_program().to_string_lossy()]).args(runtime.get_args());
+        let file = fs::File::create(b.directory().join(output)).unwrap();
+        assert!(command.current_dir(b.directory()).stdout(file).status().unwrap().success());
+        wait_for("its line", || fs::read_to_string(b.directory().join(output)).unwrap().ends_with('\n'));
+        fs::read_to_string(b.directory().join(output)).unwrap().trim_end().to_owned()
+    };
+    assert_eq!(pinned(&["run", "-d", "c1"], "out1"), own);
+    assert_eq!(pinned(&["exec", "c1", "sh", "-c", script], "out2"), own);
+}
+
 /// Documents that lie, are huge, or ask for what is not there.
 pub(crate) fn hostile_documents() {
     let b = Bundle::new();
