@@ -36,35 +36,35 @@ pub(crate) fn make_read_only(tree: &mut Tree, paths: &[String]) -> Result<(), Er
 
 /// Covers each path by an empty directory or file that cannot be written.
 pub(crate) fn mask(tree: &mut Tree, paths: &[String]) -> Result<(), Error> {
-    let mut places = Vec::new();
+    let mut own = None;
     for path in paths {
-        let tried = || format!("mask {path}");
-        let place = match tree.handle(path) {
+        // Opened one after the other: a path that is named twice is covered twice.
+        match tree.handle(path) {
             Err(Errno::NOENT | Errno::NOTDIR) => continue,
-            other => other.tried(tried)?,
-        };
-        let kind = FileType::from_raw_mode(fstat(&place).tried(tried)?.st_mode);
-        places.push((path, kind == FileType::Directory, place));
+            other => other.and_then(|place| cover(&place, tree.empty(), &mut own)),
+        }
+        .tried(|| format!("mask {path}"))?;
+        tree.covered(path);
     }
-    let tmpfs = match tree.empty() {
-        Some(_) => None,
-        None => tmpfs_at_first(&places)?,
-    };
-    let empty = tmpfs.as_ref().or(tree.empty());
-    for (path, is_directory, place) in &places {
-        let copy = match (is_directory, empty) {
-            (true, Some(empty)) => copy_of(empty, "", OpenTreeFlags::AT_EMPTY_PATH),
-            (true, None) => Err(Errno::NOTDIR),
-            (false, _) => null_device(),
-        };
-        let masked = copy.and_then(|copy| {
-            set_attributes(&copy, c"", &READ_ONLY, false)?;
-            attach(&copy, place)
-        });
-        masked.tried(|| format!("mask {path}"))?;
-    }
-    places.iter().for_each(|(path, ..)| tree.covered(path));
     Ok(())
+}
+
+/// Covers a file by the host's null device, a directory by a copy of `empty` or, without a sysfs to take that from, of a tmpfs of
+/// this container's own. That one is put onto the first directory itself: a mount that is closed without having been attached
+/// costs an RCU grace period, and kernels before 6.15 copy only attached ones.
+fn cover(place: &OwnedFd, empty: Option<&OwnedFd>, own: &mut Option<OwnedFd>) -> Result<(), Errno> {
+    let is_directory = FileType::from_raw_mode(fstat(place)?.st_mode) == FileType::Directory;
+    let copy = match (is_directory, empty.or(own.as_ref())) {
+        (true, Some(empty)) => copy_of(empty, "", OpenTreeFlags::AT_EMPTY_PATH)?,
+        (true, None) => {
+            let made = own.insert(tmpfs()?);
+            attach(made, place)?;
+            return set_attributes(made, c"", &READ_ONLY, false);
+        }
+        (false, _) => null_device()?,
+    };
+    set_attributes(&copy, c"", &READ_ONLY, false)?;
+    attach(&copy, place)
 }
 
 const READ_ONLY: Change<'_> = Change { set: RDONLY, clear: 0, propagation: 0, users: None };
@@ -80,21 +80,6 @@ fn null_device() -> Result<OwnedFd, Errno> {
     let is_null =
         FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice && stat.st_rdev == makedev(1, 3);
     if is_null { Ok(null) } else { Err(Errno::NODEV) }
-}
-
-/// For a container without a sysfs: an empty tmpfs on the first directory of the list, to be copied onto all. It is attached
-/// itself: a mount that is closed without having been attached costs an RCU grace period, and kernels before 6.15 copy only
-/// attached ones.
-fn tmpfs_at_first(places: &[(&String, bool, OwnedFd)]) -> Result<Option<OwnedFd>, Error> {
-    let Some((path, _, place)) = places.iter().find(|(_, is_directory, _)| *is_directory) else {
-        return Ok(None);
-    };
-    let made = tmpfs().and_then(|tmpfs| {
-        attach(&tmpfs, place)?;
-        set_attributes(&tmpfs, c"", &READ_ONLY, false)?;
-        Ok(tmpfs)
-    });
-    made.map(Some).tried(|| format!("mask {path}"))
 }
 
 fn tmpfs() -> Result<OwnedFd, Errno> {
