@@ -72,7 +72,7 @@ pub fn spawn_exec(
         }
         Side::Parent(pid, pidfd) => {
             drop(visit);
-            Ok(Starting::of_exec(pid, pidfd, ours))
+            Ok(Starting::of(pid, pidfd, ours))
         }
     }
 }

@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use protocol::plan::NamespaceKind;
 use rustix::fs::{Mode, OFlags};
+use rustix::net::RecvFlags;
 use rustix::process::{WaitId, WaitIdOptions, waitid};
 use sys::process::{Clone, Side};
 use types::Kind;
@@ -44,9 +45,9 @@ pub(crate) fn clone(
         Side::Parent(_, proxy) => {
             // Its whole message first: nothing else can come before it.
             let _ = waitid(WaitId::PidFd(proxy.as_fd()), WaitIdOptions::EXITED);
-            match report::receive_now(ours).tried(|| "listen to the process in the user namespace")? {
-                Report::Born(pidfd) => Ok(Side::Parent(pid_of(&pidfd)?, pidfd)),
-                Report::Failed(error) => Err(error),
+            match report::receive(ours, RecvFlags::DONTWAIT) {
+                Ok(Report::Born(pidfd)) => Ok(Side::Parent(pid_of(&pidfd)?, pidfd)),
+                Ok(Report::Failed(error)) => Err(error),
                 _ => Err(Error::said(Kind::Internal, "the process in the user namespace was killed")),
             }
         }

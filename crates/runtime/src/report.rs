@@ -81,26 +81,15 @@ pub(crate) fn send_go(socket: BorrowedFd<'_>, fd: Option<BorrowedFd<'_>>) -> Res
 
 /// The child waits for [`send_go`].
 pub(crate) fn wait_go(socket: BorrowedFd<'_>) -> Result<Option<OwnedFd>, Errno> {
-    match receive_bytes(socket)? {
+    match receive_bytes(socket, RecvFlags::empty())? {
         (bytes, fd) if bytes.first() == Some(&b'G') => Ok(fd),
         _ => Err(Errno::PIPE),
     }
 }
 
-/// The parent receives what must have been sent by now.
-pub(crate) fn receive_now(socket: BorrowedFd<'_>) -> Result<Report, Errno> {
-    match receive_with(socket, RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT) {
-        Err(Errno::AGAIN) => Ok(Report::Closed),
-        other => read_report(other?),
-    }
-}
-
-/// The parent receives.
-pub(crate) fn receive(socket: BorrowedFd<'_>) -> Result<Report, Errno> {
-    read_report(receive_bytes(socket)?)
-}
-
-fn read_report((bytes, fd): (Vec<u8>, Option<OwnedFd>)) -> Result<Report, Errno> {
+/// The parent receives; with `DONTWAIT` among the flags, `EAGAIN` says that nothing was told yet.
+pub(crate) fn receive(socket: BorrowedFd<'_>, flags: RecvFlags) -> Result<Report, Errno> {
+    let (bytes, fd) = receive_bytes(socket, flags)?;
     let Some((tag, body)) = bytes.split_first() else { return Ok(Report::Closed) };
     Ok(match (tag, fd) {
         (b'W', _) => Report::Warning(String::from_utf8_lossy(body).into_owned()),
@@ -132,17 +121,13 @@ fn send_bytes(socket: BorrowedFd<'_>, tag: u8, body: &[u8], fd: Option<BorrowedF
     sendmsg(socket, &parts, &mut ancillary, SendFlags::NOSIGNAL).map(drop)
 }
 
-fn receive_bytes(socket: BorrowedFd<'_>) -> Result<(Vec<u8>, Option<OwnedFd>), Errno> {
-    receive_with(socket, RecvFlags::CMSG_CLOEXEC)
-}
-
-fn receive_with(socket: BorrowedFd<'_>, flags: RecvFlags) -> Result<(Vec<u8>, Option<OwnedFd>), Errno> {
+fn receive_bytes(socket: BorrowedFd<'_>, flags: RecvFlags) -> Result<(Vec<u8>, Option<OwnedFd>), Errno> {
     let mut bytes = vec![0; MAX_BYTES];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);
     let length = loop {
         let mut parts = [IoSliceMut::new(&mut bytes)];
-        match recvmsg(socket, &mut parts, &mut ancillary, flags) {
+        match recvmsg(socket, &mut parts, &mut ancillary, flags | RecvFlags::CMSG_CLOEXEC) {
             Err(Errno::INTR) => {}
             // The child ended with messages of ours unread.
             Err(Errno::CONNRESET) => break 0,

@@ -4,6 +4,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use protocol::Plan;
 use protocol::plan::NamespaceKind;
+use rustix::io::Errno;
+use rustix::net::RecvFlags;
 use rustix::process::{Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
 use sys::process::{Clone, Side};
 use types::Kind;
@@ -48,6 +50,9 @@ pub struct Starting {
     pidfd: Option<OwnedFd>,
     socket: OwnedFd,
     warnings: Vec<String>,
+    terminal: Option<OwnedFd>,
+    /// Nothing but the exec is left.
+    ready: bool,
     undo: Option<Plan>,
 }
 
@@ -130,8 +135,8 @@ fn start_child(
         }
         Side::Parent(pid, pidfd) => {
             drop((visit, theirs));
-            let undo = Some(plan.clone());
-            let starting = Starting { pid, pidfd: Some(pidfd), socket: ours, warnings, undo };
+            let mut starting = Starting::of(pid, pidfd, ours);
+            (starting.warnings, starting.undo) = (warnings, Some(plan.clone()));
             users::let_go(plan, pid, starting.socket.as_fd(), &early)?;
             Ok(starting)
         }
@@ -154,11 +159,12 @@ fn clone_flags(plan: &Plan) -> u64 {
 }
 
 impl Starting {
-    pub(crate) fn of_exec(pid: i32, pidfd: OwnedFd, socket: OwnedFd) -> Self {
-        Self { pid, pidfd: Some(pidfd), socket, warnings: Vec::new(), undo: None }
+    pub(crate) fn of(pid: i32, pidfd: OwnedFd, socket: OwnedFd) -> Self {
+        let (warnings, terminal, ready, undo) = (Vec::new(), None, false, None);
+        Self { pid, pidfd: Some(pidfd), socket, warnings, terminal, ready, undo }
     }
 
-    /// Readable when [`Starting::finish`] will (nearly) not block.
+    /// Readable when [`Starting::is_over`] may have more to say.
     #[must_use]
     pub fn fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
@@ -170,44 +176,71 @@ impl Starting {
         self.pid
     }
 
+    /// Takes what the child has told so far, without waiting: its program may lie on a file system that does not answer. When true,
+    /// [`Starting::finish`] does not wait either.
+    ///
+    /// # Errors
+    /// As [`Starting::finish`]; it is to be dropped then.
+    pub fn is_over(&mut self) -> Result<bool, Error> {
+        loop {
+            match report::receive(self.socket.as_fd(), RecvFlags::DONTWAIT) {
+                Err(Errno::AGAIN) => return Ok(false),
+                heard => {
+                    if self.hear(heard, &|_| Ok(()))? {
+                        return Ok(true);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes one report. True: it was the last.
+    fn hear(
+        &mut self,
+        heard: Result<Report, Errno>,
+        hooks: &dyn Fn(i32) -> Result<(), Error>,
+    ) -> Result<bool, Error> {
+        match heard.tried(|| "listen to the container's first process")? {
+            Report::Warning(text) => self.warnings.push(text),
+            Report::Terminal(fd) => self.terminal = Some(fd),
+            Report::Waiting => {
+                hooks(self.pid)?;
+                report::send_go(self.socket.as_fd(), None).tried(|| "wake the container's first process")?;
+            }
+            Report::Ready => self.ready = true,
+            Report::Born(_) => return Err(Error::said(Kind::Internal, "the container was born twice")),
+            Report::Failed(error) => return Err(error),
+            Report::Closed if self.ready => return Ok(true),
+            Report::Closed => return Err(self.died()),
+        }
+        Ok(false)
+    }
+
     /// Waits until the child has executed its program (or, held, is about to).
     ///
     /// # Errors
     /// When a step of the child or the exec failed. The child is gone then, and everything on the host is undone.
     pub fn finish(self) -> Result<Started, Error> {
-        self.finish_after(|_| Ok(()))
+        self.finish_after(&|_| Ok(()))
     }
 
     /// As [`Starting::finish`]; `hooks` is called with the child's pid when a plan comes to the place of the caller's hooks.
     ///
     /// # Errors
     /// As [`Starting::finish`], and what `hooks` says.
-    pub fn finish_after(mut self, hooks: impl Fn(i32) -> Result<(), Error>) -> Result<Started, Error> {
-        let mut terminal = None;
-        let mut ready = false;
+    pub fn finish_after(mut self, hooks: &dyn Fn(i32) -> Result<(), Error>) -> Result<Started, Error> {
         loop {
-            match report::receive(self.socket.as_fd()).tried(|| "listen to the container's first process")? {
-                Report::Warning(text) => self.warnings.push(text),
-                Report::Terminal(fd) => terminal = Some(fd),
-                Report::Waiting => {
-                    hooks(self.pid)?;
-                    report::send_go(self.socket.as_fd(), None)
-                        .tried(|| "wake the container's first process")?;
-                }
-                Report::Ready => ready = true,
-                Report::Born(_) => {
-                    return Err(Error::said(Kind::Internal, "the container was born twice"));
-                }
-                Report::Failed(error) => return Err(error),
-                Report::Closed if ready => break,
-                Report::Closed => return Err(self.died()),
+            let heard = report::receive(self.socket.as_fd(), RecvFlags::empty());
+            if self.hear(heard, hooks)? {
+                break;
             }
         }
         self.undo = None;
         let Some(pidfd) = self.pidfd.take() else {
             return Err(Error::said(Kind::Internal, "the start was finished twice"));
         };
-        Ok(Started { pid: self.pid, pidfd, terminal, warnings: std::mem::take(&mut self.warnings) })
+        let (terminal, warnings) = (self.terminal.take(), std::mem::take(&mut self.warnings));
+        Ok(Started { pid: self.pid, pidfd, terminal, warnings })
     }
 
     /// The child has closed its end without a word.

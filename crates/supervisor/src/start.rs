@@ -185,17 +185,25 @@ impl Supervisor {
         if let Some(entry) = self.entry(slot) {
             entry.starting = Some(Pending { starting, stdio, memory, origin });
         }
-        if watched.is_err() {
-            self.finish_start(slot);
+        if let Err(errno) = watched
+            && self.entry(slot).is_some_and(|entry| entry.starting.take().is_some())
+        {
+            self.start_failed(slot, origin, Error::call("wait for the start", errno).to_failure());
         }
     }
 
-    /// A start has succeeded or failed.
+    /// A start has come further, or has succeeded or failed.
     pub(crate) fn finish_start(&mut self, slot: usize) {
         let Some(entry) = self.entries.get_mut(slot).and_then(Option::as_mut) else { return };
-        let Some(Pending { starting, mut stdio, memory, origin }) = entry.starting.take() else { return };
+        let Some(mut pending) = entry.starting.take() else { return };
+        let over = pending.starting.is_over();
+        if matches!(over, Ok(false)) {
+            entry.starting = Some(pending);
+            return;
+        }
+        let Pending { starting, mut stdio, memory, origin } = pending;
         self.poll.remove(starting.fd());
-        let started = match starting.finish() {
+        let started = match over.and_then(|_| starting.finish()) {
             Ok(started) => started,
             Err(error) => return self.start_failed(slot, origin, start_failure(&error)),
         };

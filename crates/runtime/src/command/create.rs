@@ -248,7 +248,7 @@ fn spawn(
     let starting = crate::spawn_held(&launch, fifo.as_ref().map(AsFd::as_fd))?;
     record.pid = starting.pid();
     record.born = records::birth(record.pid).map_or(0, |(born, _)| born);
-    let started = starting.finish_after(|_| run_hooks(record))?;
+    let started = starting.finish_after(&|_| run_hooks(record))?;
     let finished = finish(record, &started, arguments);
     if let Err(complaint) = finished {
         let _ = rustix::process::pidfd_send_signal(&started.pidfd, rustix::process::Signal::KILL);

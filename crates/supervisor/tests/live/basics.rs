@@ -1,6 +1,8 @@
 //! Start, output, input, exit, restart, refusals.
 
+use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
+use std::process::Stdio as Std;
 use std::time::{Duration, Instant};
 
 use protocol::plan::{ExecPlan, Namespace, NamespaceKind, Process};
@@ -16,6 +18,7 @@ pub(crate) const CASES: &[Case] = &[
     ("input_before_start", input_before_start),
     ("exec_beside", exec_beside),
     ("missing_program", missing_program),
+    ("hung_program_stops_nobody", hung_program_stops_nobody),
     ("policy_gives_up", policy_gives_up),
     ("hold_stops_restarts", hold_stops_restarts),
     ("update_leaves_a_pending_restart", update_leaves_a_pending_restart),
@@ -134,6 +137,36 @@ fn missing_program() {
     assert!(matches!(&told, Tell::Failed(failure) if failure.exit_code == 127), "{told:?}");
     let Tell::Containers(list) = wire.ask(Ask::List(Empty {})) else { panic!("list") };
     assert!(list.containers.is_empty());
+}
+
+/// A program on a file system that does not answer (here: a file under a lease) keeps only its own container waiting.
+fn hung_program_stops_nobody() {
+    let lease = "import fcntl, os, signal, sys; signal.signal(signal.SIGIO, signal.SIG_IGN); \
+                 fcntl.fcntl(os.open(sys.argv[1], os.O_RDONLY), fcntl.F_SETLEASE, fcntl.F_WRLCK); print('leased', flush=True); \
+                 sys.stdin.read()";
+    let bench = Bench::new();
+    let program = format!("{}/program", bench.root);
+    std::fs::copy("/bin/true", &program).expect("copy");
+    let mut python = std::process::Command::new("python3");
+    python.args(["-c", lease, &program]).stdin(Std::piped()).stdout(Std::piped());
+    let Ok(mut holder) = python.spawn() else { return println!("skipped: needs python3") };
+    let mut word = [0; 6];
+    holder.stdout.as_mut().expect("stdout").read_exact(&mut word).expect("the lease is taken");
+    let mut wire = bench.connect();
+    let mut start = bench.start("hung", "");
+    if let Some(process) = start.plan.as_mut().and_then(|plan| plan.process.as_mut()) {
+        process.args = vec![program];
+    }
+    let hung = wire.send(Ask::Start(start), &[]);
+    let begin = Instant::now();
+    let mut other = Wire::connect(&bench.root);
+    let told = other.ask(Ask::Start(bench.start("c", "exit 0")));
+    assert!(matches!(told, Tell::Started(_)), "{told:?}");
+    assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
+    // Its input ends: it goes, and the lease with it.
+    drop(holder.stdin.take());
+    assert!(matches!(wire.answer(hung), Tell::Started(_)));
+    holder.wait().expect("wait");
 }
 
 fn policy_gives_up() {
