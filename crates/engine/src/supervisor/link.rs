@@ -113,10 +113,14 @@ impl Link {
     async fn connect(&mut self) -> io::Result<(Wire, Inbox)> {
         loop {
             match Wire::connect(&self.root).await {
-                Ok(wire) => match self.introduce(wire).await {
-                    Err(error) if is_loss(&error) => {}
-                    other => return other,
-                },
+                Ok(wire) => {
+                    let mut inbox = Inbox::default();
+                    match self.introduce(&wire, &mut inbox).await {
+                        Ok(()) => return Ok((wire, inbox)),
+                        Err(error) if is_loss(&error) => self.hear_last(&wire, inbox).await,
+                        Err(error) => return Err(error),
+                    }
+                }
                 Err(error) if is_absent(&error) => {
                     if self.spawned.reap() {
                         self.spawned.start(&self.root, &self.runtime)?;
@@ -128,11 +132,10 @@ impl Link {
         }
     }
 
-    async fn introduce(&mut self, wire: Wire) -> io::Result<(Wire, Inbox)> {
-        let mut inbox = Inbox::default();
-        let hello = wire.greet(&mut inbox).await?;
+    async fn introduce(&mut self, wire: &Wire, inbox: &mut Inbox) -> io::Result<()> {
+        let hello = wire.greet(inbox).await?;
         tracing::debug!(instance = hello.instance, build = %hello.build, "connected to the supervisor");
-        self.hands.give(&wire, UNASKED).await?;
+        self.hands.give(wire, UNASKED).await?;
         wire.ask(UNASKED, Ask::Subscribe(Empty {}), &[]).await?;
         self.hands.doubt();
         wire.ask(DUPLICATE, Ask::Duplicate(Empty {}), &[]).await?;
@@ -142,24 +145,28 @@ impl Link {
             tracing::info!(from = %hello.build, "upgrading the supervisor in place");
             wire.ask(UNASKED, Ask::Upgrade(program), &[]).await?;
         }
-        Ok((wire, inbox))
+        Ok(())
     }
 
     /// Carries requests and answers until the connection is lost (`Err`) or nobody wants anything (`Ok`).
     async fn serve(&mut self, wire: &Wire, mut inbox: Inbox) -> io::Result<()> {
-        while let Some(wish) = self.again.pop_front() {
-            self.send(wire, wish).await?;
-        }
         loop {
-            tokio::select! {
-                message = wire.receive(&mut inbox) => self.heard(message?, &mut inbox),
-                wish = self.wishes.recv() => match wish {
-                    Some(wish) => if let Err(error) = self.send(wire, wish).await {
-                        self.hear_last(wire, inbox).await;
-                        return Err(error);
+            let sent = match self.again.pop_front() {
+                Some(wish) => self.send(wire, wish).await,
+                None => tokio::select! {
+                    message = wire.receive(&mut inbox) => {
+                        self.heard(message?, &mut inbox);
+                        Ok(())
+                    }
+                    wish = self.wishes.recv() => match wish {
+                        Some(wish) => self.send(wire, wish).await,
+                        None => return Ok(()),
                     },
-                    None => return Ok(()),
                 },
+            };
+            if let Err(error) = sent {
+                self.hear_last(wire, inbox).await;
+                return Err(error);
             }
         }
     }
