@@ -82,6 +82,8 @@ pub(crate) fn both_killed_at_once() {
     let pids = ["c1", "echo", "again"].map(pid);
     for _ in 0..3 {
         nap(200);
+        // The daemon's socket is there before its supervisor is.
+        wait_for("a supervisor", || d.supervisor().is_some());
         let supervisor = d.supervisor().expect("a supervisor");
         d.kill();
         kill(supervisor);
