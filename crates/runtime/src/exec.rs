@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use protocol::plan::{ExecPlan, NamespaceKind};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
-use sys::process::{Clone, Side};
+use sys::clone::{Clone, Side};
 use types::Kind;
 
 use crate::become_program::{self, Program};
@@ -55,11 +55,11 @@ pub fn spawn_exec(
         inherited: process.preserve_fds,
         ..Clone::default()
     };
-    let side = match sys::process::clone(&what) {
+    let side = match sys::clone::clone(&what) {
         // The container has cgroups of its own inside, so none may be in the one above: its first process knows where.
         Err(Errno::BUSY) => {
             let own = cgroup::open_directory(&own_cgroup(exec, init_pid)?)?;
-            sys::process::clone(&Clone { cgroup: Some(own.as_fd()), ..what })
+            sys::clone::clone(&Clone { cgroup: Some(own.as_fd()), ..what })
         }
         other => other,
     };

@@ -7,7 +7,7 @@ use protocol::plan::NamespaceKind;
 use rustix::fs::{Mode, OFlags};
 use rustix::net::RecvFlags;
 use rustix::process::{WaitId, WaitIdOptions, waitid};
-use sys::process::{Clone, Side};
+use sys::clone::{Clone, Side};
 use types::Kind;
 
 use crate::become_program::become_root;
@@ -22,7 +22,7 @@ pub(crate) fn open(path: &str) -> Result<OwnedFd, Error> {
         .tried(|| format!("open user namespace {path}"))
 }
 
-/// As [`sys::process::clone`], from inside `users`. The child reports on `theirs`, the caller listens on `ours`.
+/// As [`sys::clone::clone`], from inside `users`. The child reports on `theirs`, the caller listens on `ours`.
 pub(crate) fn clone(
     what: &Clone<'_>,
     users: BorrowedFd<'_>,
@@ -32,7 +32,7 @@ pub(crate) fn clone(
     // Born in the container's cgroup: from inside the user namespace nobody may enter it.
     let keep = [what.keep, &[users, theirs]].concat();
     let outside = Clone { namespaces: 0, keep: &keep, ..*what };
-    match sys::process::clone(&outside).tried(|| "clone a process for the user namespace")? {
+    match sys::clone::clone(&outside).tried(|| "clone a process for the user namespace")? {
         Side::Child => {
             let inside = Clone { cgroup: None, sibling: true, ..*what };
             let told = match step_in(users, &inside) {
@@ -57,7 +57,7 @@ pub(crate) fn clone(
 fn step_in(users: BorrowedFd<'_>, what: &Clone<'_>) -> Result<Side, Error> {
     sys::process::join(users, clone_flag(NamespaceKind::User)).tried(|| "join the user namespace")?;
     become_root().tried(|| "become root of the user namespace")?;
-    sys::process::clone(what).tried(|| "clone the container's first process")
+    sys::clone::clone(what).tried(|| "clone the container's first process")
 }
 
 /// The pid here of the process behind a pidfd: the one that made it may have been in another pid namespace.

@@ -7,7 +7,7 @@ use protocol::plan::NamespaceKind;
 use rustix::io::Errno;
 use rustix::net::RecvFlags;
 use rustix::process::{Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
-use sys::process::{Clone, Side};
+use sys::clone::{Clone, Side};
 use types::Kind;
 
 use crate::error::{Error, Tried};
@@ -124,7 +124,7 @@ fn start_child(
     let users = plan.joined_users().map(proxy::open).transpose()?;
     let side = match &users {
         Some(users) => proxy::clone(&what, users.as_fd(), theirs.as_fd(), ours.as_fd()),
-        None => sys::process::clone(&what).tried(|| "clone the container's first process"),
+        None => sys::clone::clone(&what).tried(|| "clone the container's first process"),
     };
     match side? {
         Side::Child => {

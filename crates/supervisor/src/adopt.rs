@@ -156,7 +156,7 @@ impl Supervisor {
             if entry.fds.iter().all(|(there, _)| there != name)
                 && let Some(namespace) = find_namespace(pid, ticks, name)
             {
-                entry.fds.push((name.clone(), namespace));
+                entry.fds.push((name.clone(), park(namespace)));
             }
         }
     }

@@ -5,13 +5,13 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use protocol::{Stdio, Target};
 use runtime::{MemoryWatch, Starting};
-
 use rustix::fs::OFlags;
 
 use crate::log::ContainerLog;
 use crate::log::entry::Stream;
 use crate::pipes;
 use crate::record::{Phase, Record};
+use crate::stdio::park;
 
 /// A container or exec.
 #[derive(Debug)]
@@ -90,7 +90,7 @@ impl Ours {
         let ends = [(&mut self.stdin, OFlags::WRONLY), (out, OFlags::RDONLY), (err, OFlags::RDONLY)];
         for ((end, direction), number) in ends.into_iter().zip(numbers) {
             if end.is_none() && *number != 0 {
-                *end = pipes::find(pids, *number, direction);
+                *end = pipes::find(pids, *number, direction).map(park);
             }
         }
     }

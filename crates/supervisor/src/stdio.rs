@@ -60,7 +60,7 @@ pub(crate) fn make(stdio: Stdio) -> Result<(Ours, Theirs)> {
 }
 
 /// Gives a descriptor that is held as long as a container lives a high number. The low ones stay free for what a start needs:
-/// the table that a container's process inherits is as long as the highest of those ([`sys::process::clone`]).
+/// the table that a container's process inherits is as long as the highest of those ([`sys::clone::clone`]).
 pub(crate) fn park(fd: OwnedFd) -> OwnedFd {
     const FIRST_PARKED: i32 = 1024;
     rustix::io::fcntl_dupfd_cloexec(&fd, FIRST_PARKED).unwrap_or(fd)

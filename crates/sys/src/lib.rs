@@ -2,6 +2,7 @@
 //! Knows nothing of containers; callers decide, this does.
 
 pub mod bpf;
+pub mod clone;
 pub mod inherit;
 pub mod loopback;
 pub mod mount;
