@@ -5,6 +5,7 @@ use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use serde_json::{Value, json};
 use testkit::{Daemon, slow, wait_for};
 
@@ -389,8 +390,8 @@ pub(crate) fn tcp_is_for_loopback_only() {
 /// More connections than there are descriptors: those that come late are told, and containers get what they need.
 pub(crate) fn floods_leave_descriptors_for_containers() {
     let d = daemon();
-    let limit = ["--pid", &d.pid().to_string(), "--nofile=200:200"].map(str::to_owned);
-    assert!(std::process::Command::new("prlimit").args(limit).status().expect("prlimit").success());
+    let limit = Rlimit { current: Some(200), maximum: Some(200) };
+    prlimit(Pid::from_raw(d.pid() as i32), Resource::Nofile, limit).expect("a smaller limit");
     d.berth(&["run", "-d", "--rm", "--name", "brief", "busybox", "sleep", "2"]).ok();
     let mut early = connect(&d);
     let mut flood: Vec<_> =
