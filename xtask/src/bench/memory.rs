@@ -32,9 +32,7 @@ pub(super) fn measure(stage: &Stage, options: &Options) -> Result<(), String> {
     println!(
         "page tables and stacks. The kernel's part is a difference of the whole machine's, which should be quiet;"
     );
-    println!(
-        "empty slabs are given back before each look. limit: what the kernel needs for the same containers.\n"
-    );
+    println!("free objects do not count. limit: what the kernel needs for the same containers.\n");
     let limit = contestants::limit_words(stage, &image)?.into_iter().chain(contestants::limit_bridge()?);
     let limit: Vec<String> = limit.collect();
     let berth = daemons::start_berth(stage)?;
@@ -132,10 +130,8 @@ fn print(name: &str, count: usize, before: &Moment, after: &Moment) {
 impl Moment {
     fn now() -> Self {
         settle();
-        let memory = processes::meminfo();
-        let of = |name: &str| memory.get(name).copied().unwrap_or_default();
-        let kernel = of("SUnreclaim") + of("Percpu");
-        let mut moment = Self { engine: 0, containers: 0, kernel, cache: of("SReclaimable") };
+        let cache = processes::meminfo().get("SReclaimable").copied().unwrap_or_default();
+        let mut moment = Self { engine: 0, containers: 0, kernel: kernel_kib(), cache };
         for (pid, process) in processes::all() {
             if is_bench(pid, &process) {
                 continue;
@@ -176,10 +172,26 @@ fn command_of(client: &[String]) -> Command {
     command
 }
 
-/// The kernel frees and counts with delay; and what others left free in its caches would be filled without being seen.
+/// The kernel frees and counts with delay, what an earlier bench left too: waits until its memory stands still.
 fn settle() {
-    std::thread::sleep(Duration::from_secs(3));
-    for cache in std::fs::read_dir("/sys/kernel/slab").into_iter().flatten().flatten() {
-        let _ = std::fs::write(cache.path().join("shrink"), "1");
+    const STILL_KIB: u64 = 512;
+    let mut before = u64::MAX;
+    for _ in 0..20 {
+        std::thread::sleep(Duration::from_secs(3));
+        processes::shrink_slabs();
+        let now = kernel_kib();
+        if now.abs_diff(before) < STILL_KIB {
+            return;
+        }
+        before = now;
     }
+    eprintln!("the kernel's memory does not stand still: somebody else works here");
+}
+
+/// Objects and per-CPU counters of the kernel that it cannot give up. Not the room between objects that others left free: new ones
+/// fill it without being seen.
+fn kernel_kib() -> u64 {
+    let memory = processes::meminfo();
+    let held: u64 = ["SUnreclaim", "Percpu"].iter().filter_map(|name| memory.get(*name)).sum();
+    held.saturating_sub(processes::free_objects())
 }

@@ -36,6 +36,29 @@ pub(super) fn meminfo() -> BTreeMap<String, u64> {
     fields(&std::fs::read_to_string("/proc/meminfo").unwrap_or_default())
 }
 
+const SLABS: &str = "/sys/kernel/slab";
+
+/// Gives back slabs without an object, and those that processors keep at hand.
+pub(super) fn shrink_slabs() {
+    for cache in std::fs::read_dir(SLABS).into_iter().flatten().flatten() {
+        let _ = std::fs::write(cache.path().join("shrink"), "1");
+    }
+}
+
+/// KiB of free objects in slabs that cannot be reclaimed (slabinfo(5)).
+pub(super) fn free_objects() -> u64 {
+    let text = std::fs::read_to_string("/proc/slabinfo").unwrap_or_default();
+    let bytes = text.lines().filter_map(|line| {
+        let mut words = line.split_whitespace();
+        let name = words.next()?;
+        let mut number = || words.next()?.parse::<u64>().ok();
+        let (active, all, size) = (number()?, number()?, number()?);
+        let reclaimable = std::fs::read_to_string(format!("{SLABS}/{name}/reclaim_account")).ok()?;
+        (reclaimable.trim() == "0").then_some(all.saturating_sub(active) * size)
+    });
+    bytes.sum::<u64>() / 1024
+}
+
 /// Lines of the form `Name:   123 kB`.
 fn fields(text: &str) -> BTreeMap<String, u64> {
     let field = |line: &str| {
