@@ -25,7 +25,7 @@ impl Bundle {
     #[must_use]
     pub fn new() -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let mark = format!("bb{}x{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
+        let mark = format!("{}b{}", crate::mark(), NUMBER.fetch_add(1, Ordering::Relaxed));
         let directory = std::env::temp_dir().join(&mark);
         let root = directory.join("rootfs");
         std::fs::create_dir_all(&root).expect("a directory for the bundle");

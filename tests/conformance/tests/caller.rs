@@ -34,7 +34,7 @@ fn find(name: &str) -> Option<String> {
 impl Caller {
     pub(crate) fn new() -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let mark = format!("bc{}x{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
+        let mark = format!("{}c{}", testkit::mark(), NUMBER.fetch_add(1, Ordering::Relaxed));
         let directory = std::env::temp_dir().join(&mark);
         std::fs::create_dir_all(&directory).unwrap();
         std::fs::write(directory.join("busybox.tar"), testkit::busybox_tar()).unwrap();
