@@ -53,8 +53,8 @@ pub enum Side {
 /// thousands of them that saves 64 KiB in every child for its whole life, and the copying.
 ///
 /// # Errors
-/// The kernel's, and `EDEADLK` when this process has more than one thread: the child of such a process could not
-/// even allocate.
+/// The kernel's; `EDEADLK` when this process has more than one thread: the child of such a process could not even allocate;
+/// `ETIMEDOUT` when the child began so late that it had been given up.
 pub fn clone(what: &Clone<'_>) -> Result<Side> {
     if threads()? != 1 {
         return Err(Errno::DEADLK);
@@ -65,15 +65,19 @@ pub fn clone(what: &Clone<'_>) -> Result<Side> {
 
 /// The table is shared first, and left by the child at once: the kernel copies only what is not closed at the same time.
 fn clone_sharing(what: &Clone<'_>) -> Result<Side> {
-    let alone = eventfd(0, EventfdFlags::CLOEXEC)?;
+    let alone = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
     if let Side::Parent(pid, pidfd) = clone_with(what, libc::CLONE_FILES as u64)? {
-        if waited_for(&alone, &pidfd)? {
+        if waited_for(&alone, &pidfd) {
             return Ok(Side::Parent(pid, pidfd));
         }
         // It does not run: its cgroup may be frozen. Nobody waits for that; a child with a table of its own needs no waiting.
         rustix::process::pidfd_send_signal(&pidfd, Signal::KILL)?;
         rustix::process::waitid(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::EXITED)?;
-        return clone_with_copy(what);
+        return match rustix::io::read(&alone, &mut [0; 8]) {
+            // It ran after all, just before its end: what it has told its parent must not be taken for the next one's.
+            Ok(_) => Err(Errno::TIMEDOUT),
+            Err(_) => clone_with_copy(what),
+        };
     }
     let kept = what.keep.iter().map(AsRawFd::as_raw_fd).chain([alone.as_raw_fd()]).map(|fd| fd as u32);
     let left = leave_shared_table(kept.fold(2 + what.inherited, u32::max) + 1);
@@ -98,14 +102,14 @@ fn in_child(closed: Result<()>) -> Result<Side> {
     }
 }
 
-/// Waits until the child has written there or has ended; false after too long.
-fn waited_for(alone: &OwnedFd, child: &OwnedFd) -> Result<bool> {
+/// Waits until the child has written there or has ended; false after too long, or when that cannot be waited for.
+fn waited_for(alone: &OwnedFd, child: &OwnedFd) -> bool {
     const PATIENCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 200_000_000 };
     let mut fds = [PollFd::new(alone, PollFlags::IN), PollFd::new(child, PollFlags::IN)];
     loop {
         match rustix::event::poll(&mut fds, Some(&PATIENCE)) {
             Err(Errno::INTR) => {}
-            other => return Ok(other? > 0),
+            other => return other.is_ok_and(|ready| ready > 0),
         }
     }
 }
