@@ -46,6 +46,7 @@ mod setup;
 mod spawn;
 mod tree;
 mod users;
+mod weak;
 
 pub use cgroup::{apply_writes, freeze, kill_all, oom_kills, pids};
 pub use error::Error;

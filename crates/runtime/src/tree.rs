@@ -10,6 +10,7 @@ use rustix::fs::{
 use rustix::io::Errno;
 
 use crate::error::{Error, Tried};
+use crate::weak;
 use types::Kind;
 
 /// A root, and the last directory in which something was made.
@@ -45,6 +46,9 @@ impl Tree {
 
     /// A handle of an ordinary directory, reached without any link; made if missing.
     pub(crate) fn strict_directory(&mut self, path: &str) -> Result<OwnedFd, Error> {
+        if weak::is_off("R02") {
+            return self.directory(path);
+        }
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW;
         let strict = WITHIN.union(ResolveFlags::NO_SYMLINKS);
         match open_below(self.root.as_fd(), path, flags, strict) {
