@@ -68,7 +68,7 @@ fn kernel() -> Result<String, String> {
 }
 
 /// Builds the machine tests and finds the program that cargo made of them.
-fn test_program() -> Result<PathBuf, String> {
+pub(crate) fn test_program() -> Result<PathBuf, String> {
     let mut build = command::cargo();
     build.args(["test", "-p", "machine", "--no-run", "--message-format=json", "--quiet"]);
     let messages = command::output(&mut build)?;

@@ -10,6 +10,7 @@ mod guest;
 mod packages;
 mod programs;
 mod suite;
+mod teeth;
 mod tidy;
 
 use std::process::ExitCode;
@@ -19,7 +20,7 @@ usage: cargo xtask <command>
 
   demo [--keep]     build Berth, run the embedded image under a private daemon, show what it gained
   test              everything that must pass: format, lints, tidy, and all four rings of tests
-  test <part> …     only these parts: format lints tidy unit machine guest conformance
+  test <part> …     only these parts: format lints tidy unit machine teeth guest conformance
   tidy              the floors, bans and documents alone
   guest-test        the machine tests inside a guest with cgroup v2 (QEMU, no KVM needed)
   bench start       time to start, beside docker, podman, runc, crun and a bare limit program

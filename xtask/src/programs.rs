@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::command;
+use crate::{command, teeth};
 
 /// Where the built programs lie.
 pub(crate) struct Programs {
@@ -33,6 +33,7 @@ pub(crate) fn build() -> Result<Programs, String> {
             return Err(format!("the build left no {}", program.display()));
         }
     }
+    teeth::refuse_weak(&programs.runtime)?;
     Ok(programs)
 }
 

@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::{command, guest, packages, programs, tidy};
+use crate::{command, guest, packages, programs, teeth, tidy};
 
 /// Tests counted so far.
 #[derive(Default, Clone, Copy)]
@@ -30,6 +30,7 @@ const PARTS: &[Part] = &[
     ("tidy", || tidy::run().map(|()| Count::default())),
     ("unit", unit),
     ("machine", machine),
+    ("teeth", teeth::run),
     ("conformance", conformance),
     ("guest", guest::run),
 ];

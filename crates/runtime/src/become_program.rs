@@ -16,7 +16,7 @@ use crate::error::{Error, Tried};
 use crate::report::{self, Report};
 use crate::spawn::StdioFds;
 use crate::tree::Tree;
-use crate::{hold, home, hook, lookup, prepare};
+use crate::{hold, home, hook, lookup, prepare, weak};
 
 /// Arguments and environment as `execve` takes them.
 #[derive(Debug)]
@@ -108,7 +108,9 @@ pub(crate) fn run(mut process: Process, mut program: Program, mut way: Way<'_>) 
     let name = process.args.first().map_or("", String::as_str);
     let path = lookup::find(name, &process.env)?;
     sys::process::reset_signals().tried(|| "reset signals")?;
-    sys::process::close_on_exec_from(3).tried(|| "close descriptors")?;
+    if !weak::is_off("R06") {
+        sys::process::close_on_exec_from(3).tried(|| "close descriptors")?;
+    }
     tell(&mut way)?;
     if let Some(fifo) = way.hold {
         wait_for_start(fifo, way.socket)?;
@@ -276,6 +278,9 @@ fn enter(cwd: &str, make: bool) -> Result<bool, Error> {
 /// As `chdir(2)`, but never through a magic link: `/proc/self/fd/<n>` would lead to whatever this process has open at
 /// that moment (CVE-2024-21626).
 fn change_directory(cwd: &str) -> Result<(), Errno> {
+    if weak::is_off("R06") {
+        return rustix::process::chdir(cwd);
+    }
     let place = Tree::new(open_root()?).open(cwd, OFlags::PATH | OFlags::DIRECTORY)?;
     rustix::process::fchdir(place)
 }
@@ -287,7 +292,7 @@ fn open_root() -> Result<OwnedFd, Errno> {
 /// A working directory outside the root (a leaked handle) has no path in it (CVE-2024-21626).
 fn check_cwd(cwd: &str) -> Result<(), Error> {
     let place = rustix::process::getcwd(Vec::new()).tried(|| format!("check the working directory {cwd}"))?;
-    if place.as_bytes().first() == Some(&b'/') {
+    if place.as_bytes().first() == Some(&b'/') || weak::is_off("R06") {
         return Ok(());
     }
     Err(Error::said(Kind::Forbidden, format!("the working directory {cwd} is outside the container's root")))
@@ -297,7 +302,8 @@ fn become_user(process: &Process) -> Result<(), Error> {
     if let Some(capabilities) = &process.capabilities {
         drop_bounding(capabilities.bounding)?;
     }
-    let groups: Vec<Gid> = process.groups.iter().map(|g| Gid::from_raw(*g)).collect();
+    let counts = |group: &&u32| **group != process.gid || !weak::is_off("R15");
+    let groups: Vec<Gid> = process.groups.iter().filter(counts).map(|g| Gid::from_raw(*g)).collect();
     rustix::thread::set_thread_groups(&groups).tried(|| format!("set groups {:?}", process.groups))?;
     let (uid, gid) = (Uid::from_raw(process.uid), Gid::from_raw(process.gid));
     rustix::thread::set_thread_res_gid(gid, gid, gid).tried(|| format!("become group {}", process.gid))?;
@@ -339,10 +345,11 @@ fn raise_permitted() -> Result<(), Error> {
 
 fn set_capabilities(wanted: Option<&Capabilities>) -> Result<(), Error> {
     let Some(wanted) = wanted else { return Ok(()) };
+    let inheritable = if weak::is_off("R04") { wanted.permitted } else { wanted.inheritable };
     let sets = CapabilitySets {
         effective: CapabilitySet::from_bits_retain(wanted.effective),
         permitted: CapabilitySet::from_bits_retain(wanted.permitted),
-        inheritable: CapabilitySet::from_bits_retain(wanted.inheritable),
+        inheritable: CapabilitySet::from_bits_retain(inheritable),
     };
     rustix::thread::set_capabilities(None, sets).tried(|| "set capabilities")?;
     for number in (0..64).filter(|n| wanted.ambient & 1 << n != 0) {

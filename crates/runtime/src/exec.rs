@@ -16,7 +16,7 @@ use crate::error::{Error, Tried};
 use crate::join::{Visit, clone_flag};
 use crate::kernel::{read_file, write_file};
 use crate::report::{self, Report};
-use crate::spawn::{Starting, StdioFds, stdio_fds};
+use crate::spawn::{Starting, StdioFds, inherited, stdio_fds};
 use crate::tree::Tree;
 
 /// Starts a process in the container whose first process is behind `init`. It is a child of the caller.
@@ -52,7 +52,7 @@ pub fn spawn_exec(
     let what = Clone {
         cgroup: unified.as_ref().map(AsFd::as_fd),
         keep: &keep,
-        inherited: process.preserve_fds,
+        inherited: inherited(process),
         ..Clone::default()
     };
     let side = match sys::clone::clone(&what) {

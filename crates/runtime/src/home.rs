@@ -6,6 +6,7 @@ use std::io::Read;
 use rustix::fs::{FileType, Mode, OFlags, fstat};
 
 use crate::tree::Tree;
+use crate::weak;
 
 const LONGEST: u64 = 1 << 20;
 
@@ -18,12 +19,15 @@ pub(crate) fn of(uid: u32) -> String {
 fn passwd() -> Option<String> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let root = rustix::fs::open("/", flags, Mode::empty()).ok()?;
-    let file = Tree::new(root).open("/etc/passwd", OFlags::RDONLY | OFlags::NONBLOCK).ok()?;
-    if FileType::from_raw_mode(fstat(&file).ok()?.st_mode) != FileType::RegularFile {
+    let waits = if weak::is_off("R17") { OFlags::empty() } else { OFlags::NONBLOCK };
+    let file = Tree::new(root).open("/etc/passwd", OFlags::RDONLY | waits).ok()?;
+    let kind = FileType::from_raw_mode(fstat(&file).ok()?.st_mode);
+    if kind != FileType::RegularFile && !weak::is_off("R17") {
         return None;
     }
+    let longest = if weak::is_off("R16") { u64::MAX } else { LONGEST };
     let mut text = Vec::new();
-    std::fs::File::from(file).take(LONGEST).read_to_end(&mut text).ok()?;
+    std::fs::File::from(file).take(longest).read_to_end(&mut text).ok()?;
     Some(String::from_utf8_lossy(&text).into_owned())
 }
 

@@ -7,6 +7,7 @@ use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, fstat, fstatfs, open, openat2}
 use rustix::io::Errno;
 
 use crate::error::{Error, Tried};
+use crate::weak;
 use types::Kind;
 
 /// A verified handle of the host's `/proc`.
@@ -23,7 +24,7 @@ impl Proc {
         let proc = open("/proc", flags, Mode::empty()).tried(|| "open /proc")?;
         let magic = fstatfs(&proc).tried(|| "check /proc")?.f_type;
         let inode = fstat(&proc).tried(|| "check /proc")?.st_ino;
-        if magic != PROC_MAGIC || inode != PROC_ROOT_INODE {
+        if (magic != PROC_MAGIC || inode != PROC_ROOT_INODE) && !weak::is_off("R10") {
             return Err(Error::said(Kind::Unavailable, "/proc of the host is not a proc file system"));
         }
         Ok(Self(proc))
@@ -31,7 +32,8 @@ impl Proc {
 
     /// Writes a file below `/proc`, reached without crossing a mount or a magic link.
     pub(crate) fn write(&self, path: &str, value: &str) -> Result<(), Errno> {
-        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS | ResolveFlags::NO_XDEV;
+        let strict = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS | ResolveFlags::NO_XDEV;
+        let resolve = if weak::is_off("R10") { ResolveFlags::empty() } else { strict };
         let flags = OFlags::WRONLY | OFlags::CLOEXEC;
         let file = openat2(&self.0, path, flags, Mode::empty(), resolve)?;
         write_once(file.as_fd(), value)

@@ -13,6 +13,7 @@ mod lifecycle;
 mod limits;
 mod logs;
 mod network;
+mod rows_runtime;
 mod run;
 mod survival;
 mod undo;
@@ -44,6 +45,7 @@ fn main() -> std::process::ExitCode {
         the_past_joins_the_present, detach_keys_end_the_session_only]);
     all.extend(tests![bundle: hooks_in_order_and_place, failing_hooks_stop_the_container, start_tells_why_not, user_namespace_is_joined, descriptors_are_preserved, exec_options,
         kill_and_its_refusals, kill_reaches_everybody, scheduling_and_domain, every_processor_of_the_cpuset, hostile_documents, thousands_of_mounts, hostile_roots, one_of_many_creates_wins, broken_state_is_told]);
+    all.extend(tests![rows_runtime: r04_nothing_is_inheritable]);
     all.extend(tests![bad_input: each_is_one_clear_sentence, nothing_is_half_made, disk_full]);
     all.extend(
         tests![limits needs &[Need::CgroupV2]; v2_files_hold_the_limits, frozen_cgroups_hold_nobody_up],
