@@ -12,4 +12,7 @@
 
 pub mod image;
 mod lenient;
+mod read;
 pub mod runtime;
+
+pub use read::{ReadError, read};
