@@ -15,4 +15,4 @@ mod lenient;
 mod read;
 pub mod runtime;
 
-pub use read::{ReadError, read};
+pub use read::{Document, ReadError, read};

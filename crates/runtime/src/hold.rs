@@ -13,6 +13,8 @@ use crate::error::{Error, Tried};
 
 /// The byte that `start` writes.
 pub(crate) const GO: u8 = b'0';
+/// The byte that sends the process home.
+const LEAVE: u8 = b'1';
 
 /// Signals that end a waiting process. The first process of a pid namespace is not ended by one it does not handle; whoever asks it
 /// to end meanwhile is obeyed.
@@ -38,11 +40,32 @@ pub(crate) fn wait(fifo: BorrowedFd<'_>) -> Result<(), Error> {
         };
         if watched[0].revents().contains(PollFlags::IN) && rustix::io::read(fifo, &mut byte).tried(tried)? > 0
         {
-            return sys::process::reset_signals().tried(tried);
+            match byte {
+                [LEAVE] => sys::process::exit_now(0),
+                _ => return sys::process::reset_signals().tried(tried),
+            }
         }
         if let Some(signal) = crate::command::next_signal(signals.as_fd()) {
             sys::process::exit_now(128 + signal);
         }
+    }
+}
+
+/// Does a process wait at the FIFO, or is one on its way there?
+pub(crate) fn is_waiting(path: &Path) -> bool {
+    open_other_side(path).is_ok()
+}
+
+fn open_other_side(path: &Path) -> Result<OwnedFd, Errno> {
+    rustix::fs::open(path, OFlags::WRONLY | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty())
+}
+
+/// Sends a process home whose pid nobody wrote down, and waits a while for it to go.
+pub(crate) fn dismiss(path: &Path) {
+    let Ok(fifo) = open_other_side(path) else { return };
+    if rustix::io::write(&fifo, &[LEAVE]).is_ok() {
+        let limit = rustix::time::Timespec { tv_sec: 2, tv_nsec: 0 };
+        let _ = poll(&mut [PollFd::new(&fifo, PollFlags::empty())], Some(&limit));
     }
 }
 

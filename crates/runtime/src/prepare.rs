@@ -84,10 +84,17 @@ pub(crate) fn undo(steps: &[Step]) -> Vec<Error> {
 
 /// After the container's end: kills what is left in its cgroups and undoes the host's side of its start.
 pub fn clean(plan: &Plan) -> Vec<Error> {
-    if crate::pids(plan).is_ok_and(|pids| !pids.is_empty()) {
-        // A frozen process dies only when it is thawed.
-        let _ = crate::freeze(plan, false);
+    // Again and again: on v1 a process that is killed may have forked before, and one may still be on its way in.
+    for attempt in 0..100 {
+        if crate::pids(plan).map_or(true, |pids| pids.is_empty()) {
+            break;
+        }
+        if attempt == 0 {
+            // A frozen process dies only when it is thawed.
+            let _ = crate::freeze(plan, false);
+        }
         let _ = crate::kill_all(plan, Signal::KILL.as_raw());
+        std::thread::sleep(std::time::Duration::from_millis(1));
     }
     undo(&plan.prepare)
 }

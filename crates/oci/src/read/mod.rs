@@ -20,6 +20,10 @@ impl ReadError {
     }
 }
 
+/// What [`read`] makes of bytes.
+pub trait Document: DeserializeOwned {}
+impl<T: DeserializeOwned> Document for T {}
+
 /// Texts without meaning to the kernel, which may hold any character.
 const FREE: [&str; 2] = ["annotations", "linux.seccomp.listenerMetadata"];
 
@@ -38,7 +42,7 @@ const LONGEST: usize = 200;
 /// let error = oci::read::<oci::runtime::Spec>(br#"{"process": {"user": {"uid": -1}}}"#).unwrap_err();
 /// assert!(error.to_string().starts_with("process.user.uid: invalid value: integer `-1`, expected u32"));
 /// ```
-pub fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ReadError> {
+pub fn read<T: Document>(bytes: &[u8]) -> Result<T, ReadError> {
     if bytes.iter().all(u8::is_ascii_whitespace) {
         return Err(ReadError::new("it is empty"));
     }
@@ -46,7 +50,8 @@ pub fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ReadError> {
         return Err(ReadError::new("it begins with a byte order mark, which JSON does not allow"));
     }
     let mut reader = serde_json::Deserializer::from_slice(bytes);
-    let read = T::deserialize(strict::Strict(&mut reader)).and_then(|document| reader.end().map(|()| document));
+    let read =
+        T::deserialize(strict::Strict(&mut reader)).and_then(|document| reader.end().map(|()| document));
     let document = read.map_err(|error| {
         let path = place::path_at(bytes, place::offset(bytes, error.line(), error.column()));
         let text = shortened(&error.to_string());
@@ -66,7 +71,8 @@ fn nul_bytes(bytes: &[u8]) -> impl Iterator<Item = String> + '_ {
     const ESCAPED: &[u8] = b"\\u0000";
     let found = bytes.windows(ESCAPED.len()).enumerate().filter(|(_, window)| *window == ESCAPED);
     // An even number of backslashes before it are themselves escaped, and so is none of its own.
-    let real = found.filter(|(at, _)| bytes[..*at].iter().rev().take_while(|b| **b == b'\\').count() % 2 == 0);
+    let real =
+        found.filter(|(at, _)| bytes[..*at].iter().rev().take_while(|b| **b == b'\\').count() % 2 == 0);
     real.map(|(at, _)| place::path_at(bytes, at))
 }
 

@@ -245,16 +245,17 @@ fn what_is_no_document_is_told() {
         format!("{{\"hostname\": {}}}", "[".repeat(1 << 20)).as_bytes(),
         "hostname: invalid type: sequence, expected a string",
     );
+    check(format!("{{\"hooks\": {:?}}}", "long ".repeat(1 << 18)).as_bytes(), "expected an object at line 1");
     check(
-        format!("{{\"hooks\": {:?}}}", "long ".repeat(1 << 18)).as_bytes(),
-        "expected an object at line 1",
+        b"{\"mounts\": [{}, {\"options\": [\"ro\", \"a]\\\"b\", 7]}]}",
+        "mounts[1].options[2]: invalid type",
     );
-    check(b"{\"mounts\": [{}, {\"options\": [\"ro\", \"a]\\\"b\", 7]}]}", "mounts[1].options[2]: invalid type");
 }
 
 #[test]
 fn what_is_unknown_is_skipped_however_deep() {
     let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
-    let text = format!("{{\"x\": {deep}, \"hostname\": \"h\", \"y\": {{\"hostname\": 1}}, \"x\": \"\\\\u0000\"}}");
+    let text =
+        format!("{{\"x\": {deep}, \"hostname\": \"h\", \"y\": {{\"hostname\": 1}}, \"x\": \"\\\\u0000\"}}");
     assert_eq!(read::<Spec>(text.as_bytes()).unwrap().hostname, "h");
 }

@@ -12,7 +12,7 @@ use super::arguments::Arguments;
 use super::hooks::{self, Moment};
 use super::output::{Complaint, humantime};
 use super::records::{self, Record, Root};
-use super::{foreground, lifecycle};
+use super::{document, foreground, lifecycle};
 use crate::{Error, Launch, Started, StdioFds, hold};
 
 const VALUES: [&str; 7] =
@@ -121,6 +121,7 @@ pub(super) fn start(root: &Root, rest: &[String]) -> Result<i32, Complaint> {
     match record.status() {
         ContainerState::Created => release(&record).map(|()| 0),
         ContainerState::Stopped => Err(Complaint::new("cannot start a container that has stopped")),
+        ContainerState::Creating => Err(Complaint::new("cannot start a container that is not created yet")),
         _ => Err(Complaint::new("cannot start an already running container")),
     }
 }
@@ -153,9 +154,7 @@ fn read_bundle(arguments: &Arguments) -> Result<Bundle, Complaint> {
     let directory =
         fs::canonicalize(given).map_err(|e| Complaint::io(&format!("open bundle {given}"), &e))?;
     let config = arguments.value(&["config"]).map_or_else(|| directory.join("config.json"), Into::into);
-    let text = fs::read(&config).map_err(|e| Complaint::io(&format!("read {}", config.display()), &e))?;
-    let spec: Spec = serde_json::from_slice(&text)
-        .map_err(|e| Complaint::new(format!("{} is not a runtime document: {e}", config.display())))?;
+    let spec: Spec = document::read(&config, "runtime", document::From::File)?;
     if !spec.oci_version.is_empty() && !spec.oci_version.starts_with("1.") {
         return Err(Complaint::new(format!("ociVersion {:?} is not a version 1", spec.oci_version)));
     }
@@ -165,6 +164,9 @@ fn read_bundle(arguments: &Arguments) -> Result<Bundle, Complaint> {
     }
     let rootfs = fs::canonicalize(directory.join(path))
         .map_err(|e| Complaint::io(&format!("open root.path {path}"), &e))?;
+    if !rootfs.is_dir() {
+        return Err(Complaint::new(format!("root.path {path} is not a directory")));
+    }
     Ok(Bundle {
         spec,
         directory: directory.to_string_lossy().into_owned(),
@@ -207,8 +209,7 @@ fn begin(
         plan: planned.plan,
     };
     planned.warnings.iter().for_each(|warning| root.log.warn(warning));
-    // Before anything else is made: whatever becomes of this process, `delete` finds what there is to remove.
-    let started = record.save().and_then(|()| spawn(&mut record, arguments, bundle, way));
+    let started = record.begin().and_then(|()| spawn(&mut record, arguments, bundle, way));
     if started.is_err() {
         let _ = record.forget();
         lifecycle::poststop(root, &record);
@@ -242,14 +243,16 @@ fn spawn(
     } else {
         StdioFds::Pipes([stdin.as_fd(), stdout.as_fd(), stderr.as_fd()])
     };
-    let fifo = if way == Way::Held { Some(hold::make(&record.fifo())?) } else { None };
+    let fifo = if way == Way::Held { Some(hold::make(&record.unready_fifo())?) } else { None };
     let state = record.document(ContainerState::Creating).to_string();
     let launch = Launch { plan: &record.plan, stdio, fds: &[], state: &state };
     let starting = crate::spawn_held(&launch, fifo.as_ref().map(AsFd::as_fd))?;
     record.pid = starting.pid();
     record.born = records::birth(record.pid).map_or(0, |(born, _)| born);
+    // While the child is busy; also hooks may ask for the state.
+    record.save()?;
     let started = starting.finish_after(&|_| run_hooks(record))?;
-    let finished = finish(record, &started, arguments);
+    let finished = finish(record, &started, arguments, way);
     if let Err(complaint) = finished {
         let _ = rustix::process::pidfd_send_signal(&started.pidfd, rustix::process::Signal::KILL);
         let _ = foreground::reap(&started);
@@ -262,14 +265,12 @@ fn spawn(
 /// The caller's own, while the container waits with the host still in sight. They may ask for its state.
 fn run_hooks(record: &Record) -> Result<(), Error> {
     let document = record.document(ContainerState::Creating);
-    record.save().map_err(|complaint| complaint.into_error())?;
     hooks::run(&record.hooks, Moment::Prestart, &document)?;
     hooks::run(&record.hooks, Moment::CreateRuntime, &document)
 }
 
-/// Writes down what runs now, and tells those who asked to be told.
-fn finish(record: &Record, started: &Started, arguments: &Arguments) -> Result<(), Complaint> {
-    record.save()?;
+/// Tells those who asked to be told, and lets `start` have it.
+fn finish(record: &Record, started: &Started, arguments: &Arguments, way: Way) -> Result<(), Complaint> {
     if let (Some(path), Some(terminal)) = (arguments.value(&["console-socket"]), &started.terminal) {
         foreground::send_descriptor(path, "terminal", terminal.as_fd())?;
     }
@@ -279,13 +280,14 @@ fn finish(record: &Record, started: &Started, arguments: &Arguments) -> Result<(
     if let Some(path) = arguments.value(&["pid-file"]) {
         write_pid(path, started.pid)?;
     }
+    if way == Way::Held {
+        fs::rename(record.unready_fifo(), record.fifo())
+            .map_err(|e| Complaint::io("mark the container as created", &e))?;
+    }
     Ok(())
 }
 
-/// Readers never see half a number.
 pub(super) fn write_pid(path: &str, pid: i32) -> Result<(), Complaint> {
-    let tried = |e: std::io::Error| Complaint::io(&format!("write {path}"), &e);
-    let temporary = format!("{path}.new");
-    fs::write(&temporary, pid.to_string()).map_err(tried)?;
-    fs::rename(&temporary, path).map_err(tried)
+    records::write_whole(path.as_ref(), pid.to_string().as_bytes(), 0o666)
+        .map_err(|e| Complaint::io(&format!("write {path}"), &e))
 }

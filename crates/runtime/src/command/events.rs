@@ -6,7 +6,7 @@ use protocol::plan::Cgroup;
 use serde_json::{Value, json};
 
 use super::arguments::Arguments;
-use super::output::Complaint;
+use super::output::{Complaint, say};
 use super::records::{Record, Root};
 use crate::kernel::read_file;
 
@@ -19,7 +19,7 @@ pub(super) fn events(root: &Root, rest: &[String]) -> Result<i32, Complaint> {
     }
     let interval = interval(arguments.value(&["interval"]).unwrap_or("5s"))?;
     loop {
-        println!("{}", json!({"type": "stats", "id": record.id, "data": stats(&record)}));
+        say(format_args!("{}", json!({"type": "stats", "id": record.id, "data": stats(&record)})))?;
         if arguments.has("stats") {
             return Ok(0);
         }
@@ -38,8 +38,10 @@ fn interval(text: &str) -> Result<Duration, Complaint> {
         "m" => Some(60_000),
         _ => None,
     };
-    let duration = number.parse::<u64>().ok().zip(scale).map(|(n, scale)| Duration::from_millis(n * scale));
-    duration.filter(|d| !d.is_zero()).ok_or_else(|| Complaint::new(format!("{text:?} is not an interval")))
+    let ms = number.parse::<u64>().ok().zip(scale).and_then(|(n, scale)| n.checked_mul(scale));
+    ms.filter(|ms| *ms > 0)
+        .map(Duration::from_millis)
+        .ok_or_else(|| Complaint::new(format!("{text:?} is not an interval")))
 }
 
 fn stats(record: &Record) -> Value {

@@ -8,9 +8,9 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use super::arguments::Arguments;
 use super::create::{self, Inherited};
-use super::foreground;
 use super::output::Complaint;
 use super::records::{Record, Root};
+use super::{document, foreground};
 use crate::{StdioFds, weak};
 
 const VALUES: [&str; 15] = [
@@ -78,11 +78,7 @@ fn attempt(root: &Root, arguments: &Arguments, words: &[String]) -> Result<i32, 
         _ => {}
     }
     let document = match arguments.value(&["process", "p"]) {
-        Some(path) => {
-            let text = std::fs::read(path).map_err(|e| Complaint::io(&format!("read {path}"), &e))?;
-            serde_json::from_slice(&text)
-                .map_err(|e| Complaint::new(format!("{path} is not a process document: {e}")))?
-        }
+        Some(path) => document::read(path.as_ref(), "process", document::From::FileOrPipe)?,
         None => process_of(arguments, &record, command)?,
     };
     run(&record, &document, arguments, inherited)

@@ -9,16 +9,16 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
 
 use super::arguments::Arguments;
 use super::hooks::{self, Moment};
-use super::output::Complaint;
+use super::output::{Complaint, say};
 use super::records::{Record, Root, name_of};
+use crate::hold;
 
 pub(super) fn state(root: &Root, rest: &[String]) -> Result<i32, Complaint> {
     let arguments = Arguments::of(rest, &[])?;
     arguments.only(&[])?;
     let record = root.load(arguments.id()?)?;
     let document = record.document(record.status());
-    println!("{}", serde_json::to_string_pretty(&document).unwrap_or_default());
-    Ok(0)
+    say(format_args!("{document:#}")).map(|()| 0)
 }
 
 pub(super) fn kill(root: &Root, rest: &[String]) -> Result<i32, Complaint> {
@@ -75,11 +75,14 @@ pub(super) fn delete(root: &Root, rest: &[String]) -> Result<i32, Complaint> {
     arguments.only(&["force", "f"])?;
     let force = arguments.has("force") || arguments.has("f");
     let id = arguments.id()?;
-    // Forced removal of what is not there has nothing to do; what somebody had only begun to write down goes.
-    if force && root.forget_unwritten(id)? {
-        return Ok(0);
-    }
-    let record = root.load(id)?;
+    let record = match root.load(id) {
+        Err(_) if force => match root.salvage(id)? {
+            Some(record) => record,
+            // Forced removal of what is not there has nothing to do.
+            None => return Ok(0),
+        },
+        other => other?,
+    };
     match record.status() {
         ContainerState::Stopped => {}
         // A created container has run nothing of the user's yet.
@@ -111,6 +114,10 @@ pub(super) fn end(record: &Record) {
 
 /// Removes what is left of a container.
 pub(super) fn remove(root: &Root, record: &Record) -> Result<(), Complaint> {
+    if record.pid == 0 {
+        // Whoever made it did not live to write down what he made.
+        hold::dismiss(&record.unready_fifo());
+    }
     if let Some(error) = crate::clean(&record.plan).into_iter().next() {
         return Err(error.into());
     }

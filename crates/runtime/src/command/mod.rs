@@ -4,6 +4,7 @@
 
 mod arguments;
 mod create;
+mod document;
 mod events;
 mod exec;
 mod foreground;
@@ -44,11 +45,9 @@ pub fn enters(words: &[String]) -> bool {
 fn run(global: &Arguments, rest: &[String]) -> Result<i32, Complaint> {
     let Some((command, rest)) = rest.split_first() else {
         if global.has("version") || global.has("v") {
-            specification::print_version();
-            return Ok(0);
+            return specification::version();
         }
-        print!("{}", output::HELP);
-        return Ok(0);
+        return output::say(format_args!("{}", output::HELP.trim_end())).map(|()| 0);
     };
     let root = records::Root::of(global)?;
     match command.as_str() {
@@ -67,10 +66,7 @@ fn run(global: &Arguments, rest: &[String]) -> Result<i32, Complaint> {
         "update" => update::update(&root, rest),
         "spec" => specification::spec(rest),
         "features" => specification::features(),
-        "help" => {
-            print!("{}", output::HELP);
-            Ok(0)
-        }
+        "help" => output::say(format_args!("{}", output::HELP.trim_end())).map(|()| 0),
         "checkpoint" | "restore" => Err(Complaint::new(format!("{command} is not supported yet"))),
         other => Err(Complaint::new(format!("{other:?} is not a command; see `berth-runtime help`"))),
     }

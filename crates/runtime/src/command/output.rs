@@ -1,6 +1,10 @@
 //! What the command line says to people, and to the programs that call it.
 
+use std::fs::File;
 use std::io::Write;
+
+use rustix::fs::{Mode, OFlags};
+use serde_json::json;
 
 use super::arguments::Arguments;
 use crate::Error;
@@ -43,16 +47,35 @@ impl Complaint {
 
     /// Says it on stderr and, when a log was asked for, there. Returns the exit code.
     pub(crate) fn report(&self, log: &Log) -> i32 {
-        eprintln!("berth-runtime: {}", self.message);
-        log.write("error", &self.message);
+        let text = one_line(&self.message);
+        log.tell(&format!("berth-runtime: {text}"));
+        if let Err(error) = log.write("error", &text) {
+            log.tell(&format!("berth-runtime: {}", error.message));
+        }
         self.code
     }
 }
 
+/// Longest message in bytes: one that quotes a caller's words can be of any length.
+const LONGEST: usize = 4096;
+
+/// Without characters that would start a new line or steer a terminal, and of bounded length.
+fn one_line(text: &str) -> String {
+    let plain = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    let cut = text.floor_char_boundary(LONGEST);
+    let rest = if cut < text.len() { "…" } else { "" };
+    text[..cut].trim_end().chars().map(plain).chain([rest.to_owned()]).collect()
+}
+
+/// One line of a command's answer.
+pub(crate) fn say(line: std::fmt::Arguments<'_>) -> Result<(), Complaint> {
+    writeln!(std::io::stdout(), "{line}").map_err(|error| Complaint::io("write the answer", &error))
+}
+
 impl Complaint {
-    /// For whoever can only pass on an error of this crate.
-    pub(crate) fn into_error(self) -> Error {
-        Error::said(types::Kind::Internal, self.message)
+    /// For what can go on without.
+    pub(crate) fn warn(&self, log: &Log) {
+        log.warn(&self.message);
     }
 
     /// With another exit code.
@@ -79,22 +102,33 @@ impl Log {
 
     /// To the log, or to stderr when there is none: behind a caller with a log, stderr is often the container's own.
     pub(crate) fn warn(&self, text: &str) {
-        if !self.write("warning", text) {
-            eprintln!("berth-runtime: warning: {text}");
+        let text = one_line(text);
+        if self.path.is_none() || self.write("warning", &text).is_err() {
+            self.tell(&format!("berth-runtime: warning: {text}"));
         }
     }
 
-    /// One line in the form that callers read. False without a log.
-    fn write(&self, level: &str, text: &str) -> bool {
-        let Some(path) = &self.path else { return false };
+    /// On stderr, where nobody may be, or a full disk.
+    fn tell(&self, line: &str) {
+        let _ = writeln!(std::io::stderr(), "{line}");
+    }
+
+    /// One line in the form that callers read, if they want one.
+    fn write(&self, level: &str, text: &str) -> Result<(), Complaint> {
+        let Some(path) = &self.path else { return Ok(()) };
         let line = if self.json {
             let now = humantime(std::time::SystemTime::now());
-            serde_json::json!({"level": level, "msg": text, "time": now}).to_string()
+            json!({"level": level, "msg": text, "time": now}).to_string()
         } else {
             format!("level={level} msg={text:?}")
         };
-        let file = std::fs::OpenOptions::new().append(true).create(true).open(path);
-        file.and_then(|mut file| writeln!(file, "{line}")).is_ok()
+        // A FIFO that nobody reads must not hold us up.
+        let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NONBLOCK;
+        let file = rustix::fs::open(path, flags | OFlags::NOCTTY, Mode::from_raw_mode(0o644));
+        let written = file
+            .map_err(Into::into)
+            .and_then(|file| File::from(file).write_all(format!("{line}\n").as_bytes()));
+        written.map_err(|error| Complaint::io(&format!("write to the log {path}"), &error))
     }
 }
 

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use super::arguments::Arguments;
 use super::output::{Complaint, Log};
+use crate::hold;
 use crate::kernel::read_file;
 
 /// Where states are kept; as other runtimes, below `/run`.
@@ -23,6 +24,13 @@ pub(crate) struct Root {
     /// Where to tell what is not fatal.
     pub(crate) log: Log,
 }
+
+/// Longest name of a directory, in bytes.
+const LONGEST_ID: usize = 255;
+
+/// Names of the files of a record.
+const STATE: &str = "state.json";
+const PLAN: &str = "plan";
 
 const DEFAULT_ROOT: &str = "/run/berth-runtime";
 
@@ -59,6 +67,11 @@ impl Root {
         if global.has("systemd-cgroup") || global.value(&["cgroup-manager"]) == Some("systemd") {
             return Err(Complaint::new("the systemd cgroup driver is not supported, use cgroupfs"));
         }
+        if let Some(format) =
+            global.value(&["log-format"]).filter(|format| !matches!(*format, "text" | "json"))
+        {
+            return Err(Complaint::new(format!("--log-format {format:?} is neither text nor json")));
+        }
         let named = global.value(&["root"]);
         Ok(Self { place: named.unwrap_or(DEFAULT_ROOT).into(), named: named.is_some(), log: Log::of(global) })
     }
@@ -78,6 +91,9 @@ impl Root {
                 "invalid container id {id:?}: only letters, digits and _-+. are allowed"
             )));
         }
+        if id.len() > LONGEST_ID {
+            return Err(Complaint::new(format!("invalid container id: it is longer than {LONGEST_ID}")));
+        }
         Ok(self.place.join(id))
     }
 
@@ -95,25 +111,11 @@ impl Root {
         }
     }
 
-    /// There is no state document of this id; an empty directory that waited for one is removed.
-    pub(crate) fn forget_unwritten(&self, id: &str) -> Result<bool, Complaint> {
-        let place = self.place(id)?;
-        if place.join("state.json").exists() {
-            return Ok(false);
-        }
-        match fs::remove_dir_all(&place) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(Complaint::io("remove the container's state", &error))
-            }
-            _ => Ok(true),
-        }
-    }
-
     /// Every container's id.
     pub(crate) fn ids(&self) -> Vec<String> {
         let entries = fs::read_dir(&self.place).into_iter().flatten().flatten();
         let mut ids: Vec<String> = entries
-            .filter(|e| e.path().join("state.json").exists())
+            .filter(|e| e.path().join(STATE).exists())
             .filter_map(|e| e.file_name().into_string().ok())
             .collect();
         ids.sort();
@@ -123,19 +125,57 @@ impl Root {
     /// A container's record.
     pub(crate) fn load(&self, id: &str) -> Result<Record, Complaint> {
         let directory = self.place(id)?;
-        let text = fs::read_to_string(directory.join("state.json")).map_err(|error| match error.kind() {
+        let text = fs::read_to_string(directory.join(STATE)).map_err(|error| match error.kind() {
             std::io::ErrorKind::NotFound => Complaint::new(format!("container {id} does not exist")),
-            _ => Complaint::io(&format!("read the state of {id}"), &error),
+            _ => Complaint::io(&format!("read the state of container {id}"), &error),
         })?;
-        let broken = || Complaint::new(format!("the state of container {id} cannot be read"));
-        let value: Value = serde_json::from_str(&text).map_err(|_| broken())?;
-        let mut reader = FrameReader::default();
-        reader.push(&fs::read(directory.join("plan")).map_err(|e| Complaint::io("read the plan", &e))?);
-        let plan = reader.take::<Plan>().ok().flatten().ok_or_else(broken)?;
+        let broken = |part: &str| {
+            Complaint::new(format!(
+                "the {part} of container {id} is damaged; `delete --force` removes what can be found"
+            ))
+        };
+        let value: Value = serde_json::from_str(&text).unwrap_or_default();
+        if value["id"] != *id || pid_of(&value).is_none() {
+            return Err(broken("state"));
+        }
+        let plan = read_plan(&directory).ok_or_else(|| broken("plan"))?;
+        Ok(Record::of(id, directory, &value, plan))
+    }
+
+    /// What can be read of a record that cannot be loaded: one that is damaged, or that somebody had only begun to write. `None`: there
+    /// is nothing.
+    pub(crate) fn salvage(&self, id: &str) -> Result<Option<Record>, Complaint> {
+        let directory = self.place(id)?;
+        if fs::symlink_metadata(&directory).is_err() {
+            return Ok(None);
+        }
+        let text = fs::read(directory.join(STATE)).unwrap_or_default();
+        let value: Value = serde_json::from_slice(&text).unwrap_or_default();
+        let plan = read_plan(&directory);
+        if plan.is_none() && !text.is_empty() {
+            self.log.warn(&format!("the plan of container {id} is lost: its cgroups may remain"));
+        }
+        Ok(Some(Record::of(id, directory, &value, plan.unwrap_or_default())))
+    }
+}
+
+/// `None` when there is no number that can be a pid.
+fn pid_of(state: &Value) -> Option<i32> {
+    state["pid"].as_i64().and_then(|pid| i32::try_from(pid).ok()).filter(|pid| *pid >= 0)
+}
+
+fn read_plan(directory: &Path) -> Option<Plan> {
+    let mut reader = FrameReader::default();
+    reader.push(&fs::read(directory.join(PLAN)).ok()?);
+    reader.take::<Plan>().ok().flatten()
+}
+
+impl Record {
+    fn of(id: &str, directory: PathBuf, value: &Value, plan: Plan) -> Self {
         let text = |name: &str| value[name].as_str().unwrap_or_default().to_owned();
-        Ok(Record {
+        Self {
             id: id.to_owned(),
-            pid: value["pid"].as_i64().unwrap_or(0) as i32,
+            pid: pid_of(value).unwrap_or(0),
             born: value["born"].as_u64().unwrap_or(0),
             bundle: text("bundle"),
             rootfs: text("rootfs"),
@@ -144,19 +184,28 @@ impl Root {
             hooks: value["hooks"].clone(),
             plan,
             directory,
-        })
+        }
     }
-}
 
-impl Record {
-    /// Writes the record; the state document last, so that there is none without a plan.
+    /// Writes the record of a new container: whatever becomes of its maker, what there is to remove is known before it is there.
+    pub(crate) fn begin(&self) -> Result<(), Complaint> {
+        let bytes = protocol::encode(&self.plan);
+        if bytes.len() > protocol::MAX_FRAME_BYTES {
+            return Err(Complaint::new(format!(
+                "the document makes a plan of more than {} MiB",
+                protocol::MAX_FRAME_BYTES >> 20
+            )));
+        }
+        write_whole(&self.directory.join(PLAN), &bytes, 0o600).map_err(cannot_write)?;
+        self.save()
+    }
+
+    /// Writes the state document anew. Readers see the one before or this one.
     pub(crate) fn save(&self) -> Result<(), Complaint> {
-        let tried = |e: std::io::Error| Complaint::io("write the container's state", &e);
-        write_new(&self.directory.join("plan"), &protocol::encode(&self.plan)).map_err(tried)?;
         let mut value = self.document(ContainerState::Created);
         value["born"] = json!(self.born);
         value["hooks"] = self.hooks.clone();
-        write_new(&self.directory.join("state.json"), value.to_string().as_bytes()).map_err(tried)
+        write_whole(&self.directory.join(STATE), value.to_string().as_bytes(), 0o600).map_err(cannot_write)
     }
 
     /// The state document, as `state` prints it and hooks read it.
@@ -175,8 +224,14 @@ impl Record {
         })
     }
 
+    /// Where the first process waits for `start`.
     pub(crate) fn fifo(&self) -> PathBuf {
         self.directory.join("exec.fifo")
+    }
+
+    /// Its name as long as `create` has not done everything else.
+    pub(crate) fn unready_fifo(&self) -> PathBuf {
+        self.directory.join("unready.fifo")
     }
 
     /// The first process is there: its pid is alive, and still its.
@@ -189,8 +244,11 @@ impl Record {
         if !self.alive() {
             return ContainerState::Stopped;
         }
-        if self.fifo().exists() {
+        if hold::is_waiting(&self.fifo()) {
             return ContainerState::Created;
+        }
+        if hold::is_waiting(&self.unready_fifo()) {
+            return ContainerState::Creating;
         }
         if self.frozen() { ContainerState::Paused } else { ContainerState::Running }
     }
@@ -204,7 +262,9 @@ impl Record {
         }
     }
 
+    /// Removes the record. The state document goes first: without it there is no container any more.
     pub(crate) fn forget(&self) -> Result<(), Complaint> {
+        let _ = fs::remove_file(self.directory.join(STATE));
         fs::remove_dir_all(&self.directory).map_err(|e| Complaint::io("remove the container's state", &e))
     }
 }
@@ -227,6 +287,22 @@ pub(crate) fn birth(pid: i32) -> Option<(u64, char)> {
     Some((fields.get(19)?.parse().ok()?, fields.first()?.chars().next()?))
 }
 
-pub(crate) fn write_new(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?.write_all(bytes)
+#[expect(clippy::needless_pass_by_value, reason = "the form that map_err wants")]
+fn cannot_write(error: std::io::Error) -> Complaint {
+    Complaint::io("write the container's state", &error)
+}
+
+/// Writes a file that is there whole or not at all.
+pub(super) fn write_whole(path: &Path, bytes: &[u8], mode: u32) -> std::io::Result<()> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".new");
+    let temporary = PathBuf::from(name);
+    let write = || {
+        let mut options = fs::OpenOptions::new();
+        options.write(true).create(true).truncate(true).mode(mode).open(&temporary)?.write_all(bytes)?;
+        fs::rename(&temporary, path)
+    };
+    write().inspect_err(|_| {
+        let _ = fs::remove_file(&temporary);
+    })
 }

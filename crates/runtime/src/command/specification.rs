@@ -5,12 +5,12 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::arguments::Arguments;
-use super::output::Complaint;
-use super::records::write_new;
+use super::output::{Complaint, say};
+use super::records::write_whole;
 
-pub(super) fn print_version() {
-    println!("berth-runtime version {}", env!("CARGO_PKG_VERSION"));
-    println!("spec: {}", oci::runtime::VERSION);
+pub(super) fn version() -> Result<i32, Complaint> {
+    say(format_args!("berth-runtime version {}", env!("CARGO_PKG_VERSION")))?;
+    say(format_args!("spec: {}", oci::runtime::VERSION)).map(|()| 0)
 }
 
 /// Writes a document to begin with.
@@ -21,8 +21,9 @@ pub(super) fn spec(rest: &[String]) -> Result<i32, Complaint> {
     if path.exists() {
         return Err(Complaint::new(format!("{} exists; remove it first", path.display())));
     }
-    let text = serde_json::to_string_pretty(&document()).unwrap_or_default();
-    write_new(&path, text.as_bytes()).map_err(|e| Complaint::io(&format!("write {}", path.display()), &e))?;
+    let text = format!("{:#}", document());
+    write_whole(&path, text.as_bytes(), 0o666)
+        .map_err(|e| Complaint::io(&format!("write {}", path.display()), &e))?;
     Ok(0)
 }
 
@@ -91,6 +92,5 @@ pub(super) fn features() -> Result<i32, Complaint> {
             "netDevices": {"enabled": false},
         },
     });
-    println!("{}", serde_json::to_string_pretty(&document).unwrap_or_default());
-    Ok(0)
+    say(format_args!("{document:#}")).map(|()| 0)
 }

@@ -3,6 +3,7 @@
 use oci::runtime::{LinuxBlockIo, LinuxCpu, LinuxMemory, LinuxPids, LinuxResources};
 
 use super::arguments::Arguments;
+use super::document;
 use super::output::Complaint;
 use super::records::Root;
 
@@ -41,11 +42,10 @@ pub(super) fn update(root: &Root, rest: &[String]) -> Result<i32, Complaint> {
 }
 
 fn read_document(path: &str) -> Result<LinuxResources, Complaint> {
-    let text =
-        if path == "-" { std::io::read_to_string(std::io::stdin()) } else { std::fs::read_to_string(path) };
-    let text = text.map_err(|e| Complaint::io(&format!("read {path}"), &e))?;
-    serde_json::from_str(&text)
-        .map_err(|e| Complaint::new(format!("{path} is not a resources document: {e}")))
+    if path == "-" {
+        return document::read_stdin("resources");
+    }
+    document::read(path.as_ref(), "resources", document::From::FileOrPipe)
 }
 
 fn read_options(arguments: &Arguments) -> Result<LinuxResources, Complaint> {
