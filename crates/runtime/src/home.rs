@@ -34,7 +34,9 @@ fn passwd() -> Option<String> {
 fn find(text: &str, uid: u32) -> Option<String> {
     let homes = text.lines().filter_map(|line| {
         let fields: Vec<&str> = line.split(':').collect();
-        let same = fields.get(2)?.parse::<u32>().ok()? == uid;
+        // `parse` alone would take "+0" for root's.
+        let digits = fields.get(2).filter(|id| id.bytes().all(|byte| byte.is_ascii_digit()))?;
+        let same = digits.parse::<u32>().ok()? == uid;
         fields.get(5).filter(|home| same && home.starts_with('/')).map(|home| (*home).to_owned())
     });
     { homes }.next()
@@ -46,8 +48,7 @@ mod tests {
 
     #[test]
     fn the_first_line_of_the_user_counts() {
-        let text =
-            "root:x:0:0::/root:/bin/sh\nbroken\na:x:7:7:A:/home/a:\nb:x:7:7:B:/home/b:\nc:x:8:8::rel:\n";
+        let text = "plus:x:+7:0::/plus:\nbroken\na:x:7:7:A:/home/a:\nb:x:7:7:B:/home/b:\nc:x:8:8::rel:\n";
         assert_eq!(find(text, 7).as_deref(), Some("/home/a"));
         assert_eq!((find(text, 8), find(text, 9)), (None, None));
     }

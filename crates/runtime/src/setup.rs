@@ -17,7 +17,7 @@ use crate::mounts::{self, Early};
 use crate::report::{self, Report};
 use crate::spawn::StdioFds;
 use crate::tree::Tree;
-use crate::{fault, hook, prepare, protect, root};
+use crate::{fault, hook, prepare, protect, root, weak};
 
 /// What the child has from its parent.
 pub(crate) struct Child<'a> {
@@ -204,6 +204,10 @@ impl Setup<'_> {
     }
 
     fn hook(&mut self, hook: &protocol::plan::Hook) -> Result<(), Error> {
+        // Those that are kept open are the program's.
+        if !weak::is_off("R06") {
+            sys::process::close_on_exec_from(3).tried(|| "keep descriptors from a hook")?;
+        }
         let ours = rustix::process::umask(Mode::from_raw_mode(0o022));
         let done = hook::run_inside(hook, self.state, "creating");
         rustix::process::umask(ours);

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -113,6 +114,31 @@ impl Bundle {
         let read =
             |name: &str| String::from_utf8_lossy(&std::fs::read(file(name)).unwrap_or_default()).into_owned();
         Ran { code: status.code().unwrap_or(-1), out: read("out"), err: read("err") }
+    }
+
+    /// Runs the runtime for no longer than this (stretched on slow machines); then it is killed, and there is no answer.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub fn runtime_within(&self, limit: Duration, words: &[&str]) -> Option<Ran> {
+        let file =
+            |name: &str| std::fs::File::create(self.directory.join(name)).expect("a file for the output");
+        let mut child =
+            self.command(words).stdout(file("out")).stderr(file("err")).spawn().expect("the runtime");
+        let started = Instant::now();
+        let status = loop {
+            match child.try_wait().expect("the runtime's end") {
+                Some(status) => break status,
+                None if started.elapsed() > crate::slow(limit) => {
+                    let _ = child.kill();
+                    let _ = child.wait();
+                    return None;
+                }
+                None => std::thread::sleep(Duration::from_millis(2)),
+            }
+        };
+        let read = |name: &str| std::fs::read_to_string(self.directory.join(name)).unwrap_or_default();
+        Some(Ran { code: status.code().unwrap_or(-1), out: read("out"), err: read("err") })
     }
 
     /// Writes the document and runs it in the foreground.

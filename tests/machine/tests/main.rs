@@ -13,7 +13,9 @@ mod lifecycle;
 mod limits;
 mod logs;
 mod network;
+mod rows_descriptors;
 mod rows_runtime;
+mod rows_users;
 mod run;
 mod survival;
 mod undo;
@@ -45,7 +47,11 @@ fn main() -> std::process::ExitCode {
         the_past_joins_the_present, detach_keys_end_the_session_only]);
     all.extend(tests![bundle: hooks_in_order_and_place, failing_hooks_stop_the_container, start_tells_why_not, user_namespace_is_joined, descriptors_are_preserved, exec_options,
         kill_and_its_refusals, kill_reaches_everybody, scheduling_and_domain, every_processor_of_the_cpuset, hostile_documents, thousands_of_mounts, hostile_roots, one_of_many_creates_wins, broken_state_is_told]);
-    all.extend(tests![rows_runtime: r04_nothing_is_inheritable]);
+    all.extend(tests![rows_descriptors: r06_only_stdio_is_open, r06_only_the_terminal_is_open, r06_hooks_have_only_stdio, r06_waiting_it_holds_nothing_of_the_host,
+        r06_no_working_directory_leads_out]);
+    all.extend(tests![rows_runtime: r01_the_runtimes_program_cannot_be_changed, r04_nothing_is_inheritable, r10_a_covered_proc_is_not_written]);
+    all.extend(tests![rows_users: r13_no_text_means_root_by_mistake, r14_numbers_out_of_range_are_refused, r15_the_primary_group_is_supplementary,
+        r16_huge_accounts_cost_nothing, r17_special_files_hold_nobody_up]);
     all.extend(tests![bad_input: each_is_one_clear_sentence, nothing_is_half_made, disk_full]);
     all.extend(
         tests![limits needs &[Need::CgroupV2]; v2_files_hold_the_limits, frozen_cgroups_hold_nobody_up],

@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn forms_and_numbers() {
+    fn r13_r15_forms_and_numbers() {
         for (spec, expected) in [
             ("", "0:0 0,10 /root"),
             ("0", "0:0 0,10 /root"),
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn refused_texts() {
+    fn r13_r14_refused_texts() {
         let huge = "9".repeat(40);
         for part in [
             "4294967295",
@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn every_number_means_itself() {
+    fn r14_every_number_means_itself() {
         for n in (0..400u64).chain([65_534, 65_535, 1 << 31, (1 << 32) - 2]) {
             let user = resolve(&format!("{n}:{n}"), &[], Accounts::default()).expect("a number");
             assert_eq!((u64::from(user.uid), u64::from(user.gid)), (n, n));

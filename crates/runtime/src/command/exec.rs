@@ -188,3 +188,81 @@ fn read_id(text: &str) -> Result<u32, Complaint> {
     let id = text.parse::<u32>().ok().filter(|id| plain && *id < u32::MAX);
     id.ok_or_else(|| Complaint::new(format!("{text:?} is not a user or group id")))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::read_user;
+
+    /// What a text must mean, written another way: digits only, no larger than the kernel's last id, at most one colon.
+    fn model(text: &str) -> Option<(u32, u32)> {
+        let id = |text: &str| -> Option<u32> {
+            let mut value = 0_u128;
+            for character in text.chars() {
+                value = (value * 10 + u128::from(character.to_digit(10)?)).min(u128::from(u64::MAX));
+            }
+            u32::try_from(value).ok().filter(|id| !text.is_empty() && *id != u32::MAX)
+        };
+        let parts: Vec<&str> = text.split(':').collect();
+        match parts.as_slice() {
+            [user] => Some((id(user)?, 0)),
+            [user, group] => Some((id(user)?, id(group)?)),
+            _ => None,
+        }
+    }
+
+    /// R13, R14 (CVE-2026-30892, CVE-2024-40635): every pair of these.
+    #[test]
+    fn r13_r14_users_are_what_a_model_says() {
+        let forty = "9".repeat(40);
+        let words = [
+            "",
+            "0",
+            "1",
+            "00",
+            "007",
+            "33",
+            "65534",
+            "65535",
+            "65536",
+            "2147483647",
+            "2147483648",
+            "4294967294",
+            "4294967295",
+            "4294967296",
+            "8589934592",
+            "18446744073709551615",
+            "18446744073709551616",
+            &forty,
+            "+0",
+            "+1",
+            "-0",
+            "-1",
+            " 0",
+            "0 ",
+            "\t1",
+            "1\n",
+            "0x0",
+            "0x1",
+            "0b1",
+            "1e3",
+            "1.0",
+            "1_0",
+            "1,0",
+            "root",
+            "x",
+            "\u{661}",
+            "\u{ff11}",
+            "\0",
+            "0\0",
+            ":",
+        ];
+        let mut checked = 0;
+        for user in words {
+            for text in words.iter().map(|group| format!("{user}:{group}")).chain([user.to_owned()]) {
+                assert_eq!(read_user(&text).ok(), model(&text), "{text:?}");
+                checked += 1;
+            }
+        }
+        assert!(checked > 1000);
+    }
+}
