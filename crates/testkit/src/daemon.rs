@@ -66,7 +66,8 @@ fn program(variable: &str, name: &str) -> PathBuf {
 
 /// With `BERTH_REFERENCE` set, the same tests judge Debian's dockerd and the docker command line: a test that fails
 /// there asks for something Docker does not do.
-pub(crate) fn is_reference() -> bool {
+#[must_use]
+pub fn is_reference() -> bool {
     std::env::var_os("BERTH_REFERENCE").is_some()
 }
 

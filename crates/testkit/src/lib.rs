@@ -10,7 +10,7 @@ mod runner;
 mod sweep;
 
 pub use bundle::Bundle;
-pub use daemon::{Daemon, Ran, wait_for};
+pub use daemon::{Daemon, Ran, is_reference, wait_for};
 pub use leaks::{Census, processes_naming};
 pub use rootfs::{busybox_tar, tar_of};
 pub use runner::{Need, Test, main, mark, slow};

@@ -1,4 +1,4 @@
-//! Other people's engines with `berth-runtime` in place of runc. With `BERTH_REFERENCE` it is runc after all.
+//! Other people's engines with `berth-runtime` in place of runc. With `BERTH_REFERENCE` it is runc after all, or `crun` if that says so.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -19,8 +19,11 @@ pub(crate) struct Caller {
 
 /// The program under test.
 pub(crate) fn runtime() -> String {
-    let reference = std::env::var_os("BERTH_REFERENCE").is_some();
-    let program = if reference { find("runc") } else { std::env::var("BERTH_RUNTIME").ok() };
+    let program = match std::env::var("BERTH_REFERENCE").as_deref() {
+        Ok("crun") => find("crun"),
+        Ok(_) => find("runc"),
+        Err(_) => std::env::var("BERTH_RUNTIME").ok(),
+    };
     program.expect("BERTH_RUNTIME")
 }
 

@@ -10,6 +10,7 @@ mod docker_py;
 mod dockerd;
 mod inspection;
 mod podman;
+mod validation;
 mod words;
 
 use testkit::{Need, tests};
@@ -26,5 +27,7 @@ fn main() -> std::process::ExitCode {
     all.extend(tests![podman needs &[Need::Program("podman")]; runs_stops_and_executes, users_limits_and_descriptors, pods, hooks]);
     all.extend(tests![dockerd needs &[Need::Program("dockerd")]; runs_and_executes, lives_and_ends]);
     all.extend(tests![containerd needs &[Need::Program("containerd")]; tasks]);
+    const VALIDATION: &[Need] = &[Need::CgroupV1, Need::Program("go")];
+    all.extend(tests![validation needs VALIDATION; none_is_forgotten, lifecycle_and_process, linux, cgroups]);
     testkit::main(all)
 }

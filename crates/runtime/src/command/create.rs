@@ -264,9 +264,9 @@ fn spawn(
 
 /// The caller's own, while the container waits with the host still in sight. They may ask for its state.
 fn run_hooks(record: &Record) -> Result<(), Error> {
-    let document = record.document(ContainerState::Creating);
-    hooks::run(&record.hooks, Moment::Prestart, &document)?;
-    hooks::run(&record.hooks, Moment::CreateRuntime, &document)
+    // The old kind comes after the creation, as the specification's own tests have it.
+    hooks::run(&record.hooks, Moment::Prestart, &record.document(ContainerState::Created))?;
+    hooks::run(&record.hooks, Moment::CreateRuntime, &record.document(ContainerState::Creating))
 }
 
 /// Tells those who asked to be told, and lets `start` have it.
