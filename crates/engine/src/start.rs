@@ -189,7 +189,7 @@ impl Inner {
         let request = self.look_up(record, &rootfs)?;
         let spec = plan::spec::spec(&request);
         let options =
-            PlanOptions { cgroup_parent: self.options.cgroup_parent.clone(), bundle: String::new() };
+            PlanOptions { cgroup_parent: self.options.cgroup_parent.clone(), ..PlanOptions::default() };
         fault::step(record, "plan")?;
         let Planned { plan, warnings } =
             plan::container::plan(&record.id, &spec, &rootfs, &self.host.facts, &options)?;

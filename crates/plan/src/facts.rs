@@ -23,6 +23,8 @@ pub struct Facts {
     pub max_user_namespaces: u64,
     /// This process's effective user.
     pub uid: u32,
+    /// SELinux is in force.
+    pub selinux: bool,
     /// Swap is counted (`memory.memsw.*` or `memory.swap.max` exists).
     pub swap_limit: bool,
 }

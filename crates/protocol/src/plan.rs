@@ -43,7 +43,7 @@ pub struct Step {
     /// Which.
     #[prost(
         oneof = "Act",
-        tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25"
+        tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 31"
     )]
     pub act: Option<Act>,
 }
@@ -117,7 +117,8 @@ pub enum Act {
     /// Make the new root the root, and detach the host's.
     #[prost(message, tag = "22")]
     Pivot(Nothing),
-    /// Set the propagation of the new root after the pivot: a propagation word of `mount_setattr`.
+    /// Set the propagation of the new root after the pivot: a propagation word of `mount_setattr`, with [`ALL_BELOW`] for
+    /// every mount of the container.
     #[prost(uint64, tag = "23")]
     RootPropagation(u64),
     /// Wait while the caller runs programs of its own on the host's side.
@@ -126,11 +127,28 @@ pub enum Act {
     /// Run a program of the host, inside the container's namespaces.
     #[prost(message, tag = "25")]
     Hook(Hook),
+    /// Make the new root the root where the old one cannot be detached (`--no-pivot`): cover it, and `chroot(2)`.
+    #[prost(message, tag = "31")]
+    Chroot(Nothing),
 }
+
+/// In [`Act::RootPropagation`]: the mounts below as well (`AT_RECURSIVE`).
+pub const ALL_BELOW: u64 = 0x8000;
 
 /// No arguments.
 #[derive(Clone, Copy, PartialEq, Message)]
 pub struct Nothing {}
+
+/// A change of a mount's propagation.
+#[derive(Clone, Copy, PartialEq, Message)]
+pub struct Propagation {
+    /// Propagation word of `mount_setattr`.
+    #[prost(uint64, tag = "1")]
+    pub word: u64,
+    /// For the mounts below as well.
+    #[prost(bool, tag = "2")]
+    pub all: bool,
+}
 
 /// A value for a cgroup (or other kernel) file.
 #[derive(Clone, PartialEq, Message)]
@@ -209,6 +227,10 @@ pub struct Root {
     /// Where it hangs until it becomes the root, for hooks that look for it; empty: over the host's "/".
     #[prost(string, tag = "7")]
     pub place: String,
+    /// Propagation word of `mount_setattr` for a directory; 0: private. Else the parent makes it before the clone, out of the host's
+    /// mounts as they are.
+    #[prost(uint64, tag = "8")]
+    pub propagation: u64,
 }
 
 /// A new file system instance.
@@ -242,6 +264,21 @@ pub struct Filesystem {
     /// Propagation word of `mount_setattr`; 0 leaves it.
     #[prost(uint64, tag = "9")]
     pub propagation: u64,
+    /// The request field, for messages: `mounts[3]`.
+    #[prost(string, tag = "10")]
+    pub field: String,
+    /// Further changes of the propagation, in order.
+    #[prost(message, repeated, tag = "11")]
+    pub then: Vec<Propagation>,
+    /// Give it the permission bits of the directory in its place, if there is one (tmpfs).
+    #[prost(bool, tag = "12")]
+    pub inherit_mode: bool,
+    /// Not a new one: change the one that is mounted there.
+    #[prost(bool, tag = "13")]
+    pub remount: bool,
+    /// Mount attributes to clear, for a remount.
+    #[prost(uint64, tag = "14")]
+    pub clear: u64,
 }
 
 /// A piece of the host's tree.
@@ -280,6 +317,21 @@ pub struct Bind {
     /// Do not follow a link in the last part of the source.
     #[prost(bool, tag = "11")]
     pub no_follow: bool,
+    /// The request field, for messages: `mounts[3]`.
+    #[prost(string, tag = "12")]
+    pub field: String,
+    /// Further changes of the propagation, in order.
+    #[prost(message, repeated, tag = "13")]
+    pub then: Vec<Propagation>,
+    /// Opened by the parent before the clone, while the source still has the host's propagation.
+    #[prost(bool, tag = "14")]
+    pub early: bool,
+    /// With `mapped`: these ids instead of the container's.
+    #[prost(message, optional, tag = "15")]
+    pub maps: Option<Users>,
+    /// With `mapped`: the mounts below as well.
+    #[prost(bool, tag = "16")]
+    pub map_all: bool,
 }
 
 /// A device node or FIFO.

@@ -27,6 +27,8 @@ pub fn gather() -> Result<Facts, Error> {
         nofile_hard: limit.maximum.unwrap_or(u64::MAX),
         max_user_namespaces: number("/proc/sys/user/max_user_namespaces").unwrap_or(0),
         uid: rustix::process::geteuid().as_raw(),
+        // The kernel makes this mount point when SELinux is switched on, and only then.
+        selinux: rustix::fs::stat("/sys/fs/selinux").is_ok(),
     })
 }
 

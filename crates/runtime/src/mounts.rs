@@ -1,70 +1,21 @@
 //! Mounting inside the root: everything is made detached, finished, and then put onto a handle of its place.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 
-use protocol::Plan;
-use protocol::plan::{Act, Bind, Filesystem};
+use protocol::plan::{Bind, Filesystem, Propagation};
 use rustix::fs::{CWD, FileType, fstat};
 use rustix::io::Errno;
 use rustix::mount::{
-    FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags, fsconfig_create,
-    fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen, move_mount, open_tree,
+    FsMountFlags, FsOpenFlags, FsPickFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags, fsconfig_create,
+    fsconfig_reconfigure, fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen, fspick, move_mount,
+    open_tree,
 };
-use sys::mount::{Change, IDMAP, Users, set_attributes};
+use sys::mount::{Change, NODEV, NOEXEC, NOSUID, set_attributes};
 
+use crate::early::Early;
 use crate::error::{Error, Tried};
-use crate::kernel::{Proc, open_for_write};
 use crate::tree::Tree;
-
-/// What the parent has made or opened before the clone, by target or path: in a user namespace the child has neither the
-/// right to make these mounts nor to walk to their sources, nor to open its cgroups.
-#[derive(Debug, Default)]
-pub(crate) struct Early(Vec<(String, OwnedFd)>);
-
-impl Early {
-    pub(crate) fn of(plan: &Plan) -> Result<Self, Error> {
-        let mut early = Self::default();
-        if plan.users.is_none() {
-            return Ok(early);
-        }
-        for act in plan.setup.iter().filter_map(|s| s.act.as_ref()) {
-            match act {
-                Act::Bind(bind) => early.0.push((bind.target.clone(), open_source(bind)?)),
-                Act::EnterCgroup(path) => {
-                    let file = open_for_write(path).tried(|| format!("open {path}"))?;
-                    early.0.push((path.clone(), file));
-                }
-                Act::Sysctl(sysctl) if sysctl.early => Proc::open()?.set(sysctl)?,
-                Act::Filesystem(fs) if fs.early => early.0.push((fs.target.clone(), make(fs)?)),
-                _ => {}
-            }
-        }
-        Ok(early)
-    }
-
-    /// Maps the owners of those binds that ask for it through the container's user namespace.
-    pub(crate) fn map(&self, plan: &Plan, users: BorrowedFd<'_>) -> Result<(), Error> {
-        for act in plan.setup.iter().filter_map(|s| s.act.as_ref()) {
-            let Act::Bind(bind) = act else { continue };
-            let Some((_, mount)) = self.0.iter().find(|(t, _)| bind.mapped && *t == bind.target) else {
-                continue;
-            };
-            let change = Change { set: IDMAP, users: Some(Users(users)), ..Change::default() };
-            set_attributes(mount, c"", &change, bind.recursive)
-                .tried(|| format!("map the owners of {} for {}", bind.source, bind.target))?;
-        }
-        Ok(())
-    }
-
-    pub(crate) fn fds(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        self.0.iter().map(|(_, fd)| fd.as_fd())
-    }
-
-    pub(crate) fn take(&mut self, target: &str) -> Option<OwnedFd> {
-        let at = self.0.iter().position(|(t, _)| t == target)?;
-        Some(self.0.remove(at).1)
-    }
-}
+use crate::{idmap, overlay};
 
 /// What the kernel says besides the error number, when it says something.
 pub(crate) fn complaint(context: &OwnedFd) -> String {
@@ -80,21 +31,26 @@ pub(crate) fn complaint(context: &OwnedFd) -> String {
     said
 }
 
+/// `mounts[3]: mount tmpfs on /x`
+fn tried(field: &str, text: String) -> String {
+    if field.is_empty() { text } else { format!("{field}: {text}") }
+}
+
 /// Makes a file system, attached nowhere.
-fn make(fs: &Filesystem) -> Result<OwnedFd, Error> {
-    let tried = |said: &str| match said {
-        "" => format!("mount {} on {}", fs.kind, fs.target),
-        said => format!("mount {} on {} ({said})", fs.kind, fs.target),
+pub(crate) fn make(fs: &Filesystem, mode: Option<u32>) -> Result<OwnedFd, Error> {
+    let tried = |said: &str| {
+        let said = if said.is_empty() { String::new() } else { format!(" ({said})") };
+        tried(&fs.field, format!("mount {} on {}{said}", fs.kind, fs.target))
     };
     let context = fsopen(&*fs.kind, FsOpenFlags::FSOPEN_CLOEXEC).tried(|| tried(""))?;
     let refused = |errno| Error::kernel(&tried(&complaint(&context)), errno);
     fsconfig_set_string(context.as_fd(), "source", &*fs.source).map_err(refused)?;
+    if let Some(mode) = mode {
+        fsconfig_set_string(context.as_fd(), "mode", format!("{mode:o}")).map_err(refused)?;
+    }
+    let mut open = Vec::new();
     for option in &fs.options {
-        match option.split_once('=') {
-            Some((key, value)) => fsconfig_set_string(context.as_fd(), key, value),
-            None => fsconfig_set_flag(context.as_fd(), &**option),
-        }
-        .map_err(|errno| {
+        set_option(&context, &fs.kind, option, &mut open).map_err(|errno| {
             Error::kernel(&format!("{}: option {option}", tried(&complaint(&context))), errno)
         })?;
     }
@@ -103,37 +59,95 @@ fn make(fs: &Filesystem) -> Result<OwnedFd, Error> {
     fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, attributes).tried(|| tried(""))
 }
 
+/// One option of a file system. Directories of an overlay may be longer than what the call takes.
+fn set_option(context: &OwnedFd, kind: &str, option: &str, open: &mut Vec<OwnedFd>) -> Result<(), Errno> {
+    match option.split_once('=') {
+        Some((key @ ("lowerdir" | "upperdir" | "workdir"), value)) if kind == "overlay" => {
+            overlay::set_directories(context, key, value, open)
+        }
+        Some((key, value)) => fsconfig_set_string(context.as_fd(), key, value),
+        None => fsconfig_set_flag(context.as_fd(), option),
+    }
+}
+
+/// A small empty file system that nobody can fill.
+pub(crate) fn tmpfs() -> Result<OwnedFd, Errno> {
+    let attributes = MountAttrFlags::from_bits_retain((NOSUID | NODEV | NOEXEC) as u32);
+    let context = fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
+    for (key, value) in [("source", "tmpfs"), ("size", "4k"), ("mode", "555")] {
+        fsconfig_set_string(context.as_fd(), key, value)?;
+    }
+    fsconfig_create(context.as_fd())?;
+    fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, attributes)
+}
+
 /// Puts a detached mount onto a handle.
 pub(crate) fn attach(mount: &OwnedFd, place: &OwnedFd) -> Result<(), Errno> {
     let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
     move_mount(mount, "", place, "", flags)
 }
 
+/// Changes the propagation of a mount, step by step.
+fn propagate(mount: &OwnedFd, changes: &[Propagation]) -> Result<(), Errno> {
+    for change in changes {
+        let word = Change { propagation: change.word, ..Change::default() };
+        set_attributes(mount, c"", &word, change.all)?;
+    }
+    Ok(())
+}
+
 /// Mounts a new file system inside the root.
 pub(crate) fn filesystem(tree: &mut Tree, fs: &Filesystem, early: &mut Early) -> Result<(), Error> {
+    let tried = |text: String| tried(&fs.field, text);
+    if fs.remount {
+        return remount(tree, fs);
+    }
+    let mode = if fs.inherit_mode { tree.mode(&fs.target) } else { None };
     let mount = match early.take(&fs.target) {
         Some(mount) => mount,
-        None => make(fs)?,
+        None => make(fs, mode)?,
     };
     let place = if fs.strict { tree.strict_directory(&fs.target)? } else { tree.directory(&fs.target)? };
+    tree.refuse_inside_proc(&place, &fs.field, &fs.target)?;
     if fs.copy_up {
-        crate::copy_up::copy(&place, &mount).tried(|| format!("copy {} into its tmpfs", fs.target))?;
+        crate::copy_up::copy(&place, &mount).tried(|| tried(format!("copy {} into its tmpfs", fs.target)))?;
     }
-    attach(&mount, &place).tried(|| format!("mount {} on {}", fs.kind, fs.target))?;
+    attach(&mount, &place).tried(|| tried(format!("mount {} on {}", fs.kind, fs.target)))?;
     // Others' targets may be links to anywhere in the root; those of the cgroup tree are known.
     tree.covered(if fs.kind.starts_with("cgroup") { &fs.target } else { "" });
     if fs.kind == "sysfs" {
         tree.has_sysfs(&mount);
     }
-    if fs.propagation != 0 {
-        let change = Change { propagation: fs.propagation, ..Change::default() };
-        set_attributes(&mount, c"", &change, false).tried(|| format!("set propagation of {}", fs.target))?;
+    if fs.target == "/proc" {
+        tree.has_proc(&mount);
     }
-    Ok(())
+    let first = (fs.propagation != 0).then_some(Propagation { word: fs.propagation, all: false });
+    let changes: Vec<_> = first.into_iter().chain(fs.then.iter().copied()).collect();
+    propagate(&mount, &changes).tried(|| tried(format!("set propagation of {}", fs.target)))
+}
+
+/// Changes the mount that is there and, with options, its file system.
+fn remount(tree: &Tree, fs: &Filesystem) -> Result<(), Error> {
+    let tried = || tried(&fs.field, format!("remount {}", fs.target));
+    let place = tree.handle(&fs.target).tried(tried)?;
+    let change = Change { set: fs.attributes, clear: fs.clear, ..Change::default() };
+    if change != Change::default() {
+        set_attributes(&place, c"", &change, false).tried(tried)?;
+    }
+    if !fs.options.is_empty() {
+        let flags = FsPickFlags::FSPICK_CLOEXEC | FsPickFlags::FSPICK_EMPTY_PATH;
+        let context = fspick(&place, "", flags).tried(tried)?;
+        for option in &fs.options {
+            set_option(&context, &fs.kind, option, &mut Vec::new())
+                .tried(|| format!("{} ({}): option {option}", tried(), complaint(&context)))?;
+        }
+        fsconfig_reconfigure(context.as_fd()).tried(|| format!("{} ({})", tried(), complaint(&context)))?;
+    }
+    propagate(&place, &fs.then).tried(tried)
 }
 
 /// A detached copy of a piece of the host's tree.
-fn open_source(bind: &Bind) -> Result<OwnedFd, Error> {
+pub(crate) fn open_source(bind: &Bind) -> Result<OwnedFd, Error> {
     let mut flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
     if bind.recursive {
         flags |= OpenTreeFlags::AT_RECURSIVE;
@@ -141,16 +155,20 @@ fn open_source(bind: &Bind) -> Result<OwnedFd, Error> {
     if bind.no_follow {
         flags |= OpenTreeFlags::AT_SYMLINK_NOFOLLOW;
     }
-    open_tree(CWD, &*bind.source, flags).tried(|| format!("bind {} on {}", bind.source, bind.target))
+    let text = || tried(&bind.field, format!("bind {} on {}", bind.source, bind.target));
+    open_tree(CWD, &*bind.source, flags).tried(text)
 }
 
 /// Mounts a piece of the host's tree inside the root.
 pub(crate) fn bind(tree: &mut Tree, bind: &Bind, early: &mut Early) -> Result<(), Error> {
-    let tried = || format!("bind {} on {}", bind.source, bind.target);
+    let tried = || tried(&bind.field, format!("bind {} on {}", bind.source, bind.target));
     let mount = match early.take(&bind.target) {
         Some(mount) => mount,
         None => open_source(bind)?,
     };
+    if let Some(users) = early.take_users(&bind.target) {
+        idmap::apply(&mount, bind, users.as_fd())?;
+    }
     let all = Change {
         set: bind.set_all,
         clear: bind.clear_all,
@@ -169,12 +187,17 @@ pub(crate) fn bind(tree: &mut Tree, bind: &Bind, early: &mut Early) -> Result<()
     if one != Change::default() {
         set_attributes(&mount, c"", &one, false).tried(tried)?;
     }
+    propagate(&mount, &bind.then).tried(tried)?;
     let kind = FileType::from_raw_mode(fstat(&mount).tried(tried)?.st_mode);
     let place =
         if kind == FileType::Directory { tree.directory(&bind.target)? } else { tree.file(&bind.target)? };
+    tree.refuse_inside_proc(&place, &bind.field, &bind.target)?;
     attach(&mount, &place).tried(tried)?;
     // The target may be a link to anywhere in the root.
     tree.covered("");
+    if bind.target == "/proc" {
+        tree.has_proc(&mount);
+    }
     Ok(())
 }
 

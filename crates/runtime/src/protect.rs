@@ -4,14 +4,11 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::fs::{CWD, FileType, fstat, makedev};
 use rustix::io::Errno;
-use rustix::mount::{
-    FsMountFlags, FsOpenFlags, MountAttrFlags, OpenTreeFlags, fsconfig_create, fsconfig_set_string, fsmount,
-    fsopen, open_tree,
-};
-use sys::mount::{Change, NODEV, NOEXEC, NOSUID, RDONLY, set_attributes};
+use rustix::mount::{OpenTreeFlags, open_tree};
+use sys::mount::{Change, RDONLY, set_attributes};
 
 use crate::error::{Error, Tried};
-use crate::mounts::attach;
+use crate::mounts::{attach, tmpfs};
 use crate::tree::Tree;
 
 /// Binds each path onto itself, read-only with all below.
@@ -80,14 +77,4 @@ fn null_device() -> Result<OwnedFd, Errno> {
     let is_null =
         FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice && stat.st_rdev == makedev(1, 3);
     if is_null { Ok(null) } else { Err(Errno::NODEV) }
-}
-
-fn tmpfs() -> Result<OwnedFd, Errno> {
-    let attributes = MountAttrFlags::from_bits_retain((NOSUID | NODEV | NOEXEC) as u32);
-    let context = fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
-    for (key, value) in [("source", "tmpfs"), ("size", "4k"), ("mode", "555")] {
-        fsconfig_set_string(context.as_fd(), key, value)?;
-    }
-    fsconfig_create(context.as_fd())?;
-    fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, attributes)
 }

@@ -3,21 +3,22 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use protocol::Plan;
-use protocol::plan::{Act, Sysctl};
+use protocol::plan::{ALL_BELOW, Act, Sysctl};
 use rustix::fs::{CWD, Mode, OFlags};
-use rustix::mount::{MoveMountFlags, UnmountFlags, move_mount, unmount};
-use sys::mount::{Change, PRIVATE, SHARED, SLAVE, set_attributes};
+use rustix::mount::{MoveMountFlags, move_mount};
+use sys::mount::{Change, PRIVATE, SHARED, set_attributes};
 use types::Kind;
 
 use crate::become_program::{self, Program};
 use crate::console::{self, Terminal};
+use crate::early::{self, Early};
 use crate::error::{Error, Tried};
 use crate::kernel::{self, Proc};
-use crate::mounts::{self, Early};
+use crate::mounts;
 use crate::report::{self, Report};
 use crate::spawn::StdioFds;
 use crate::tree::Tree;
-use crate::{fault, hook, prepare, protect, root, weak};
+use crate::{fault, hook, jail, prepare, protect, root, weak};
 
 /// What the child has from its parent.
 pub(crate) struct Child<'a> {
@@ -128,10 +129,18 @@ impl Setup<'_> {
             Act::ReadOnly(list) => protect::make_read_only(tree(&mut self.tree)?, &list.paths),
             Act::Mask(list) => protect::mask(tree(&mut self.tree)?, &list.paths),
             Act::Attributes(a) => mounts::attributes(tree(&mut self.tree)?, &a.target, a.set),
-            Act::Pivot(_) => pivot(tree(&mut self.tree)?),
+            Act::Pivot(_) => jail::pivot(tree(&mut self.tree)?),
+            Act::Chroot(_) => {
+                let root = self.plan.setup.iter().find_map(|step| match &step.act {
+                    Some(Act::Root(root)) => Some(root.place.as_str()),
+                    _ => None,
+                });
+                jail::enter(tree(&mut self.tree)?, root.unwrap_or_default())
+            }
             Act::RootPropagation(word) => {
-                let change = Change { propagation: *word, ..Change::default() };
-                set_attributes(CWD, c"/", &change, false).tried(|| "set the propagation of the root")
+                let change = Change { propagation: *word & !ALL_BELOW, ..Change::default() };
+                set_attributes(CWD, c"/", &change, *word & ALL_BELOW != 0)
+                    .tried(|| "linux.rootfsPropagation: set the propagation of the root")
             }
             Act::AwaitHooks(_) => self.await_hooks(),
             Act::Hook(hook) => self.hook(hook),
@@ -186,7 +195,7 @@ impl Setup<'_> {
     /// Attaches the root on top of the host's "/": in this namespace only, and without needing any directory for it. Or where
     /// hooks will look for it.
     fn mount_root(&mut self, made: &protocol::plan::Root) -> Result<(), Error> {
-        let mount = match self.root.take() {
+        let mount = match self.root.take().or_else(|| self.early.take(early::ROOT)) {
             Some(mount) => mount,
             None => root::make(made, None)?,
         };
@@ -242,18 +251,4 @@ fn propagate(word: u64) -> Result<(), Error> {
     let (word, all) = if word == SHARED { (PRIVATE, false) } else { (word, true) };
     let change = Change { propagation: word, ..Change::default() };
     set_attributes(CWD, c"/", &change, all).tried(|| "separate the mounts from the host's")
-}
-
-/// `pivot_root(2)` with both arguments ".": the old root ends up on top of the new one and is detached from there.
-fn pivot(tree: &Tree) -> Result<(), Error> {
-    let tried = || "switch to the container's root";
-    let old = rustix::fs::open("/", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
-        .tried(tried)?;
-    rustix::process::fchdir(tree.root()).tried(tried)?;
-    rustix::process::pivot_root(".", ".").tried(tried)?;
-    // The host must not lose what is detached here.
-    rustix::process::fchdir(&old).tried(tried)?;
-    set_attributes(&old, c"", &Change { propagation: SLAVE, ..Change::default() }, true).tried(tried)?;
-    unmount(".", UnmountFlags::DETACH).tried(tried)?;
-    rustix::process::chdir("/").tried(tried)
 }

@@ -10,11 +10,12 @@ use rustix::process::{Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
 use sys::clone::{Clone, Side};
 use types::Kind;
 
+use crate::early::Early;
 use crate::error::{Error, Tried};
 use crate::join::{Visit, clone_flag};
 use crate::report::{self, Report};
 use crate::setup::{self, Child};
-use crate::{become_program, cgroup, fault, mounts, prepare, proxy, users, weak};
+use crate::{become_program, cgroup, fault, prepare, proxy, users, weak};
 
 /// What is needed to start a container.
 #[derive(Clone, Copy, Debug)]
@@ -111,7 +112,7 @@ fn start_child(
         _ => None,
     };
     let visit = Visit::join(&plan.namespaces, launch.fds)?;
-    let early = mounts::Early::of(plan)?;
+    let early = Early::of(plan)?;
     let mut keep = stdio_fds(&launch.stdio);
     keep.extend([theirs.as_fd()].into_iter().chain(hold).chain(early.fds()));
     let what = Clone {

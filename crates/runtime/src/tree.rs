@@ -4,8 +4,8 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{
-    AtFlags, FileType, Gid, Mode, OFlags, ResolveFlags, Uid, mkdirat, mknodat, openat, openat2, readlinkat,
-    symlinkat,
+    AtFlags, FileType, Gid, Mode, OFlags, ResolveFlags, Uid, fstat, mkdirat, mknodat, openat, openat2,
+    readlinkat, symlinkat,
 };
 use rustix::io::Errno;
 
@@ -19,6 +19,8 @@ pub(crate) struct Tree {
     root: OwnedFd,
     last: Option<(String, OwnedFd)>,
     empty: Option<OwnedFd>,
+    /// The device of the container's procfs.
+    proc: Option<u64>,
 }
 
 const WITHIN: ResolveFlags = ResolveFlags::IN_ROOT.union(ResolveFlags::NO_MAGICLINKS);
@@ -27,7 +29,7 @@ const MOST_LINKS: u32 = 40;
 
 impl Tree {
     pub(crate) fn new(root: OwnedFd) -> Self {
-        Self { root, last: None, empty: None }
+        Self { root, last: None, empty: None, proc: None }
     }
 
     pub(crate) fn root(&self) -> BorrowedFd<'_> {
@@ -189,6 +191,29 @@ impl Tree {
     pub(crate) fn has_sysfs(&mut self, mount: &OwnedFd) {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         self.empty = openat(mount, "fs/cgroup", flags, Mode::empty()).ok();
+    }
+
+    /// A procfs was mounted where it belongs.
+    pub(crate) fn has_proc(&mut self, mount: &OwnedFd) {
+        self.proc = fstat(mount).ok().map(|stat| stat.st_dev);
+    }
+
+    /// Links of the root must not lead a mount over files of the container's `/proc`, where they would fool whoever reads or writes
+    /// those (CVE-2019-19921). Targets that say they are there were judged when the plan was made.
+    pub(crate) fn refuse_inside_proc(&self, place: &OwnedFd, field: &str, target: &str) -> Result<(), Error> {
+        let Some(proc) = self.proc else { return Ok(()) };
+        let said = target.strip_prefix("/proc").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        if said || fstat(place).is_ok_and(|stat| stat.st_dev != proc) {
+            return Ok(());
+        }
+        let message = format!("{field}: {target} cannot be mounted because it leads into /proc");
+        Err(Error::said(Kind::InvalidInput, message))
+    }
+
+    /// The permission bits of the directory at `path`, if there is one.
+    pub(crate) fn mode(&self, path: &str) -> Option<u32> {
+        let directory = self.open(path, OFlags::PATH | OFlags::DIRECTORY).ok()?;
+        fstat(&directory).ok().map(|stat| stat.st_mode & 0o7777)
     }
 
     /// A mount was added at `target`: a directory opened there before lies under it now.

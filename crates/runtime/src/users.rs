@@ -7,9 +7,9 @@ use protocol::Plan;
 use protocol::plan::{Act, IdMap};
 use rustix::fs::{Mode, OFlags, open};
 
+use crate::early::Early;
 use crate::error::{Error, Tried};
 use crate::kernel::write_file;
-use crate::mounts::Early;
 use crate::report;
 use crate::root::{self, Owner};
 
@@ -49,6 +49,7 @@ fn outside(maps: &[IdMap]) -> u32 {
     maps.iter().find(|m| m.inside == 0).map_or(0, |m| m.outside)
 }
 
-fn lines(maps: &[IdMap]) -> String {
+/// Maps as the kernel reads them.
+pub(crate) fn lines(maps: &[IdMap]) -> String {
     maps.iter().map(|m| format!("{} {} {}\n", m.inside, m.outside, m.count)).collect()
 }

@@ -73,7 +73,7 @@ impl Bench {
 
     fn plan(&self, document: &Value) -> Plan {
         let spec: Spec = serde_json::from_value(document.clone()).unwrap();
-        let options = Options { cgroup_parent: MARK.into(), bundle: String::new() };
+        let options = Options { cgroup_parent: MARK.into(), ..Options::default() };
         plan(&self.id, &spec, &self.overlay(), &runtime::facts::gather().unwrap(), &options)
             .expect("a plan")
             .plan

@@ -4,6 +4,8 @@
 
 mod bad_input;
 mod bundle;
+mod bundle_mounts;
+mod bundle_roots;
 mod door;
 mod exec;
 mod files;
@@ -47,6 +49,9 @@ fn main() -> std::process::ExitCode {
         the_past_joins_the_present, detach_keys_end_the_session_only]);
     all.extend(tests![bundle: hooks_in_order_and_place, failing_hooks_stop_the_container, start_tells_why_not, user_namespace_is_joined, descriptors_are_preserved, exec_options,
         kill_and_its_refusals, kill_reaches_everybody, scheduling_and_domain, every_processor_of_the_cpuset, hostile_documents, thousands_of_mounts, hostile_roots, one_of_many_creates_wins, broken_state_is_told]);
+    all.extend(tests![bundle_mounts: every_word_of_a_bind, every_word_of_a_file_system, mounts_travel_as_asked, propagation_of_the_root, every_kind_of_file_is_bound, overlays_and_copies, owners_that_cannot_be_mapped]);
+    all.extend(tests![bundle_roots: read_only_places, mounts_are_changed_later, file_systems_of_the_kernel, the_dev_of_the_host, sys_in_a_user_namespace, cgroups_of_the_container, binds_of_earlier_mounts,
+        roots_without_a_pivot, what_cannot_be_mounted]);
     all.extend(tests![rows_descriptors: r06_only_stdio_is_open, r06_only_the_terminal_is_open, r06_hooks_have_only_stdio, r06_waiting_it_holds_nothing_of_the_host,
         r06_no_working_directory_leads_out]);
     all.extend(tests![rows_runtime: r01_the_runtimes_program_cannot_be_changed, r04_nothing_is_inheritable, r10_a_covered_proc_is_not_written]);
@@ -56,6 +61,7 @@ fn main() -> std::process::ExitCode {
     all.extend(
         tests![limits needs &[Need::CgroupV2]; v2_files_hold_the_limits, frozen_cgroups_hold_nobody_up],
     );
+    all.extend(tests![bundle_mounts needs &[Need::Kernel(6, 3)]; owners_are_mapped]);
     // Mapped mounts of tmpfs, on which the guest keeps its images.
     all.extend(
         tests![isolation needs &[Need::Kernel(6, 3)]; user_namespace, masked_paths_in_a_user_namespace],

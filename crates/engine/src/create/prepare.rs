@@ -138,7 +138,7 @@ impl Inner {
             .map(|m| {
                 let mut options = m.options.clone();
                 if mapped && m.kind == "volume" {
-                    options.push("idmap".to_owned());
+                    options.push("ridmap".to_owned());
                 }
                 let kind = if m.kind == "tmpfs" { "tmpfs" } else { "bind" };
                 let source = if m.kind == "tmpfs" { "tmpfs" } else { &m.source };

@@ -2,9 +2,12 @@
 //!
 //! Pure. Every rule about the order of the steps is stated where the order is made ([`plan`] and [`mounts`]).
 
+mod cgroup_tree;
 mod devices;
 mod exec;
 mod hooks;
+#[cfg(test)]
+mod mount_tests;
 mod mounts;
 mod namespaces;
 mod options;
@@ -16,6 +19,7 @@ mod scheduling;
 mod tests;
 
 pub use exec::{ExecOptions, plan_exec};
+pub use options::MOUNT_OPTIONS;
 pub use order::plan;
 pub use print::{print, print_exec};
 
@@ -28,6 +32,8 @@ pub struct Options {
     pub cgroup_parent: String,
     /// Directory against which relative paths of the document are read (an OCI bundle). Empty: they are refused.
     pub bundle: String,
+    /// The host's root cannot be detached from the container's mounts (it is an initramfs): change into the new one instead.
+    pub no_pivot: bool,
 }
 
 /// A plan, and what the user should be told about it.

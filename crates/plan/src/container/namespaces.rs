@@ -102,21 +102,24 @@ pub(super) fn users(spec: &Spec, namespaces: &Namespaces) -> Result<Option<Users
         };
     }
     let maps = |field: &str, maps: &[LinuxIdMapping]| {
-        let maps: Vec<IdMap> = maps
-            .iter()
-            .map(|m| IdMap { inside: m.container_id, outside: m.host_id, count: m.size })
-            .collect();
-        let root = joined || maps.iter().any(|m| m.inside == 0 && m.count > 0);
-        let whole =
-            maps.iter().all(|m| m.inside.checked_add(m.count).and(m.outside.checked_add(m.count)).is_some());
-        match (root, whole) {
-            (true, true) => Ok(maps),
+        let root = joined || maps.iter().any(|m| m.container_id == 0 && m.size > 0);
+        match (root, id_maps(maps)) {
+            (true, Some(maps)) => Ok(maps),
             (false, _) => Err(Error::invalid(format!("linux.{field} must map id 0 of the container"))),
-            (_, false) => Err(Error::invalid(format!("linux.{field} reaches beyond the last id"))),
+            (_, None) => Err(Error::invalid(format!("linux.{field} reaches beyond the last id"))),
         }
     };
     Ok(Some(Users {
         uid: maps("uidMappings", &linux.uid_mappings)?,
         gid: maps("gidMappings", &linux.gid_mappings)?,
     }))
+}
+
+/// Id maps of the document; none when one reaches beyond the last id.
+pub(super) fn id_maps(maps: &[LinuxIdMapping]) -> Option<Vec<IdMap>> {
+    let read = |m: &LinuxIdMapping| {
+        m.container_id.checked_add(m.size).and(m.host_id.checked_add(m.size))?;
+        Some(IdMap { inside: m.container_id, outside: m.host_id, count: m.size })
+    };
+    maps.iter().map(read).collect()
 }

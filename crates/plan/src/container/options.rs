@@ -1,6 +1,6 @@
-//! Mount options as fstab writes them, read into mount attributes.
+//! Mount options as fstab writes them, read into mount attributes (runtime-spec, config.md#linux-mount-options).
 
-use crate::Error;
+use protocol::plan::Propagation;
 
 /// Attribute bits of `mount_setattr(2)`.
 pub(super) mod bit {
@@ -19,8 +19,75 @@ pub(super) mod bit {
     pub(crate) const SHARED: u64 = 1 << 20;
 }
 
+/// The words that are understood; others are the file system's own.
+pub const MOUNT_OPTIONS: [&str; 63] = [
+    "async",
+    "atime",
+    "bind",
+    "copy-symlink",
+    "defaults",
+    "dev",
+    "diratime",
+    "dirsync",
+    "exec",
+    "idmap",
+    "iversion",
+    "lazytime",
+    "loud",
+    "mand",
+    "noatime",
+    "nodev",
+    "nodiratime",
+    "noexec",
+    "noiversion",
+    "nolazytime",
+    "nomand",
+    "norelatime",
+    "nostrictatime",
+    "nosuid",
+    "nosymfollow",
+    "private",
+    "ratime",
+    "rbind",
+    "rdev",
+    "rdiratime",
+    "relatime",
+    "remount",
+    "rexec",
+    "ridmap",
+    "rnoatime",
+    "rnodev",
+    "rnodiratime",
+    "rnoexec",
+    "rnorelatime",
+    "rnostrictatime",
+    "rnosuid",
+    "rnosymfollow",
+    "ro",
+    "rprivate",
+    "rrelatime",
+    "rro",
+    "rrw",
+    "rshared",
+    "rslave",
+    "rstrictatime",
+    "rsuid",
+    "rsymfollow",
+    "runbindable",
+    "rw",
+    "shared",
+    "silent",
+    "slave",
+    "strictatime",
+    "suid",
+    "symfollow",
+    "sync",
+    "tmpcopyup",
+    "unbindable",
+];
+
 /// What a list of options means.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Mounting {
     /// Attributes to set and to clear on the mount.
     pub set: u64,
@@ -28,9 +95,8 @@ pub(super) struct Mounting {
     /// The same for the whole tree (`rro`, `rnosuid` …).
     pub set_all: u64,
     pub clear_all: u64,
-    /// Propagation, and whether the mounts below get it too.
-    pub propagation: u64,
-    pub propagate_all: bool,
+    /// Changes of the propagation, in the order asked for: a slave that is then shared is both.
+    pub propagation: Vec<Propagation>,
     /// `bind`, `rbind`.
     pub bind: bool,
     pub recursive: bool,
@@ -38,50 +104,67 @@ pub(super) struct Mounting {
     pub copy_up: bool,
     /// `idmap`, `ridmap`.
     pub mapped: bool,
+    pub map_all: bool,
     /// `copy-symlink`.
     pub no_follow: bool,
-    /// What is left for the file system.
+    /// Change what is mounted there.
+    pub remount: bool,
+    /// `iversion`: the mount API has no word for it.
+    pub iversion: bool,
+    /// What is left for the file system, its flags (`sync`, `lazytime` …) among it.
     pub data: Vec<String>,
 }
 
+/// Flags of a file system, which the mount API takes among its options, and the words that take them back.
+const FLAGS: [(&str, &str); 4] =
+    [("sync", "async"), ("dirsync", ""), ("lazytime", "nolazytime"), ("mand", "nomand")];
+
 impl Mounting {
     /// Reads options in order; later ones win.
-    pub(super) fn of(options: &[String]) -> Result<Self, Error> {
+    pub(super) fn of(options: &[String]) -> Self {
         let mut mounting = Self::default();
         for option in options {
-            mounting.read(option)?;
+            mounting.read(option);
         }
-        Ok(mounting)
+        mounting
     }
 
-    fn read(&mut self, option: &str) -> Result<(), Error> {
+    fn read(&mut self, option: &str) {
         if let Some((set, clear)) = attribute(option) {
             self.set = self.set & !clear & !set | set;
             self.clear = self.clear & !set | clear;
-            return Ok(());
-        }
-        if let Some((set, clear)) = option.strip_prefix('r').and_then(attribute) {
+        } else if let Some((set, clear)) = option.strip_prefix('r').and_then(recursive_attribute) {
             self.set_all = self.set_all & !clear & !set | set;
             self.clear_all = self.clear_all & !set | clear;
-            return Ok(());
+        } else if let Some(change) = propagation(option) {
+            self.propagation.push(change);
+        } else if let Some((flag, opposite)) =
+            FLAGS.iter().find(|(on, off)| option == *on || option == *off && !off.is_empty())
+        {
+            self.data.retain(|word| word != flag && word != opposite);
+            self.data.extend((option != *opposite).then(|| (*flag).to_owned()));
+        } else {
+            self.read_word(option);
         }
-        if let Some((word, all)) = propagation(option) {
-            (self.propagation, self.propagate_all) = (word, all);
-            return Ok(());
-        }
+    }
+
+    fn read_word(&mut self, option: &str) {
         match option {
-            "" | "defaults" | "async" | "nomand" | "loud" | "norelatime" | "nostrictatime" => {}
+            // Nothing is printed anyway; and no mount has these unless it was told another way.
+            "" | "defaults" | "silent" | "loud" | "norelatime" => {}
+            // It takes back what the list said, not what a source has.
+            "nostrictatime" => self.set &= !bit::STRICTATIME,
+            "iversion" => self.iversion = true,
+            "noiversion" => self.iversion = false,
             "bind" => self.bind = true,
             "rbind" => (self.bind, self.recursive) = (true, true),
             "tmpcopyup" => self.copy_up = true,
             "copy-symlink" => self.no_follow = true,
-            "idmap" | "ridmap" => self.mapped = true,
-            "remount" => {
-                return Err(Error::invalid("mount option remount has no meaning in a new container"));
-            }
+            "idmap" => self.mapped = true,
+            "ridmap" => (self.mapped, self.map_all) = (true, true),
+            "remount" => self.remount = true,
             data => self.data.push(data.to_owned()),
         }
-        Ok(())
     }
 }
 
@@ -107,9 +190,18 @@ fn attribute(option: &str) -> Option<(u64, u64)> {
     })
 }
 
-/// A propagation word, and whether it goes for the whole tree.
-pub(super) fn propagation(option: &str) -> Option<(u64, bool)> {
-    Some(match option {
+/// As [`attribute`], for the words that change a tree. One of the policies for access times is always in force: without the others
+/// it is `relatime`.
+fn recursive_attribute(option: &str) -> Option<(u64, u64)> {
+    match option {
+        "norelatime" | "nostrictatime" => Some((0, bit::ATIME)),
+        option => attribute(option),
+    }
+}
+
+/// A change of the propagation.
+pub(super) fn propagation(option: &str) -> Option<Propagation> {
+    let (word, all) = match option {
         "private" => (bit::PRIVATE, false),
         "rprivate" => (bit::PRIVATE, true),
         "slave" => (bit::SLAVE, false),
@@ -119,5 +211,6 @@ pub(super) fn propagation(option: &str) -> Option<(u64, bool)> {
         "unbindable" => (bit::UNBINDABLE, false),
         "runbindable" => (bit::UNBINDABLE, true),
         _ => return None,
-    })
+    };
+    Some(Propagation { word, all })
 }

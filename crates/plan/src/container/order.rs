@@ -2,7 +2,9 @@
 
 use oci::runtime::Spec;
 use protocol::Plan;
-use protocol::plan::{Act, Attributes, NamespaceKind, Nothing, Process, Root, Step, Sysctl, TimeOffsets};
+use protocol::plan::{
+    ALL_BELOW, Act, Attributes, NamespaceKind, Nothing, Process, Propagation, Root, Step, Sysctl, TimeOffsets,
+};
 use types::Rootfs;
 
 use super::namespaces::{self, Namespaces};
@@ -58,18 +60,18 @@ pub fn plan(
     if namespaces.makes(NamespaceKind::Net) {
         setup.push(step(Act::Loopback(Nothing {})));
     }
-    // Before the first mount: none of ours may travel to the host.
-    let root_propagation = root_propagation(spec)?;
-    let travel = host_propagation(root_propagation);
-    setup.push(step(Act::Propagate(travel)));
-    setup.push(step(Act::Root(root(rootfs, users.is_some(), hooks::see_the_root(spec))?)));
+    // Before the first mount: none of ours may travel to the host. What is to travel was opened before.
+    let propagation = root_propagation(spec, options)?;
+    setup.push(step(Act::Propagate(bit::PRIVATE)));
+    setup.push(step(Act::Root(root(spec, rootfs, users.is_some(), propagation)?)));
     let context = mounts::Context {
         namespaces: &namespaces,
         cgroup: &cgroup,
         facts,
         users: users.is_some(),
         bundle: &options.bundle,
-        host_propagation: users.is_some() || travel != bit::PRIVATE,
+        shared: propagation.word == bit::SHARED,
+        label: mount_label(spec, facts)?,
     };
     setup.extend(mounts::steps(spec, &context, &mut warnings)?);
     // Nodes and links after the mounts: /dev is one of them. A /dev of the host's is left as it is.
@@ -82,19 +84,7 @@ pub fn plan(
     } else if process.terminal {
         setup.push(step(Act::Console(String::new())));
     }
-    // Hooks may still change the root, with all its mounts in place.
-    setup.extend(hooks::steps(spec)?);
-    // Over the mounts, or one of them would lie over these. Masks last: a mask below a read-only path stays one.
-    setup.extend(mounts::protections(spec));
-    if spec.root.as_ref().is_some_and(|r| r.readonly) {
-        // After the last mount point was made in it.
-        setup.push(step(Act::Attributes(Attributes { target: String::new(), set: bit::RDONLY })));
-    }
-    // Last: sources of binds are paths of the host.
-    setup.push(step(Act::Pivot(Nothing {})));
-    if root_propagation & !bit::PRIVATE != 0 {
-        setup.push(step(Act::RootPropagation(root_propagation)));
-    }
+    setup.extend(last_steps(spec, options, propagation)?);
 
     let plan = Plan {
         id: id.to_owned(),
@@ -107,6 +97,27 @@ pub fn plan(
         fault_step: fault_step(spec)?,
     };
     Ok(Planned { plan, warnings })
+}
+
+/// What comes when everything is mounted.
+fn last_steps(spec: &Spec, options: &Options, propagation: Propagation) -> Result<Vec<Step>, Error> {
+    // Hooks may still change the root, with all its mounts in place.
+    let mut setup = hooks::steps(spec)?;
+    setup.extend(mounts::late_read_only(spec));
+    // Over the mounts, or one of them would lie over these. Masks last: a mask below a read-only path stays one.
+    setup.extend(mounts::protections(spec));
+    if spec.root.as_ref().is_some_and(|r| r.readonly) {
+        // After the last mount point was made in it.
+        setup.push(step(Act::Attributes(Attributes { target: String::new(), set: bit::RDONLY })));
+    }
+    // Last: sources of binds are paths of the host.
+    setup.push(step(if options.no_pivot { Act::Chroot(Nothing {}) } else { Act::Pivot(Nothing {}) }));
+    // A slave was one from the beginning.
+    if propagation.word & (bit::SHARED | bit::UNBINDABLE) != 0 {
+        let all = if propagation.all { ALL_BELOW } else { 0 };
+        setup.push(step(Act::RootPropagation(propagation.word | all)));
+    }
+    Ok(setup)
 }
 
 /// The program, with what other parts of the document say about it.
@@ -140,7 +151,6 @@ fn refuse_unknown(spec: &Spec) -> Result<(), Error> {
         ("linux.intelRdt", linux.intel_rdt.is_some()),
         ("linux.netDevices", !linux.net_devices.is_empty()),
         ("linux.memoryPolicy", linux.memory_policy.is_some()),
-        ("linux.mountLabel", !linux.mount_label.is_empty()),
         ("linux.seccomp.listenerPath", linux.seccomp.as_ref().is_some_and(|s| !s.listener_path.is_empty())),
     ];
     match asked.iter().find(|(_, asked)| *asked) {
@@ -264,26 +274,34 @@ fn sysctl_path(name: &str) -> String {
     }
 }
 
-/// What becomes of the host's mounts in the container's namespace. Where the document wants mounts of a bind to travel they
-/// stay shared (or go on receiving), and only the place of our root is private.
-const fn host_propagation(root: u64) -> u64 {
-    match root {
-        bit::SHARED | bit::SLAVE => root,
-        _ => bit::PRIVATE,
+fn root_propagation(spec: &Spec, options: &Options) -> Result<Propagation, Error> {
+    let asked = spec.linux.as_ref().map(|l| l.rootfs_propagation.as_str()).unwrap_or_default();
+    if asked.is_empty() {
+        return Ok(Propagation { word: bit::PRIVATE, all: true });
     }
+    let read = propagation(asked)
+        .ok_or_else(|| Error::invalid(format!("linux.rootfsPropagation: {asked:?} is not a propagation")))?;
+    // As runc has it: who was promised an own tree must not be left with the host's in reach.
+    if options.no_pivot && read.word == bit::PRIVATE {
+        return Err(Error::invalid(format!(
+            "linux.rootfsPropagation {asked:?} needs the pivot that --no-pivot forbids"
+        )));
+    }
+    Ok(read)
 }
 
-fn root_propagation(spec: &Spec) -> Result<u64, Error> {
-    match spec.linux.as_ref().map(|l| l.rootfs_propagation.as_str()).unwrap_or_default() {
-        "" => Ok(bit::PRIVATE),
-        word => propagation(word)
-            .map(|(word, _)| word)
-            .ok_or_else(|| Error::invalid(format!("linux.rootfsPropagation: {word:?} is not a propagation"))),
+fn mount_label<'a>(spec: &'a Spec, facts: &Facts) -> Result<&'a str, Error> {
+    let label = spec.linux.as_ref().map(|l| l.mount_label.as_str()).unwrap_or_default();
+    if !label.is_empty() && !facts.selinux {
+        return Err(Error::unimplemented(format!(
+            "linux.mountLabel {label:?} needs SELinux, which this kernel does not run"
+        )));
     }
+    Ok(label)
 }
 
-/// With `visible`, a directory hangs where it is anyway: hooks look for it there.
-fn root(rootfs: &Rootfs, users: bool, visible: bool) -> Result<Root, Error> {
+/// A directory hangs where it is when somebody looks for it there: hooks, or binds that begin inside it.
+fn root(spec: &Spec, rootfs: &Rootfs, users: bool, propagation: Propagation) -> Result<Root, Error> {
     let text = |path: &std::path::Path| {
         path.to_str().filter(|p| p.starts_with('/')).map(str::to_owned).ok_or_else(|| {
             Error::invalid(format!("root: {} is not an absolute path in UTF-8", path.display()))
@@ -292,8 +310,10 @@ fn root(rootfs: &Rootfs, users: bool, visible: bool) -> Result<Root, Error> {
     match rootfs {
         Rootfs::Directory(directory) => {
             let directory = text(directory)?;
+            let visible = hooks::see_the_root(spec) || mounts::bind_of_the_root(spec, &directory);
             let place = if visible { directory.clone() } else { String::new() };
-            Ok(Root { directory, place, ..Root::default() })
+            let propagation = if propagation.word == bit::SLAVE { bit::SLAVE } else { 0 };
+            Ok(Root { directory, place, propagation, ..Root::default() })
         }
         Rootfs::Overlay { lower, upper, work, volatile } => Ok(Root {
             lower: lower.iter().map(|l| text(l)).collect::<Result<_, _>>()?,

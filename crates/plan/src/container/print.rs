@@ -3,7 +3,9 @@
 use std::fmt::Write as _;
 
 use protocol::Plan;
-use protocol::plan::{Act, Bind, ExecPlan, Filesystem, NamespaceKind, Process, Root, Step};
+use protocol::plan::{
+    ALL_BELOW, Act, Bind, ExecPlan, Filesystem, NamespaceKind, Process, Propagation, Root, Step,
+};
 
 use super::options::bit;
 
@@ -94,7 +96,10 @@ fn describe(act: &Act) -> String {
             format!("set{} {}", words(a.set), if a.target.is_empty() { "/" } else { &a.target })
         }
         Act::Pivot(_) => "pivot".into(),
-        Act::RootPropagation(word) => format!("root{}", words(*word)),
+        Act::Chroot(_) => "chroot".into(),
+        Act::RootPropagation(word) => {
+            format!("root{}{}", words(*word), if word & ALL_BELOW != 0 { " all" } else { "" })
+        }
         Act::AwaitHooks(_) => "wait for hooks".into(),
         Act::Hook(hook) => format!("{} {}", hook.name, hook.path),
     }
@@ -104,17 +109,28 @@ fn describe_root(root: &Root) -> String {
     let mapped = if root.mapped { " mapped" } else { "" };
     if root.lower.is_empty() {
         let place = if root.place.is_empty() { String::new() } else { format!(" on {}", root.place) };
-        return format!("root {}{mapped}{place}", root.directory);
+        return format!("root {}{mapped}{place}{}", root.directory, words(root.propagation));
     }
     format!("root overlay {} upper {} [{}]{mapped}", root.lower.join(":"), root.upper, root.options.join(","))
 }
 
 fn describe_filesystem(f: &Filesystem) -> String {
-    let mut text = format!("mount {} on {}{}", f.kind, f.target, words(f.attributes | f.propagation));
+    let act = if f.remount { "remount" } else { "mount" };
+    let mut text = format!("{act} {} on {}{}", f.kind, f.target, words(f.attributes | f.propagation));
+    text.push_str(&changes(&f.then));
+    if f.clear != 0 {
+        let _ = write!(text, " clear{}", words(f.clear));
+    }
     if !f.options.is_empty() {
         let _ = write!(text, " [{}]", f.options.join(","));
     }
-    for (flag, word) in [(f.strict, " strict"), (f.early, " early"), (f.copy_up, " copy-up")] {
+    let flags = [
+        (f.strict, " strict"),
+        (f.early, " early"),
+        (f.copy_up, " copy-up"),
+        (f.inherit_mode, " mode of its place"),
+    ];
+    for (flag, word) in flags {
         text.push_str(if flag { word } else { "" });
     }
     text
@@ -123,6 +139,7 @@ fn describe_filesystem(f: &Filesystem) -> String {
 fn describe_bind(b: &Bind) -> String {
     let kind = if b.recursive { "rbind" } else { "bind" };
     let mut text = format!("{kind} {} on {}{}", b.source, b.target, words(b.set | b.propagation));
+    text.push_str(&changes(&b.then));
     if b.clear != 0 {
         let _ = write!(text, " clear{}", words(b.clear));
     }
@@ -130,12 +147,24 @@ fn describe_bind(b: &Bind) -> String {
         let _ = write!(text, " all{} clear{}", words(b.set_all), words(b.clear_all));
     }
     text.push_str(if b.mapped { " mapped" } else { "" });
+    for (kind, maps) in b.maps.iter().flat_map(|maps| [("uid", &maps.uid), ("gid", &maps.gid)]) {
+        for map in maps {
+            let _ = write!(text, " {kind} {}:{}:{}", map.inside, map.outside, map.count);
+        }
+    }
+    text.push_str(if b.map_all { " all" } else { "" });
+    text.push_str(if b.early { " early" } else { "" });
     text
+}
+
+/// Further changes of a propagation.
+fn changes(then: &[Propagation]) -> String {
+    then.iter().map(|p| format!(", then{}{}", words(p.word), if p.all { " all" } else { "" })).collect()
 }
 
 /// Attribute and propagation words, each with a space in front.
 fn words(bits: u64) -> String {
-    const NAMES: [(u64, &str); 11] = [
+    const NAMES: [(u64, &str); 12] = [
         (bit::RDONLY, "ro"),
         (bit::NOSUID, "nosuid"),
         (bit::NODEV, "nodev"),
@@ -147,6 +176,7 @@ fn words(bits: u64) -> String {
         (bit::PRIVATE, "private"),
         (bit::SLAVE, "slave"),
         (bit::SHARED, "shared"),
+        (bit::UNBINDABLE, "unbindable"),
     ];
     NAMES.iter().filter(|(b, _)| bits & b != 0).map(|(_, name)| format!(" {name}")).collect()
 }

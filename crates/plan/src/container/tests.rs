@@ -36,6 +36,7 @@ fn facts(cgroups: Cgroups) -> Facts {
         nofile_hard: 20_000,
         max_user_namespaces: 1000,
         uid: 0,
+        selinux: false,
         swap_limit: true,
     }
 }
@@ -58,7 +59,7 @@ fn host_hybrid() -> Facts {
     facts
 }
 
-fn host_v2() -> Facts {
+pub(super) fn host_v2() -> Facts {
     facts(Cgroups { v1: Vec::new(), v2: v2("cpuset cpu io memory hugetlb pids", "/sys/fs/cgroup") })
 }
 
@@ -67,7 +68,7 @@ fn mount(destination: &str, kind: &str, options: &[&str]) -> Value {
 }
 
 /// What the engine makes of `docker run busybox true`, less its seccomp profile.
-fn document() -> Value {
+pub(super) fn document() -> Value {
     let sets = json!(["CAP_CHOWN", "CAP_KILL", "CAP_NET_RAW"]);
     json!({
         "ociVersion": "1.2.0",
@@ -120,7 +121,7 @@ fn overlay() -> Rootfs {
 
 fn planned(document: &Value, facts: &Facts) -> Result<super::Planned, crate::Error> {
     let spec: Spec = serde_json::from_value(document.clone()).expect("a document");
-    let options = Options { cgroup_parent: "/berth".into(), bundle: String::new() };
+    let options = Options { cgroup_parent: "/berth".into(), ..Options::default() };
     plan("0123456789abcdef", &spec, &overlay(), facts, &options)
 }
 
@@ -266,7 +267,7 @@ fn refusals_name_the_field() {
 /// A plan from a directory, as a bundle has it.
 fn planned_bundle(document: &Value) -> super::Planned {
     let spec: Spec = serde_json::from_value(document.clone()).expect("a document");
-    let options = Options { cgroup_parent: "/berth".into(), bundle: "/b".into() };
+    let options = Options { cgroup_parent: "/berth".into(), bundle: "/b".into(), ..Options::default() };
     plan("x", &spec, &Rootfs::Directory("/b/rootfs".into()), &host_v2(), &options).expect("a plan")
 }
 
@@ -325,7 +326,7 @@ fn what_cannot_be_given_is_told() {
         [
             "process.capabilities.bounding: \"CAP_MOON\" is not a capability",
             "process.capabilities.ambient: can't raise ambient capability CAP_KILL: it is not both permitted and inheritable",
-            "mounts: /data: option \"mode=755\" has no effect on a bind mount",
+            "mounts[6] /data: option \"mode=755\" has no effect on a bind mount",
         ]
     );
     let caps = planned.plan.process.and_then(|p| p.capabilities).expect("capabilities");
@@ -363,31 +364,4 @@ fn what_v2_does_not_have_is_said() {
     let warnings = planned(&document, &host_v2()).expect("a plan").warnings;
     assert_eq!(warnings, ["linux.resources.memory.swappiness has no effect: cgroup v2 has no such limit"]);
     assert!(planned(&document, &host_v1()).expect("a plan").warnings.is_empty());
-}
-
-#[test]
-fn propagation_of_the_root_decides_what_travels() {
-    for (asked, line) in [("", "private"), ("private", "private"), ("rslave", "slave"), ("rshared", "shared")]
-    {
-        let mut document = document();
-        document["linux"]["rootfsPropagation"] = json!(asked);
-        let text = print(&planned(&document, &host_v2()).expect("a plan").plan);
-        assert!(text.contains(&format!("\n  propagate {line} /\n")), "{asked}: {text}");
-    }
-}
-
-#[test]
-fn mount_options_later_ones_win() {
-    use super::options::{Mounting, bit};
-    let read = |words: &str| {
-        let words: Vec<String> = words.split(' ').map(str::to_owned).collect();
-        Mounting::of(&words).expect("options")
-    };
-    let m = read("ro nosuid rw size=1k noatime");
-    assert_eq!((m.set, m.clear), (bit::NOSUID | bit::NOATIME, bit::RDONLY | bit::ATIME));
-    assert_eq!(m.data, ["size=1k"]);
-    let m = read("rbind rro rslave");
-    assert!(m.bind && m.recursive && m.propagate_all);
-    assert_eq!((m.set_all, m.propagation), (bit::RDONLY, bit::SLAVE));
-    assert!(Mounting::of(&["remount".to_owned()]).is_err());
 }

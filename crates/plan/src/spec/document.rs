@@ -95,7 +95,7 @@ fn mounts(request: &Request) -> Vec<Mount> {
     }
     let is_masked = |d: &str| filesystems.mounts.iter().any(|m| m.destination == d);
     // In a user namespace of its own the container's root is to own its files, whoever owns them outside.
-    let mapped = if spaces.users.is_some() { "idmap" } else { "" };
+    let mapped = if spaces.users.is_some() { "ridmap" } else { "" };
     let options: Vec<&str> = ["rbind", "rprivate", mapped].into_iter().filter(|o| !o.is_empty()).collect();
     for (source, destination) in filesystems.files.iter().filter(|(_, d)| !is_masked(d)) {
         mounts.push(defaults::mount(destination, "bind", source, &options));
@@ -127,7 +127,18 @@ fn linux(request: &Request) -> Linux {
         seccomp: confinement.seccomp.clone(),
         masked_paths: confinement.masked.clone(),
         readonly_paths: confinement.readonly.clone(),
+        rootfs_propagation: root_propagation(&request.filesystems.mounts).to_owned(),
         ..Linux::default()
+    }
+}
+
+/// As dockerd has it: what the most open of the binds asks for.
+fn root_propagation(mounts: &[Mount]) -> &'static str {
+    let asks = |words: [&str; 2]| mounts.iter().flat_map(|m| &m.options).any(|o| words.contains(&o.as_str()));
+    match (asks(["shared", "rshared"]), asks(["slave", "rslave"])) {
+        (true, _) => "shared",
+        (false, true) => "rslave",
+        (false, false) => "",
     }
 }
 

@@ -17,7 +17,7 @@ use crate::{Error, Launch, Started, StdioFds, hold};
 
 const VALUES: [&str; 7] =
     ["bundle", "b", "console-socket", "pidfd-socket", "pid-file", "preserve-fds", "config"];
-const KNOWN: [&str; 12] = [
+const KNOWN: [&str; 13] = [
     "bundle",
     "b",
     "console-socket",
@@ -30,6 +30,7 @@ const KNOWN: [&str; 12] = [
     "d",
     "keep",
     "no-new-keyring",
+    "no-pivot",
 ];
 
 /// What becomes of the container after `begin`.
@@ -183,8 +184,11 @@ fn begin(
     way: Way,
 ) -> Result<(Record, Started), Complaint> {
     let id = arguments.id()?;
-    let options =
-        plan::container::Options { cgroup_parent: "/berth".into(), bundle: bundle.directory.clone() };
+    let options = plan::container::Options {
+        cgroup_parent: "/berth".into(),
+        bundle: bundle.directory.clone(),
+        no_pivot: arguments.has("no-pivot"),
+    };
     let rootfs = Rootfs::Directory(bundle.rootfs.clone().into());
     let mut planned = plan::container::plan(id, &bundle.spec, &rootfs, &crate::facts::gather()?, &options)?;
     if let Some(process) = &mut planned.plan.process {

@@ -71,12 +71,7 @@ pub(super) fn features() -> Result<i32, Complaint> {
         "ociVersionMin": "1.0.0",
         "ociVersionMax": oci::runtime::VERSION,
         "hooks": ["prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"],
-        "mountOptions": [
-            "async", "atime", "bind", "copy-symlink", "defaults", "dev", "diratime", "exec", "idmap", "noatime", "nodev", "nodiratime",
-            "noexec", "nosuid", "nosymfollow", "private", "ratime", "rbind", "rdev", "relatime", "rexec", "rnoatime", "rnodev",
-            "rnoexec", "rnosuid", "rnosymfollow", "ro", "rprivate", "rro", "rrw", "rshared", "rslave", "rsuid", "runbindable", "rw",
-            "shared", "slave", "strictatime", "suid", "symfollow", "tmpcopyup", "unbindable",
-        ],
+        "mountOptions": plan::container::MOUNT_OPTIONS.as_slice(),
         "linux": {
             "namespaces": ["cgroup", "ipc", "mount", "network", "pid", "time", "user", "uts"],
             "capabilities": plan::capability::names(u64::MAX),

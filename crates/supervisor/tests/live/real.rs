@@ -56,7 +56,7 @@ fn plan_start(bench: &Bench, id: &str, script: &str, stdio: Stdio, memory: Optio
         },
     });
     let spec: oci::runtime::Spec = serde_json::from_value(spec).expect("spec");
-    let options = plan::container::Options { cgroup_parent: cgroup_parent(), bundle: String::new() };
+    let options = plan::container::Options { cgroup_parent: cgroup_parent(), ..Default::default() };
     let rootfs = Rootfs::Directory(make_root(bench).into());
     let facts = runtime::facts::gather().expect("facts");
     let planned = plan::container::plan(id, &spec, &rootfs, &facts, &options).expect("plan");
