@@ -23,10 +23,23 @@ pub struct Facts {
     pub max_user_namespaces: u64,
     /// This process's effective user.
     pub uid: u32,
-    /// SELinux is in force.
-    pub selinux: bool,
     /// Swap is counted (`memory.memsw.*` or `memory.swap.max` exists).
     pub swap_limit: bool,
+    /// AppArmor confines programs here.
+    pub apparmor: bool,
+    /// SELinux confines programs here.
+    pub selinux: bool,
+    /// Where resctrl is mounted (Intel RDT and its like), with what it can divide.
+    pub resctrl: Option<Resctrl>,
+}
+
+/// The file system of cache and memory bandwidth allocation.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Resctrl {
+    /// Mount point.
+    pub mount: String,
+    /// Directories of its `info`: `L3`, `MB`, `L3_MON` …
+    pub resources: Vec<String>,
 }
 
 /// The cgroup hierarchies that are mounted. v1 only, v2 only, both (hybrid), or none.

@@ -43,7 +43,7 @@ pub struct Step {
     /// Which.
     #[prost(
         oneof = "Act",
-        tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 31"
+        tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 31"
     )]
     pub act: Option<Act>,
 }
@@ -127,6 +127,12 @@ pub enum Act {
     /// Run a program of the host, inside the container's namespaces.
     #[prost(message, tag = "25")]
     Hook(Hook),
+    /// Wait while the parent moves network devices of its own namespace into this one. Undo: they are moved back.
+    #[prost(message, tag = "26")]
+    NetDevices(NetDevices),
+    /// Find or make a class of service of resctrl. Undo: remove what the container has for itself.
+    #[prost(message, tag = "27")]
+    Class(Class),
     /// Make the new root the root where the old one cannot be detached (`--no-pivot`): cover it, and `chroot(2)`.
     #[prost(message, tag = "31")]
     Chroot(Nothing),
@@ -399,6 +405,45 @@ pub struct Hook {
     pub timeout_s: u32,
 }
 
+/// Network devices that move into the container.
+#[derive(Clone, PartialEq, Message)]
+pub struct NetDevices {
+    /// In the order of their names.
+    #[prost(message, repeated, tag = "1")]
+    pub devices: Vec<NetDevice>,
+}
+
+/// One network device.
+#[derive(Clone, PartialEq, Message)]
+pub struct NetDevice {
+    /// Its name outside.
+    #[prost(string, tag = "1")]
+    pub name: String,
+    /// Its name inside; `%d` in it is a number of the kernel's choice.
+    #[prost(string, tag = "2")]
+    pub inside: String,
+}
+
+/// A class of service (resctrl), which the container's first process enters by a step of its own.
+#[derive(Clone, PartialEq, Message)]
+pub struct Class {
+    /// Its directory.
+    #[prost(string, tag = "1")]
+    pub path: String,
+    /// The container's own: made here, removed with it.
+    #[prost(bool, tag = "2")]
+    pub own: bool,
+    /// Somebody has made it before.
+    #[prost(bool, tag = "3")]
+    pub existing: bool,
+    /// Lines of its `schemata`: written when it is new, compared when it is there.
+    #[prost(string, repeated, tag = "4")]
+    pub schemata: Vec<String>,
+    /// Directory of the container's monitoring group; empty for none.
+    #[prost(string, tag = "5")]
+    pub monitor: String,
+}
+
 /// Paths inside the root.
 #[derive(Clone, PartialEq, Message)]
 pub struct Paths {
@@ -615,6 +660,40 @@ pub struct Process {
     /// Run inside, after the start is asked for and before the program.
     #[prost(message, repeated, tag = "19")]
     pub start_hooks: Vec<Hook>,
+    /// Processors of an exec; a container's first process does not look at it.
+    #[prost(message, optional, tag = "20")]
+    pub exec_affinity: Option<Affinity>,
+    /// NUMA policy.
+    #[prost(message, optional, tag = "21")]
+    pub memory_policy: Option<MemoryPolicy>,
+    /// AppArmor profile; empty leaves the caller's.
+    #[prost(string, tag = "22")]
+    pub apparmor: String,
+    /// SELinux label; empty leaves it to the policy.
+    #[prost(string, tag = "23")]
+    pub selinux: String,
+}
+
+/// Processors, bit n of word m for processor 64 m + n; no words change nothing.
+#[derive(Clone, PartialEq, Message)]
+pub struct Affinity {
+    /// Until the process is in the container's cgroup.
+    #[prost(uint64, repeated, tag = "1")]
+    pub initial: Vec<u64>,
+    /// From then on.
+    #[prost(uint64, repeated, tag = "2")]
+    pub last: Vec<u64>,
+}
+
+/// Arguments of `set_mempolicy(2)`.
+#[derive(Clone, PartialEq, Message)]
+pub struct MemoryPolicy {
+    /// `MPOL_*` with its `MPOL_F_*`.
+    #[prost(uint32, tag = "1")]
+    pub mode: u32,
+    /// Memory nodes, bit n of word m for node 64 m + n.
+    #[prost(uint64, repeated, tag = "2")]
+    pub nodes: Vec<u64>,
 }
 
 /// Arguments of `sched_setattr(2)`.
@@ -672,6 +751,12 @@ pub struct Seccomp {
     /// `SECCOMP_FILTER_FLAG_*`.
     #[prost(uint32, tag = "2")]
     pub flags: u32,
+    /// Unix socket of whoever answers notifications; empty when the filter makes none.
+    #[prost(string, tag = "3")]
+    pub listener: String,
+    /// Opaque text for it.
+    #[prost(string, tag = "4")]
+    pub metadata: String,
 }
 
 /// A resource limit.
@@ -709,4 +794,7 @@ pub struct ExecPlan {
     /// The container has a user namespace of its own.
     #[prost(bool, tag = "5")]
     pub users: bool,
+    /// The cgroups were named by the caller: where the process cannot enter them, no others will do.
+    #[prost(bool, tag = "6")]
+    pub named_cgroup: bool,
 }

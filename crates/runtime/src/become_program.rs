@@ -4,19 +4,21 @@ use std::convert::Infallible;
 use std::ffi::CString;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
-use protocol::plan::{Capabilities, Process, Rlimit};
+use protocol::plan::{Process, Rlimit};
 use rustix::fs::{Gid, Mode, OFlags, Uid, fchown, fstat};
 use rustix::io::{Errno, FdFlags, fcntl_dupfd_cloexec, fcntl_setfd};
-use rustix::thread::{CapabilitySet, CapabilitySets};
+use rustix::thread::CapabilitySet;
 use sys::process::StringList;
 use types::Kind;
 
+use crate::confine::{self, Confined};
 use crate::console::Terminal;
 use crate::error::{Error, Tried};
+use crate::kernel::Proc;
 use crate::report::{self, Report};
 use crate::spawn::StdioFds;
 use crate::tree::Tree;
-use crate::{hold, home, hook, lookup, prepare, weak};
+use crate::{hold, home, hook, label, lookup, prepare, weak};
 
 /// Arguments and environment as `execve` takes them.
 #[derive(Debug)]
@@ -63,6 +65,8 @@ pub(crate) struct Way<'a> {
     /// A missing working directory is made: for a container's first process, whose root nobody has used yet.
     pub(crate) makes_cwd: bool,
     pub(crate) warnings: Vec<String>,
+    /// The host's `/proc`, where the process is to be labelled.
+    pub(crate) labels: Option<Proc>,
     /// What hooks read.
     pub(crate) state: &'a str,
 }
@@ -72,17 +76,11 @@ pub(crate) fn run(mut process: Process, mut program: Program, mut way: Way<'_>) 
     program.find_home(&mut process);
     let process = &process;
     rustix::process::setsid().map(drop).or_else(already_leader).tried(|| "make a session")?;
-    // Without keyrings there is nothing to keep apart; a full quota is no reason to share the caller's keys either.
     if !process.keep_keyring {
-        match sys::process::new_session_keyring() {
-            Ok(()) | Err(Errno::NOSYS | Errno::PERM) => {}
-            Err(errno) => return Err(Error::kernel("make a session keyring", errno)),
-        }
+        make_keyring(process, &way)?;
     }
     set_stdio(process, &way)?;
-    // The caller may be held to some processors; where the container may run, its cpuset says.
-    let spread = sys::schedule::use_every_processor().tried(|| "use every processor of the cpuset");
-    prepare::forgive("", spread, &mut way.warnings)?;
+    set_processors(process, &mut way.warnings)?;
     set_schedule(process)?;
     for limit in &process.rlimits {
         prepare::forgive(&limit.field, set_limit(limit), &mut way.warnings)?;
@@ -95,16 +93,8 @@ pub(crate) fn run(mut process: Process, mut program: Program, mut way: Way<'_>) 
     }
     check_cwd(&process.cwd)?;
     rustix::process::umask(Mode::from_raw_mode(process.umask.unwrap_or(0o022)));
-    let mut kept = true;
-    if process.no_new_privs || process.seccomp.is_none() {
-        set_capabilities(process.capabilities.as_ref())?;
-        kept = false;
-    } else {
-        raise_permitted()?;
-    }
-    if process.no_new_privs {
-        rustix::thread::set_no_new_privs(true).tried(|| "set no_new_privs")?;
-    }
+    label::next_program(way.labels.as_ref(), process)?;
+    let confined = confine::prepare(process)?;
     let name = process.args.first().map_or("", String::as_str);
     let path = lookup::find(name, &process.env)?;
     sys::process::reset_signals().tried(|| "reset signals")?;
@@ -112,10 +102,12 @@ pub(crate) fn run(mut process: Process, mut program: Program, mut way: Way<'_>) 
         sys::process::close_on_exec_from(3).tried(|| "close descriptors")?;
     }
     tell(&mut way)?;
+    let confined = confine::with_listener(process, confined, way.socket)?;
+    report::send(way.socket, &Report::Ready).tried(|| "report to the supervisor")?;
     if let Some(fifo) = way.hold {
         wait_for_start(fifo, way.socket)?;
     }
-    after_start(process, program, path, kept, &way).inspect_err(|error| {
+    after_start(process, program, path, confined, &way).inspect_err(|error| {
         // Nobody listens at the socket any more.
         if let Some(fifo) = way.hold {
             hold::complain(fifo, error);
@@ -128,21 +120,14 @@ fn after_start(
     process: &Process,
     program: Program,
     path: CString,
-    kept: bool,
+    confined: Confined,
     way: &Way<'_>,
 ) -> Result<Infallible, Error> {
     for hook in &process.start_hooks {
-        hook::run_inside(hook, way.state, "created")?;
+        hook::run_at_start(hook, way.state, &|| confine::complete(process, confined))?;
     }
     sys::process::inherit(3, process.preserve_fds).tried(|| "keep descriptors open")?;
-    // The filter last: what comes after it must be allowed by it. Without no_new_privs the kernel wants CAP_SYS_ADMIN
-    // for it, so the capabilities are taken away after it.
-    if let Some(filter) = &process.seccomp {
-        sys::seccomp::install(&filter.filter, filter.flags).tried(|| "install the seccomp filter")?;
-    }
-    if kept {
-        set_capabilities(process.capabilities.as_ref())?;
-    }
+    confine::complete(process, confined)?;
     let errno = sys::process::exec(&path, &program.args, &program.env);
     Err(lookup::exec_refusal(&path.to_string_lossy(), errno))
 }
@@ -163,6 +148,10 @@ fn set_schedule(process: &Process) -> Result<(), Error> {
     if let Some(priority) = process.io_priority {
         sys::schedule::set_io_priority(priority).tried(|| "process.ioPriority: set the priority of I/O")?;
     }
+    if let Some(policy) = &process.memory_policy {
+        sys::schedule::set_memory_policy(policy.mode, &policy.nodes)
+            .tried(|| "linux.memoryPolicy: set the memory policy")?;
+    }
     if let Some(domain) = process.personality {
         sys::schedule::set_personality(domain).tried(|| "linux.personality: set the execution domain")?;
     }
@@ -173,7 +162,33 @@ fn already_leader(errno: Errno) -> Result<(), Errno> {
     if errno == Errno::PERM { Ok(()) } else { Err(errno) }
 }
 
-/// Warnings, the terminal, and that only the exec is left.
+/// Keys of the caller's session are not for the program. Without keyrings there is nothing to keep apart; a full quota is no reason to
+/// share the caller's keys either.
+fn make_keyring(process: &Process, way: &Way<'_>) -> Result<(), Error> {
+    let label = way.labels.as_ref().filter(|_| !process.selinux.is_empty());
+    label::next_keyring(label, &process.selinux)?;
+    match sys::process::new_session_keyring() {
+        Ok(()) | Err(Errno::NOSYS | Errno::PERM) => {}
+        Err(errno) => return Err(Error::kernel("make a session keyring", errno)),
+    }
+    label::next_keyring(label, "")
+}
+
+/// The caller may be held to some processors; where the container may run, its cpuset says, and an exec's document.
+fn set_processors(process: &Process, warnings: &mut Vec<String>) -> Result<(), Error> {
+    match &process.exec_affinity {
+        Some(affinity) if !affinity.last.is_empty() => sys::schedule::use_processors(&affinity.last)
+            .tried(|| "process.execCPUAffinity.final: run on these processors"),
+        // Those of the beginning, as far as the cpuset has them.
+        Some(affinity) if !affinity.initial.is_empty() => Ok(()),
+        _ => {
+            let spread = sys::schedule::use_every_processor().tried(|| "use every processor of the cpuset");
+            prepare::forgive("", spread, warnings)
+        }
+    }
+}
+
+/// Warnings and the terminal.
 fn tell(way: &mut Way<'_>) -> Result<(), Error> {
     let tried = || "report to the supervisor";
     for warning in way.warnings.drain(..) {
@@ -182,7 +197,7 @@ fn tell(way: &mut Way<'_>) -> Result<(), Error> {
     if let Some(terminal) = way.terminal.take() {
         report::send(way.socket, &Report::Terminal(terminal.master)).tried(tried)?;
     }
-    report::send(way.socket, &Report::Ready).tried(tried)
+    Ok(())
 }
 
 /// `create` is over, `start` will write a byte.
@@ -328,34 +343,6 @@ fn drop_bounding(keep: u64) -> Result<(), Error> {
                 return Err(Error::kernel(&format!("drop capability {number} from the bounding set"), errno));
             }
         }
-    }
-    Ok(())
-}
-
-/// After a change of user nothing is in force; for what is still to do, all that may be.
-fn raise_permitted() -> Result<(), Error> {
-    let tried = || "raise capabilities";
-    let mut sets = rustix::thread::capabilities(None).tried(tried)?;
-    if sets.effective != sets.permitted {
-        sets.effective = sets.permitted;
-        rustix::thread::set_capabilities(None, sets).tried(tried)?;
-    }
-    Ok(())
-}
-
-fn set_capabilities(wanted: Option<&Capabilities>) -> Result<(), Error> {
-    let Some(wanted) = wanted else { return Ok(()) };
-    let inheritable = if weak::is_off("R04") { wanted.permitted } else { wanted.inheritable };
-    let sets = CapabilitySets {
-        effective: CapabilitySet::from_bits_retain(wanted.effective),
-        permitted: CapabilitySet::from_bits_retain(wanted.permitted),
-        inheritable: CapabilitySet::from_bits_retain(inheritable),
-    };
-    rustix::thread::set_capabilities(None, sets).tried(|| "set capabilities")?;
-    for number in (0..64).filter(|n| wanted.ambient & 1 << n != 0) {
-        let one = CapabilitySet::from_bits_retain(1 << number);
-        rustix::thread::configure_capability_in_ambient_set(one, true)
-            .tried(|| format!("raise ambient capability {number}"))?;
     }
     Ok(())
 }

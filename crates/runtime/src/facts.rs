@@ -1,6 +1,6 @@
 //! Seeing what the host is.
 
-use plan::facts::{Cgroups, Facts, V1, V2};
+use plan::facts::{Cgroups, Facts, Resctrl, V1, V2};
 
 use crate::error::{Error, Tried};
 use crate::kernel::read_file;
@@ -27,9 +27,31 @@ pub fn gather() -> Result<Facts, Error> {
         nofile_hard: limit.maximum.unwrap_or(u64::MAX),
         max_user_namespaces: number("/proc/sys/user/max_user_namespaces").unwrap_or(0),
         uid: rustix::process::geteuid().as_raw(),
-        // The kernel makes this mount point when SELinux is switched on, and only then.
-        selinux: rustix::fs::stat("/sys/fs/selinux").is_ok(),
+        apparmor: read_file("/sys/module/apparmor/parameters/enabled").is_ok_and(|on| on.starts_with('Y')),
+        selinux: rustix::fs::statfs("/sys/fs/selinux").is_ok_and(|fs| fs.f_type == SELINUX_MAGIC),
+        resctrl: resctrl(),
     })
+}
+
+const SELINUX_MAGIC: i64 = 0xf97c_ff8c;
+const RESCTRL_MAGIC: i64 = 0x0765_5821;
+
+/// Where everybody mounts it, or where the mount table has it.
+fn resctrl() -> Option<Resctrl> {
+    let usual = "/sys/fs/resctrl";
+    let mount = match rustix::fs::statfs(usual) {
+        Ok(fs) if fs.f_type == RESCTRL_MAGIC => usual.to_owned(),
+        // The kernel makes the directory where it has resctrl.
+        Ok(_) => {
+            let mounts = read_file("/proc/self/mountinfo").ok()?;
+            let line = mounts.lines().find(|line| line.contains(" - resctrl "))?;
+            line.split(' ').nth(4)?.to_owned()
+        }
+        Err(_) => return None,
+    };
+    let entries = std::fs::read_dir(format!("{mount}/info")).into_iter().flatten().flatten();
+    let resources = entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+    Some(Resctrl { mount, resources })
 }
 
 const SECCOMP_RET_ERRNO: u32 = 0x0005_0000;

@@ -2,12 +2,14 @@
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
-use std::os::unix::process::CommandExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use protocol::plan::Hook;
 use rustix::fs::{MemfdFlags, memfd_create};
+use rustix::io::Errno;
+use rustix::process::{Pid, Signal, WaitOptions};
 use serde_json::Value;
 use types::Kind;
 
@@ -22,21 +24,64 @@ pub(crate) enum Otherwise {
     Empty,
 }
 
-/// Runs a hook inside the container's namespaces, where this process has the pid that it sees itself.
-pub(crate) fn run_inside(hook: &Hook, state: &str, status: &str) -> Result<(), Error> {
+/// Runs a hook inside the container's namespaces, while the container is being made.
+pub(crate) fn run_inside(hook: &Hook, state: &str) -> Result<(), Error> {
+    run(hook, &seen_inside(state, "creating"), Otherwise::Empty)
+}
+
+/// Runs a hook in the program's stead, just before it. `confine` takes from it what the program will not have either.
+pub(crate) fn run_at_start(
+    hook: &Hook,
+    state: &str,
+    confine: &dyn Fn() -> Result<(), Error>,
+) -> Result<(), Error> {
+    let document = seen_inside(state, "created");
+    told(hook, attempt(hook, &document, Otherwise::Empty, &|command| spawn_confined(command, confine)))
+}
+
+/// This process has the pid that it sees itself.
+fn seen_inside(state: &str, status: &str) -> String {
     let mut document: Value = serde_json::from_str(state).unwrap_or_default();
     document["pid"] = std::process::id().into();
     document["status"] = status.into();
-    run(hook, &document.to_string(), Otherwise::Empty)
+    document.to_string()
 }
 
 /// Runs a hook.
 pub(crate) fn run(hook: &Hook, state: &str, otherwise: Otherwise) -> Result<(), Error> {
-    attempt(hook, state, otherwise)
-        .map_err(|why| Error::said(Kind::Internal, format!("error running {}: {why}", hook.name)))
+    let spawn = |mut command: Command| command.spawn().map(|child| child.id()).map_err(|e| e.to_string());
+    told(hook, attempt(hook, state, otherwise, &spawn))
 }
 
-fn attempt(hook: &Hook, state: &str, otherwise: Otherwise) -> Result<(), String> {
+fn told(hook: &Hook, done: Result<(), String>) -> Result<(), Error> {
+    done.map_err(|why| Error::said(Kind::Internal, format!("error running {}: {why}", hook.name)))
+}
+
+/// The confinement is the child's alone: this process still has its own way to go.
+fn spawn_confined(mut command: Command, confine: &dyn Fn() -> Result<(), Error>) -> Result<u32, String> {
+    match sys::process::fork().map_err(crate::error::text_of)? {
+        Some(pid) => Ok(pid as u32),
+        None => {
+            let why = match confine() {
+                Ok(()) => command.exec().to_string(),
+                Err(error) => error.to_string(),
+            };
+            // Its stderr may be in place or not yet; the parent has the code.
+            let _ = rustix::io::write(rustix::stdio::stderr(), format!("{why}\n").as_bytes());
+            sys::process::exit_now(CANNOT_RUN)
+        }
+    }
+}
+
+/// The code of a hook that did not begin.
+const CANNOT_RUN: i32 = 127;
+
+fn attempt(
+    hook: &Hook,
+    state: &str,
+    otherwise: Otherwise,
+    spawn: &dyn Fn(Command) -> Result<u32, String>,
+) -> Result<(), String> {
     // What it reads and what it says are files: nobody has to write or read while it runs.
     let (state, out, err) = (paper(state)?, paper("")?, paper("")?);
     let mut command = Command::new(&hook.path);
@@ -48,30 +93,34 @@ fn attempt(hook: &Hook, state: &str, otherwise: Otherwise) -> Result<(), String>
     }
     let copy = |file: &File| file.try_clone().map(Stdio::from).map_err(|e| e.to_string());
     command.stdin(copy(&state)?).stdout(copy(&out)?).stderr(copy(&err)?);
-    let mut child = command.spawn().map_err(|e| format!("{}: {e}", hook.path))?;
+    let child = spawn(command).map_err(|e| format!("{}: {e}", hook.path))?;
     let limit = (hook.timeout_s > 0).then(|| Duration::from_secs(u64::from(hook.timeout_s)));
-    let status = wait(&mut child, limit)?;
+    let status = wait(child, limit)?;
     if status.success() {
         return Ok(());
     }
     Err(format!("{status}, stdout: {}, stderr: {}", read(&out), read(&err)))
 }
 
-fn wait(child: &mut std::process::Child, limit: Option<Duration>) -> Result<ExitStatus, String> {
+fn wait(child: u32, limit: Option<Duration>) -> Result<ExitStatus, String> {
+    let pid = Pid::from_raw(child as i32).ok_or("the hook has no process")?;
+    let ask = |options| match rustix::process::waitpid(Some(pid), options) {
+        Err(Errno::INTR) => Ok(None),
+        other => other.map_err(crate::error::text_of),
+    };
     let started = Instant::now();
     loop {
-        let ended = match limit {
-            None => Some(child.wait().map_err(|e| e.to_string())?),
-            Some(_) => child.try_wait().map_err(|e| e.to_string())?,
-        };
-        match ended {
-            Some(status) => return Ok(status),
-            None if limit.is_some_and(|limit| started.elapsed() > limit) => {
-                let _ = child.kill();
-                let _ = child.wait();
-                return Err(format!("not done after {} s", started.elapsed().as_secs()));
-            }
-            None => std::thread::sleep(Duration::from_millis(5)),
+        let options = if limit.is_some() { WaitOptions::NOHANG } else { WaitOptions::empty() };
+        if let Some((_, status)) = ask(options)? {
+            return Ok(ExitStatus::from_raw(status.as_raw()));
+        }
+        if limit.is_some_and(|limit| started.elapsed() > limit) {
+            let _ = rustix::process::kill_process(pid, Signal::KILL);
+            let _ = ask(WaitOptions::empty());
+            return Err(format!("not done after {} s", started.elapsed().as_secs()));
+        }
+        if limit.is_some() {
+            std::thread::sleep(Duration::from_millis(5));
         }
     }
 }

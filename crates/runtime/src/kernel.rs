@@ -39,6 +39,12 @@ impl Proc {
         write_once(file.as_fd(), value)
     }
 
+    /// Is this file there?
+    pub(crate) fn has(&self, path: &str) -> bool {
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS | ResolveFlags::NO_XDEV;
+        openat2(&self.0, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), resolve).is_ok()
+    }
+
     /// Sets a kernel parameter, as this process's namespaces see it.
     pub(crate) fn set(&self, sysctl: &Sysctl) -> Result<(), Error> {
         let path = format!("sys/{}", sysctl.path);

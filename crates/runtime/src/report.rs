@@ -22,14 +22,27 @@ pub(crate) enum Report {
     Terminal(OwnedFd),
     /// The container's first process was cloned by another one, which ends now.
     Born(OwnedFd),
-    /// Waits until the caller's hooks have run.
-    Waiting,
+    /// Waits until the parent has done something for it.
+    Waiting(Wait),
+    /// Where the notifications of the filter are read, which stands from now on.
+    Listener(OwnedFd),
     /// Everything is done but the exec.
     Ready,
     /// The start failed.
     Failed(Error),
     /// The other side is gone (or has become the program).
     Closed,
+}
+
+/// What only the parent can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wait {
+    /// Run the caller's hooks.
+    Hooks = b'H' as isize,
+    /// Move network devices here.
+    Devices = b'D' as isize,
+    /// Set the clocks of the new time namespace, which a user namespace's root may not.
+    Clocks = b'C' as isize,
 }
 
 /// Longest message; longer texts are cut.
@@ -59,7 +72,8 @@ pub(crate) fn send(socket: BorrowedFd<'_>, report: &Report) -> Result<(), Errno>
         Report::Warning(text) => send_bytes(socket, b'W', text.as_bytes(), None),
         Report::Terminal(fd) => send_bytes(socket, b'T', &[], Some(fd.as_fd())),
         Report::Born(pidfd) => send_bytes(socket, b'B', &[], Some(pidfd.as_fd())),
-        Report::Waiting => send_bytes(socket, b'H', &[], None),
+        Report::Waiting(wait) => send_bytes(socket, *wait as u8, &[], None),
+        Report::Listener(fd) => send_bytes(socket, b'L', &[], Some(fd.as_fd())),
         Report::Ready => send_bytes(socket, b'R', &[], None),
         Report::Closed => Ok(()),
         Report::Failed(error) => {
@@ -95,7 +109,10 @@ pub(crate) fn receive(socket: BorrowedFd<'_>, flags: RecvFlags) -> Result<Report
         (b'W', _) => Report::Warning(String::from_utf8_lossy(body).into_owned()),
         (b'T', Some(fd)) => Report::Terminal(fd),
         (b'B', Some(fd)) => Report::Born(fd),
-        (b'H', _) => Report::Waiting,
+        (b'L', Some(fd)) => Report::Listener(fd),
+        (b'H', _) => Report::Waiting(Wait::Hooks),
+        (b'D', _) => Report::Waiting(Wait::Devices),
+        (b'C', _) => Report::Waiting(Wait::Clocks),
         (b'R', _) => Report::Ready,
         _ => Report::Failed(read_error(body)),
     })

@@ -15,10 +15,10 @@ use crate::early::{self, Early};
 use crate::error::{Error, Tried};
 use crate::kernel::{self, Proc};
 use crate::mounts;
-use crate::report::{self, Report};
+use crate::report::{self, Report, Wait};
 use crate::spawn::StdioFds;
 use crate::tree::Tree;
-use crate::{fault, hook, jail, prepare, protect, root, weak};
+use crate::{fault, hook, jail, label, prepare, protect, root, weak};
 
 /// What the child has from its parent.
 pub(crate) struct Child<'a> {
@@ -77,6 +77,7 @@ fn become_container(child: Child<'_>) -> Result<std::convert::Infallible, Error>
     };
     let first = plan.prepare.len() as u32 + 1;
     setup.score().map_err(|e| e.at_step(first))?;
+    let labels = plan.process.as_ref().map_or(Ok(None), label::handle)?;
     for (index, step) in plan.setup.iter().enumerate() {
         let number = first + index as u32;
         fault::point(plan, number)?;
@@ -86,7 +87,10 @@ fn become_container(child: Child<'_>) -> Result<std::convert::Infallible, Error>
     }
     let number = first + plan.setup.len() as u32;
     fault::point(plan, number)?;
+    let mut process = plan.process.clone().unwrap_or_default();
+    process.exec_affinity = None;
     let way = become_program::Way {
+        labels,
         socket: child.socket,
         stdio: child.stdio,
         terminal: setup.terminal,
@@ -95,7 +99,6 @@ fn become_container(child: Child<'_>) -> Result<std::convert::Infallible, Error>
         warnings: setup.warnings,
         state: child.state,
     };
-    let process = plan.process.clone().unwrap_or_default();
     become_program::run(process, child.program, way).map_err(|error| error.at_step(number))
 }
 
@@ -142,9 +145,10 @@ impl Setup<'_> {
                 set_attributes(CWD, c"/", &change, *word & ALL_BELOW != 0)
                     .tried(|| "linux.rootfsPropagation: set the propagation of the root")
             }
-            Act::AwaitHooks(_) => self.await_hooks(),
+            Act::AwaitHooks(_) => self.await_parent(Wait::Hooks),
+            Act::NetDevices(_) => self.await_parent(Wait::Devices),
             Act::Hook(hook) => self.hook(hook),
-            Act::Write(_) | Act::MakeCgroup(_) | Act::DeviceProgram(_) => {
+            Act::Write(_) | Act::MakeCgroup(_) | Act::DeviceProgram(_) | Act::Class(_) => {
                 Err(Error::said(Kind::Internal, "this step belongs to the host's side"))
             }
         }
@@ -185,7 +189,11 @@ impl Setup<'_> {
 
     fn unshare_time(&mut self, lines: &str) -> Result<(), Error> {
         sys::process::unshare(CLONE_NEWTIME).tried(|| "make a time namespace")?;
-        self.host_proc()?.write("self/timens_offsets", lines).tried(|| "write linux.timeOffsets")?;
+        if self.plan.users.is_some() {
+            self.await_parent(Wait::Clocks)?;
+        } else {
+            self.host_proc()?.write("self/timens_offsets", lines).tried(|| "write linux.timeOffsets")?;
+        }
         let path = "/proc/self/ns/time_for_children";
         let namespace = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
             .tried(|| format!("open {path}"))?;
@@ -206,9 +214,9 @@ impl Setup<'_> {
         Ok(())
     }
 
-    fn await_hooks(&mut self) -> Result<(), Error> {
-        let tried = || "wait for the hooks";
-        report::send(self.socket, &Report::Waiting).tried(tried)?;
+    fn await_parent(&self, wait: Wait) -> Result<(), Error> {
+        let tried = || "wait for the parent";
+        report::send(self.socket, &Report::Waiting(wait)).tried(tried)?;
         report::wait_go(self.socket).tried(tried).map(drop)
     }
 
@@ -218,7 +226,7 @@ impl Setup<'_> {
             sys::process::close_on_exec_from(3).tried(|| "keep descriptors from a hook")?;
         }
         let ours = rustix::process::umask(Mode::from_raw_mode(0o022));
-        let done = hook::run_inside(hook, self.state, "creating");
+        let done = hook::run_inside(hook, self.state);
         rustix::process::umask(ours);
         done
     }

@@ -3,7 +3,7 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use protocol::Plan;
-use protocol::plan::{NamespaceKind, Process};
+use protocol::plan::{Act, NamespaceKind, Process};
 use rustix::io::Errno;
 use rustix::net::RecvFlags;
 use rustix::process::{Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
@@ -13,9 +13,12 @@ use types::Kind;
 use crate::early::Early;
 use crate::error::{Error, Tried};
 use crate::join::{Visit, clone_flag};
-use crate::report::{self, Report};
+use crate::kernel::write_file;
+use crate::listener::Agent;
+use crate::net_devices::Moved;
+use crate::report::{self, Report, Wait};
 use crate::setup::{self, Child};
-use crate::{become_program, cgroup, fault, prepare, proxy, users, weak};
+use crate::{become_program, cgroup, fault, net_devices, prepare, proxy, users, weak};
 
 /// What is needed to start a container.
 #[derive(Clone, Copy, Debug)]
@@ -55,6 +58,10 @@ pub struct Starting {
     /// Nothing but the exec is left.
     ready: bool,
     undo: Option<Plan>,
+    /// Who is to have the listener of its filter.
+    agent: Option<Agent>,
+    /// Network devices that it has been given.
+    moved: Option<Moved>,
 }
 
 /// A running program.
@@ -106,6 +113,7 @@ fn start_child(
     let process =
         plan.process.as_ref().ok_or_else(|| Error::said(Kind::InvalidInput, "the plan has no process"))?;
     let program = become_program::Program::of(process)?;
+    let agent = Agent::of(process, &plan.id, launch.state)?;
     let (ours, theirs) = report::pair().tried(|| "make a socket pair")?;
     let unified = match plan.cgroup.as_ref().map(|c| c.unified.as_str()) {
         Some(path) if !path.is_empty() => Some(cgroup::open_directory(path)?),
@@ -137,7 +145,7 @@ fn start_child(
         Side::Parent(pid, pidfd) => {
             drop((visit, theirs));
             let mut starting = Starting::of(pid, pidfd, ours);
-            (starting.warnings, starting.undo) = (warnings, Some(plan.clone()));
+            (starting.warnings, starting.undo, starting.agent) = (warnings, Some(plan.clone()), agent);
             users::let_go(plan, pid, starting.socket.as_fd(), &early)?;
             Ok(starting)
         }
@@ -168,7 +176,14 @@ fn clone_flags(plan: &Plan) -> u64 {
 impl Starting {
     pub(crate) fn of(pid: i32, pidfd: OwnedFd, socket: OwnedFd) -> Self {
         let (warnings, terminal, ready, undo) = (Vec::new(), None, false, None);
-        Self { pid, pidfd: Some(pidfd), socket, warnings, terminal, ready, undo }
+        let (agent, moved) = (None, None);
+        Self { pid, pidfd: Some(pidfd), socket, warnings, terminal, ready, undo, agent, moved }
+    }
+
+    /// With somebody who is to have the listener of its filter.
+    pub(crate) fn with(mut self, agent: Option<Agent>) -> Self {
+        self.agent = agent;
+        self
     }
 
     /// Readable when [`Starting::is_over`] may have more to say.
@@ -210,10 +225,19 @@ impl Starting {
         match heard.tried(|| "listen to the container's first process")? {
             Report::Warning(text) => self.warnings.push(text),
             Report::Terminal(fd) => self.terminal = Some(fd),
-            Report::Waiting => {
-                hooks(self.pid)?;
+            Report::Waiting(wait) => {
+                match wait {
+                    Wait::Hooks => hooks(self.pid)?,
+                    Wait::Devices => self.give_devices()?,
+                    Wait::Clocks => self.set_clocks()?,
+                }
                 report::send_go(self.socket.as_fd(), None).tried(|| "wake the container's first process")?;
             }
+            // At once: what it does next may already need an answer.
+            Report::Listener(fd) => match self.agent.take() {
+                Some(agent) => agent.tell(fd.as_fd(), self.pid)?,
+                None => return Err(Error::said(Kind::Internal, "nobody was to have the filter's listener")),
+            },
             Report::Ready => self.ready = true,
             Report::Born(_) => return Err(Error::said(Kind::Internal, "the container was born twice")),
             Report::Failed(error) => return Err(error),
@@ -243,11 +267,36 @@ impl Starting {
             }
         }
         self.undo = None;
+        if let Some(moved) = self.moved.take() {
+            moved.settle();
+        }
         let Some(pidfd) = self.pidfd.take() else {
             return Err(Error::said(Kind::Internal, "the start was finished twice"));
         };
         let (terminal, warnings) = (self.terminal.take(), std::mem::take(&mut self.warnings));
         Ok(Started { pid: self.pid, pidfd, terminal, warnings })
+    }
+
+    fn acts(&self) -> impl Iterator<Item = &Act> {
+        self.undo.iter().flat_map(|plan| &plan.setup).filter_map(|step| step.act.as_ref())
+    }
+
+    fn give_devices(&mut self) -> Result<(), Error> {
+        let wanted = self.acts().find_map(|act| match act {
+            Act::NetDevices(list) => Some(list),
+            _ => None,
+        });
+        self.moved = wanted.map(|list| net_devices::move_in(list, self.pid)).transpose()?;
+        Ok(())
+    }
+
+    fn set_clocks(&self) -> Result<(), Error> {
+        let lines = self.acts().find_map(|act| match act {
+            Act::UnshareTime(offsets) => Some(&offsets.lines),
+            _ => None,
+        });
+        let path = format!("/proc/{}/timens_offsets", self.pid);
+        lines.map_or(Ok(()), |lines| write_file(&path, lines)).tried(|| "write linux.timeOffsets")
     }
 
     /// The child has closed its end without a word.
@@ -264,6 +313,8 @@ impl Starting {
 impl Drop for Starting {
     fn drop(&mut self) {
         let Some(pidfd) = self.pidfd.take() else { return };
+        // While their namespace is still there.
+        drop(self.moved.take());
         let _ = pidfd_send_signal(&pidfd, Signal::KILL);
         let _ = waitid(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::EXITED);
         if let Some(plan) = self.undo.take() {

@@ -232,13 +232,21 @@ fn exec_inside(bench: &Bench) {
         .unwrap();
     let process = json!({"args": ["sh", "-c", "echo $$; id -u; cat /proc/sys/kernel/hostname; exit 9"], "cwd": "/", "env": ["PATH=/bin"], "user": {"uid": 7, "gid": 7}});
     let options =
-        plan::container::ExecOptions { privileged: false, facts: runtime::facts::gather().unwrap() };
+        plan::container::ExecOptions { facts: runtime::facts::gather().unwrap(), ..Default::default() };
     let exec =
-        plan::container::plan_exec(&plan, &serde_json::from_value(process).unwrap(), &options).unwrap();
+        plan::container::plan_exec(&plan, &serde_json::from_value(process).unwrap(), &options).unwrap().plan;
     let (mut reader, writer) = std::io::pipe().unwrap();
     let stdio = StdioFds::Pipes([null.as_fd(), writer.as_fd(), writer.as_fd()]);
-    let started =
-        runtime::spawn_exec(&exec, first.pidfd.as_fd(), first.pid, stdio).unwrap().finish().unwrap();
+    let started = runtime::spawn_exec(&runtime::Entrance {
+        plan: &exec,
+        init: first.pidfd.as_fd(),
+        init_pid: first.pid,
+        stdio,
+        state: "",
+    })
+    .unwrap()
+    .finish()
+    .unwrap();
     drop(writer);
     let mut output = String::new();
     reader.read_to_string(&mut output).unwrap();

@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use protocol::plan::{ExecPlan, OF_CONTAINER};
 use protocol::{Exec, Failure, Happening, Plan, Start, Started, Target, Tell};
-use runtime::{Launch, MemoryWatch, Starting, StdioFds};
+use runtime::{Entrance, Launch, MemoryWatch, Starting, StdioFds};
 use types::Kind;
 
 use crate::clock;
@@ -165,8 +165,9 @@ impl Supervisor {
         let (ours, theirs) = stdio::make(entry.stdio())
             .map_err(|errno| fail(Error::call("make the pipes of the exec", errno)))?;
         let fds = stdio_fds(entry, &theirs, null);
-        let starting = runtime::spawn_exec(plan, process.pidfd.as_fd(), init.record.pid, fds)
-            .map_err(|error| start_failure(&error))?;
+        let (pidfd, pid) = (process.pidfd.as_fd(), init.record.pid);
+        let entrance = Entrance { plan, init: pidfd, init_pid: pid, stdio: fds, state: "" };
+        let starting = runtime::spawn_exec(&entrance).map_err(|error| start_failure(&error))?;
         Ok((starting, ours))
     }
 

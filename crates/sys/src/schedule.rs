@@ -82,6 +82,45 @@ pub fn use_every_processor() -> Result<()> {
     if done == 0 { Ok(()) } else { Err(last_errno()) }
 }
 
+/// Lets this process run on these processors only, bit n of word m for processor 64 m + n.
+///
+/// # Errors
+/// `EINVAL` when its cpuset has none of them.
+pub fn use_processors(words: &[u64]) -> Result<()> {
+    // SAFETY: pointer and length describe `words`, which are only read.
+    let done = unsafe { libc::syscall(libc::SYS_sched_setaffinity, 0, size_of_val(words), words.as_ptr()) };
+    if done == 0 { Ok(()) } else { Err(last_errno()) }
+}
+
+/// The processors this process may run on, as [`use_processors`] takes them.
+///
+/// # Errors
+/// None is expected.
+pub fn processors() -> Result<Vec<u64>> {
+    let mut words = vec![0_u64; 128];
+    let length = size_of_val(words.as_slice());
+    // SAFETY: pointer and length describe `words`, which the kernel fills from the front.
+    let read = unsafe { libc::syscall(libc::SYS_sched_getaffinity, 0, length, words.as_mut_ptr()) };
+    if read < 0 {
+        return Err(last_errno());
+    }
+    words.truncate(read as usize / size_of::<u64>());
+    Ok(words)
+}
+
+/// Sets this process's NUMA policy, which children inherit: `set_mempolicy(2)`. Bit n of word m is node 64 m + n.
+///
+/// # Errors
+/// `EINVAL` for a mode, a flag or nodes that the kernel does not take, `ENOSYS` for a kernel without NUMA.
+pub fn set_memory_policy(mode: u32, nodes: &[u64]) -> Result<()> {
+    let pointer = if nodes.is_empty() { ptr::null() } else { nodes.as_ptr() };
+    // One more than there are: the kernel leaves the last one out.
+    let bits = if nodes.is_empty() { 0 } else { nodes.len() * 64 + 1 };
+    // SAFETY: the kernel reads as many words as hold `bits - 1` bits, which is all of `nodes`.
+    let done = unsafe { libc::syscall(libc::SYS_set_mempolicy, mode as i32, pointer, bits) };
+    if done == 0 { Ok(()) } else { Err(last_errno()) }
+}
+
 /// Changes this process's execution domain.
 ///
 /// # Errors

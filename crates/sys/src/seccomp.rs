@@ -1,5 +1,6 @@
 //! Installing a system call filter: `seccomp(2)`.
 
+use std::os::fd::{FromRawFd, OwnedFd};
 use std::ptr;
 
 use rustix::io::{Errno, Result};
@@ -10,11 +11,15 @@ const INSTRUCTION_BYTES: usize = 8;
 const SECCOMP_SET_MODE_FILTER: u32 = 1;
 const SECCOMP_GET_ACTION_AVAIL: u32 = 2;
 
-/// Installs `filter`, an array of `struct sock_filter`, for this process and what it executes.
+/// `SECCOMP_FILTER_FLAG_NEW_LISTENER`.
+const NEW_LISTENER: u32 = 1 << 3;
+
+/// Installs `filter`, an array of `struct sock_filter`, for this process and what it executes. With
+/// `SECCOMP_FILTER_FLAG_NEW_LISTENER` the answer is where notifications are read.
 ///
 /// # Errors
 /// `EINVAL` for bytes that are no program; `EACCES` without `CAP_SYS_ADMIN` and `no_new_privs`.
-pub fn install(filter: &[u8], flags: u32) -> Result<()> {
+pub fn install(filter: &[u8], flags: u32) -> Result<Option<OwnedFd>> {
     let length = filter.len() / INSTRUCTION_BYTES;
     if filter.is_empty() || !filter.len().is_multiple_of(INSTRUCTION_BYTES) {
         return Err(Errno::INVAL);
@@ -27,7 +32,14 @@ pub fn install(filter: &[u8], flags: u32) -> Result<()> {
     // SAFETY: `program` names `length` instructions that lie in `filter`; the kernel only reads them.
     let done =
         unsafe { libc::syscall(libc::SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, ptr::from_ref(&program)) };
-    if done == 0 { Ok(()) } else { Err(last_errno()) }
+    match done {
+        -1 => Err(last_errno()),
+        fd if flags & NEW_LISTENER != 0 => {
+            // SAFETY: the kernel just made this descriptor, close-on-exec, for us.
+            Ok(Some(unsafe { OwnedFd::from_raw_fd(fd as i32) }))
+        }
+        _ => Ok(None),
+    }
 }
 
 /// Does this kernel know the action (`SECCOMP_RET_*`)?

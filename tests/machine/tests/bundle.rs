@@ -264,7 +264,7 @@ pub(crate) fn hostile_documents() {
     refused(&|d| d["linux"]["seccomp"] = json!({"defaultAction": "SCMP_ACT_MOON"}), "SCMP_ACT_MOON");
     refused(&|d| d["root"]["path"] = json!("absent"), "absent");
     refused(&|d| d["process"]["args"] = json!(["absent"]), "executable file not found in $PATH");
-    refused(&|d| d["linux"]["intelRdt"] = json!({"closID": "x"}), "linux.intelRdt is not supported");
+    refused(&|d| d["linux"]["intelRdt"] = json!({"closID": "a/b"}), "linux.intelRdt");
     fs::write(b.directory().join("config.json"), "{\"ociVersion\": ").unwrap();
     assert!(b.runtime(&["run", "c1"]).err.contains("not a runtime document"));
     // Warnings go to the caller's log, not among the program's own words.

@@ -4,8 +4,11 @@
 
 mod bad_input;
 mod bundle;
+mod bundle_exec;
 mod bundle_mounts;
+mod bundle_process;
 mod bundle_roots;
+mod bundle_seccomp;
 mod door;
 mod exec;
 mod files;
@@ -57,6 +60,9 @@ fn main() -> std::process::ExitCode {
     all.extend(tests![rows_runtime: r01_the_runtimes_program_cannot_be_changed, r04_nothing_is_inheritable, r10_a_covered_proc_is_not_written]);
     all.extend(tests![rows_users: r13_no_text_means_root_by_mistake, r14_numbers_out_of_range_are_refused, r15_the_primary_group_is_supplementary,
         r16_huge_accounts_cost_nothing, r17_special_files_hold_nobody_up]);
+    all.extend(tests![bundle_exec: of_each_status, takes_the_rest_from_the_container, documents_are_checked, processors, callers_are_told, into_a_cgroup_below]);
+    all.extend(tests![bundle_process: memory_policies, network_devices_move_in, network_devices_come_back, clocks, labels]);
+    all.extend(tests![bundle_seccomp: every_action, arguments_flags_and_architectures, agents_are_asked, agents_that_are_not_there, hooks_at_start_are_filtered]);
     all.extend(tests![bad_input: each_is_one_clear_sentence, nothing_is_half_made, disk_full]);
     all.extend(
         tests![limits needs &[Need::CgroupV2]; v2_files_hold_the_limits, frozen_cgroups_hold_nobody_up],

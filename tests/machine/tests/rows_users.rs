@@ -85,9 +85,9 @@ pub(crate) fn r15_the_primary_group_is_supplementary() {
     b.runtime(&["run", "-d", "c1"]).ok();
     for (options, wanted) in [
         (&[][..], "7 60"),
-        (&["-u", "5"], "0"),
-        (&["-u", "5:6"], "6"),
-        (&["-u", "5:6", "-g", "8", "-g", "9"], "6 8 9"),
+        (&["-u", "5"], "7 60"),
+        (&["-u", "5:6"], "6 7"),
+        (&["-u", "5:6", "-g", "8", "-g", "9"], "6 7 8 9"),
         (&["-g", "8"], "7 8 60"),
     ] {
         let said = b.runtime(&[&["exec"], options, &["c1"], &groups].concat()).ok();

@@ -89,8 +89,13 @@ impl Engine {
         let plan = blocking(move || {
             let inner = &engine.0;
             let document = inner.exec_process(&wanted, &asked)?;
-            let options = ExecOptions { privileged: asked.privileged, facts: inner.host.facts.clone() };
-            Ok::<_, Error>(plan_exec(&inner.running_plan(&wanted.id)?, &document, &options)?)
+            let options = ExecOptions {
+                privileged: asked.privileged,
+                facts: inner.host.facts.clone(),
+                ..ExecOptions::default()
+            };
+            // The document is this engine's own: there is nothing in it to warn of.
+            Ok::<_, Error>(plan_exec(&inner.running_plan(&wanted.id)?, &document, &options)?.plan)
         })
         .await??;
         let attached = match detach {

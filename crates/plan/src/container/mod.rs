@@ -10,15 +10,18 @@ mod hooks;
 mod mount_tests;
 mod mounts;
 mod namespaces;
+mod net_devices;
+mod number_list;
 mod options;
 mod order;
 mod print;
 mod process;
+mod rdt;
 mod scheduling;
 #[cfg(test)]
 mod tests;
 
-pub use exec::{ExecOptions, plan_exec};
+pub use exec::{ExecOptions, PlannedExec, plan_exec};
 pub use options::MOUNT_OPTIONS;
 pub use order::plan;
 pub use print::{print, print_exec};

@@ -3,13 +3,14 @@
 use oci::runtime::Spec;
 use protocol::Plan;
 use protocol::plan::{
-    ALL_BELOW, Act, Attributes, NamespaceKind, Nothing, Process, Propagation, Root, Step, Sysctl, TimeOffsets,
+    ALL_BELOW, Act, Attributes, Cgroup, NamespaceKind, Nothing, Process, Propagation, Root, Step, Sysctl,
+    TimeOffsets,
 };
 use types::Rootfs;
 
 use super::namespaces::{self, Namespaces};
 use super::options::{bit, propagation};
-use super::{Options, Planned, devices, hooks, mounts, process, scheduling};
+use super::{Options, Planned, devices, hooks, mounts, net_devices, process, rdt, scheduling};
 use crate::Error;
 use crate::cgroup::{self, step};
 use crate::facts::Facts;
@@ -26,7 +27,9 @@ pub fn plan(
     facts: &Facts,
     options: &Options,
 ) -> Result<Planned, Error> {
-    refuse_unknown(spec)?;
+    if spec.linux.is_none() {
+        return Err(Error::invalid("the document has no linux section"));
+    }
     let mut namespaces = Namespaces::of(spec, facts)?;
     let users = namespaces::users(spec, &namespaces)?;
     let mut warnings = Vec::new();
@@ -40,26 +43,14 @@ pub fn plan(
     prepare.extend(limits);
     warnings.extend(more);
 
-    let late_cgroup = namespaces.makes(NamespaceKind::Cgroup) && !cgroup.hierarchies.is_empty();
-    if late_cgroup {
-        namespaces.make_late(NamespaceKind::Cgroup);
-    }
-    let mut setup: Vec<Step> = Vec::new();
-    // Cgroups first: what follows is paid by the container. A cgroup namespace takes its root from where its maker is,
-    // and on v1 the clone cannot put the child there, so it is made after entering.
-    setup.extend(cgroup.hierarchies.iter().map(|h| step(Act::EnterCgroup(format!("{}/tasks", h.path)))));
-    if late_cgroup {
-        setup.push(step(Act::UnshareCgroup(Nothing {})));
-    }
-    if let Some(offsets) = time_offsets(spec, &mut namespaces, users.is_some())? {
-        setup.push(offsets);
-    }
-    // Names and kernel parameters while /proc is still the host's: the container's could be a fake (CVE-2025-52881).
-    setup.extend(names(spec, &namespaces)?);
-    setup.extend(sysctls(spec, &namespaces, users.is_some())?);
-    if namespaces.makes(NamespaceKind::Net) {
-        setup.push(step(Act::Loopback(Nothing {})));
-    }
+    let mut setup = match rdt::steps(id, spec, facts)? {
+        Some((make, enter)) => {
+            prepare.push(make);
+            enter
+        }
+        None => Vec::new(),
+    };
+    setup.extend(surroundings(spec, &mut namespaces, &cgroup, users.is_some(), facts)?);
     // Before the first mount: none of ours may travel to the host. What is to travel was opened before.
     let propagation = root_propagation(spec, options)?;
     setup.push(step(Act::Propagate(bit::PRIVATE)));
@@ -120,6 +111,37 @@ fn last_steps(spec: &Spec, options: &Options, propagation: Propagation) -> Resul
     Ok(setup)
 }
 
+/// What the process is in and sees, before the first mount.
+fn surroundings(
+    spec: &Spec,
+    namespaces: &mut Namespaces,
+    cgroup: &Cgroup,
+    users: bool,
+    facts: &Facts,
+) -> Result<Vec<Step>, Error> {
+    let late_cgroup = namespaces.makes(NamespaceKind::Cgroup) && !cgroup.hierarchies.is_empty();
+    if late_cgroup {
+        namespaces.make_late(NamespaceKind::Cgroup);
+    }
+    let mut setup: Vec<Step> = Vec::new();
+    // Cgroups first: what follows is paid by the container. A cgroup namespace takes its root from where its maker is,
+    // and on v1 the clone cannot put the child there, so it is made after entering.
+    setup.extend(cgroup.hierarchies.iter().map(|h| step(Act::EnterCgroup(format!("{}/tasks", h.path)))));
+    if late_cgroup {
+        setup.push(step(Act::UnshareCgroup(Nothing {})));
+    }
+    setup.extend(time_offsets(spec, namespaces)?);
+    // Kernel parameters may be theirs.
+    setup.extend(net_devices::steps(spec, namespaces, facts)?);
+    // Names and kernel parameters while /proc is still the host's: the container's could be a fake (CVE-2025-52881).
+    setup.extend(names(spec, namespaces)?);
+    setup.extend(sysctls(spec, namespaces, users)?);
+    if namespaces.makes(NamespaceKind::Net) {
+        setup.push(step(Act::Loopback(Nothing {})));
+    }
+    Ok(setup)
+}
+
 /// The program, with what other parts of the document say about it.
 fn program(spec: &Spec, facts: &Facts, warnings: &mut Vec<String>) -> Result<Process, Error> {
     let document = spec.process.as_ref().ok_or_else(|| Error::invalid("the document names no process"))?;
@@ -129,6 +151,7 @@ fn program(spec: &Spec, facts: &Facts, warnings: &mut Vec<String>) -> Result<Pro
     // No set named is nothing given, as other runtimes have it; an exec takes the container's instead.
     process.capabilities.get_or_insert_default();
     process.personality = scheduling::personality(linux.and_then(|l| l.personality.as_ref()))?;
+    process.memory_policy = scheduling::memory_policy(linux.and_then(|l| l.memory_policy.as_ref()))?;
     process.start_hooks = hooks::at_start(spec, &process.env)?;
     Ok(process)
 }
@@ -141,22 +164,6 @@ fn fault_step(spec: &Spec) -> Result<Option<u32>, Error> {
     text.parse()
         .map(Some)
         .map_err(|_| Error::invalid(format!("annotation {FAULT_STEP}: {text:?} is not a number")))
-}
-
-fn refuse_unknown(spec: &Spec) -> Result<(), Error> {
-    let Some(linux) = &spec.linux else {
-        return Err(Error::invalid("the document has no linux section"));
-    };
-    let asked = [
-        ("linux.intelRdt", linux.intel_rdt.is_some()),
-        ("linux.netDevices", !linux.net_devices.is_empty()),
-        ("linux.memoryPolicy", linux.memory_policy.is_some()),
-        ("linux.seccomp.listenerPath", linux.seccomp.as_ref().is_some_and(|s| !s.listener_path.is_empty())),
-    ];
-    match asked.iter().find(|(_, asked)| *asked) {
-        Some((field, _)) => Err(Error::unimplemented(format!("{field} is not supported"))),
-        None => Ok(()),
-    }
 }
 
 fn cgroup_path(id: &str, spec: &Spec, options: &Options) -> Result<String, Error> {
@@ -178,16 +185,11 @@ fn cgroup_path(id: &str, spec: &Spec, options: &Options) -> Result<String, Error
     Ok(path)
 }
 
-fn time_offsets(spec: &Spec, namespaces: &mut Namespaces, users: bool) -> Result<Option<Step>, Error> {
+fn time_offsets(spec: &Spec, namespaces: &mut Namespaces) -> Result<Option<Step>, Error> {
     let offsets = spec.linux.as_ref().map(|l| &l.time_offsets);
     let Some(offsets) = offsets.filter(|o| !o.is_empty()) else { return Ok(None) };
     if !namespaces.makes(NamespaceKind::Time) {
         return Err(Error::invalid("linux.timeOffsets need a new time namespace"));
-    }
-    if users {
-        return Err(Error::unimplemented(
-            "linux.timeOffsets are not supported in a user namespace: its root may not write them",
-        ));
     }
     // Offsets can only be written while nobody is inside, so the clone cannot make this one.
     namespaces.make_late(NamespaceKind::Time);

@@ -102,6 +102,14 @@ fn describe(act: &Act) -> String {
         }
         Act::AwaitHooks(_) => "wait for hooks".into(),
         Act::Hook(hook) => format!("{} {}", hook.name, hook.path),
+        Act::NetDevices(list) => {
+            let devices = list.devices.iter().map(|d| format!(" {} as {}", d.name, d.inside));
+            format!("net devices{}", devices.collect::<String>())
+        }
+        Act::Class(class) => {
+            let kind = if class.own { "own" } else { "named" };
+            format!("{kind} class {} [{}] {}", class.path, class.schemata.join(" "), class.monitor)
+        }
     }
 }
 
@@ -208,6 +216,14 @@ fn print_process(text: &mut String, process: &Process) {
     if let Some(seccomp) = &process.seccomp {
         let _ =
             writeln!(text, "  seccomp {} instructions, flags {:x}", seccomp.filter.len() / 8, seccomp.flags);
+    }
+    for (module, label) in [("apparmor", &process.apparmor), ("selinux", &process.selinux)] {
+        if !label.is_empty() {
+            let _ = writeln!(text, "  {module} {label}");
+        }
+    }
+    if let Some(policy) = &process.memory_policy {
+        let _ = writeln!(text, "  memory policy {:x} {:x?}", policy.mode, policy.nodes);
     }
     if process.terminal {
         text.push_str("  terminal\n");

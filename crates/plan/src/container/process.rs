@@ -10,9 +10,6 @@ use crate::facts::Facts;
 /// What is refused because Berth does not have it, by name.
 fn refuse_unknown(document: &Document) -> Result<(), Error> {
     let asked = [
-        ("apparmorProfile", !matches!(document.apparmor_profile.as_str(), "" | "unconfined")),
-        ("selinuxLabel", !document.selinux_label.is_empty()),
-        ("execCPUAffinity", document.exec_cpu_affinity.is_some()),
         ("commandLine", !document.command_line.is_empty()),
         ("user.username", !document.user.username.is_empty()),
     ];
@@ -68,6 +65,9 @@ pub(super) fn process(
         terminal: document.terminal,
         scheduler: document.scheduler.as_ref().map(scheduling::scheduler).transpose()?,
         io_priority: document.io_priority.as_ref().map(scheduling::io_priority).transpose()?,
+        exec_affinity: document.exec_cpu_affinity.as_ref().map(scheduling::affinity).transpose()?,
+        apparmor: apparmor(&document.apparmor_profile, facts)?,
+        selinux: selinux(&document.selinux_label, facts)?,
         ..Process::default()
     })
 }
@@ -79,6 +79,26 @@ fn groups(document: &Document) -> Vec<u32> {
         groups.insert(0, document.user.gid);
     }
     groups
+}
+
+/// Where nothing confines programs, "unconfined" asks for nothing.
+fn apparmor(profile: &str, facts: &Facts) -> Result<String, Error> {
+    match profile {
+        "unconfined" if !facts.apparmor => Ok(String::new()),
+        profile if profile.is_empty() || facts.apparmor => Ok(profile.to_owned()),
+        profile => Err(Error::unimplemented(format!(
+            "process.apparmorProfile {profile:?} cannot be applied: apparmor not supported by this kernel, or switched off"
+        ))),
+    }
+}
+
+fn selinux(label: &str, facts: &Facts) -> Result<String, Error> {
+    if label.is_empty() || facts.selinux {
+        return Ok(label.to_owned());
+    }
+    Err(Error::unimplemented(format!(
+        "process.selinuxLabel {label:?} cannot be applied: selinux is disabled or not supported by this kernel"
+    )))
 }
 
 /// Sets of numbers for sets of names. Inheritable ones stay empty unless ambient ones need them (CVE-2022-24769).
@@ -175,9 +195,20 @@ pub(super) fn filter(document: Option<&LinuxSeccomp>, facts: &Facts) -> Result<O
     if !facts.seccomp {
         return Err(Error::unimplemented("linux.seccomp: this kernel has no system call filters"));
     }
-    let program = crate::seccomp::compile(document, crate::seccomp::Arch::native())?;
-    if program.flags & crate::seccomp::Program::NEW_LISTENER != 0 {
-        return Err(Error::unimplemented("linux.seccomp: SCMP_ACT_NOTIFY is not supported: nobody listens"));
+    if document.listener_path.is_empty() && !document.listener_metadata.is_empty() {
+        return Err(Error::invalid("linux.seccomp.listenerMetadata means nothing without listenerPath"));
     }
-    Ok(Some(Seccomp { filter: program.filter, flags: program.flags }))
+    let program = crate::seccomp::compile(document, crate::seccomp::Arch::native())?;
+    // A path that no rule needs is of no account.
+    let notifies = program.flags & crate::seccomp::Program::NEW_LISTENER != 0;
+    let (listener, metadata) = match (notifies, document.listener_path.as_str()) {
+        (false, _) => (String::new(), String::new()),
+        (true, "") => {
+            return Err(Error::invalid(
+                "linux.seccomp: SCMP_ACT_NOTIFY needs listenerPath: nobody would answer",
+            ));
+        }
+        (true, path) => (path.to_owned(), document.listener_metadata.clone()),
+    };
+    Ok(Some(Seccomp { filter: program.filter, flags: program.flags, listener, metadata }))
 }

@@ -1,8 +1,11 @@
 //! When the program gets processors and disks: scheduling policy, I/O priority, and its execution domain.
 
-use oci::runtime::{LinuxIoPriority, LinuxPersonality, Scheduler as Document};
-use protocol::plan::Scheduler;
+use oci::runtime::{
+    CpuAffinity, LinuxIoPriority, LinuxMemoryPolicy, LinuxPersonality, Scheduler as Document,
+};
+use protocol::plan::{Affinity, MemoryPolicy, Scheduler};
 
+use super::number_list;
 use crate::Error;
 
 /// Policies of sched(7), with their numbers. `SCHED_ISO` was never in Linux.
@@ -100,6 +103,63 @@ pub(super) fn personality(document: Option<&LinuxPersonality>) -> Result<Option<
     }
 }
 
+/// Reads `process.execCPUAffinity`.
+pub(super) fn affinity(document: &CpuAffinity) -> Result<Affinity, Error> {
+    let read = |field: &str, list: &str| {
+        number_list::read(list)
+            .map_err(|why| Error::invalid(format!("process.execCPUAffinity.{field} {list:?}: {why}")))
+    };
+    Ok(Affinity { initial: read("initial", &document.initial)?, last: read("final", &document.final_)? })
+}
+
+/// Modes of set_mempolicy(2), at their numbers.
+pub(super) const MEMORY_MODES: [&str; 7] = [
+    "MPOL_DEFAULT",
+    "MPOL_PREFERRED",
+    "MPOL_BIND",
+    "MPOL_INTERLEAVE",
+    "MPOL_LOCAL",
+    "MPOL_PREFERRED_MANY",
+    "MPOL_WEIGHTED_INTERLEAVE",
+];
+
+/// Flags of set_mempolicy(2).
+pub(super) const MEMORY_FLAGS: [(&str, u32); 3] = [
+    ("MPOL_F_NUMA_BALANCING", 1 << 13),
+    ("MPOL_F_RELATIVE_NODES", 1 << 14),
+    ("MPOL_F_STATIC_NODES", 1 << 15),
+];
+
+/// Reads `linux.memoryPolicy`.
+pub(super) fn memory_policy(document: Option<&LinuxMemoryPolicy>) -> Result<Option<MemoryPolicy>, Error> {
+    let Some(document) = document else { return Ok(None) };
+    let refused = |why: String| Err(Error::invalid(format!("linux.memoryPolicy: {why}")));
+    let Some(mode) = MEMORY_MODES.iter().position(|mode| *mode == document.mode) else {
+        return refused(format!("invalid memory policy mode {:?}", document.mode));
+    };
+    let mut bits = mode as u32;
+    for flag in &document.flags {
+        match MEMORY_FLAGS.iter().find(|(name, _)| name == flag) {
+            Some((_, bit)) => bits |= bit,
+            None => return refused(format!("invalid memory policy flag {flag:?}")),
+        }
+    }
+    let nodes = match number_list::read(&document.nodes) {
+        Ok(nodes) => nodes,
+        Err(why) => return refused(format!("invalid memory policy nodes {:?}: {why}", document.nodes)),
+    };
+    let count: u32 = nodes.iter().map(|word| word.count_ones()).sum();
+    match document.mode.as_str() {
+        "MPOL_DEFAULT" | "MPOL_LOCAL" if count > 0 => {
+            refused(format!("{}: mode requires 0 nodes but got {count}", document.mode))
+        }
+        // The kernel takes either.
+        "MPOL_DEFAULT" | "MPOL_LOCAL" | "MPOL_PREFERRED" => Ok(Some(MemoryPolicy { mode: bits, nodes })),
+        _ if count == 0 => refused(format!("{}: mode requires at least one node but got 0", document.mode)),
+        _ => Ok(Some(MemoryPolicy { mode: bits, nodes })),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -130,6 +190,29 @@ mod tests {
         check_scheduler(json!({"policy": "SCHED_IDLE", "priority": 1}), Err("priority has no meaning"));
         check_scheduler(json!({"policy": "SCHED_RR", "priority": -1}), Err("is negative"));
         check_scheduler(json!({"policy": "SCHED_OTHER", "runtime": 1}), Err("have no meaning"));
+    }
+
+    #[test]
+    fn memory_policies() {
+        let read = |mode: &str, nodes: &str, flags: &[&str]| {
+            let flags = flags.iter().map(|flag| (*flag).to_owned()).collect();
+            let document = LinuxMemoryPolicy { mode: mode.into(), nodes: nodes.into(), flags };
+            let policy = memory_policy(Some(&document)).map_err(|error| error.to_string())?;
+            Ok::<_, String>(policy.map(|policy| (policy.mode, policy.nodes)))
+        };
+        assert_eq!(read("MPOL_BIND", "0-1", &["MPOL_F_STATIC_NODES"]), Ok(Some((0x8002, vec![3]))));
+        assert_eq!(read("MPOL_DEFAULT", "", &[]), Ok(Some((0, vec![]))));
+        assert_eq!(read("MPOL_PREFERRED", "", &[]), Ok(Some((1, vec![]))));
+        for (mode, nodes, flags, why) in [
+            ("", "", &[][..], "invalid memory policy mode"),
+            ("INTERLEAVE", "0", &[], "invalid memory policy mode"),
+            ("MPOL_BIND", "0", &["MPOL_F_MOON"], "invalid memory policy flag"),
+            ("MPOL_BIND", "0-9876543210", &[], "invalid memory policy node"),
+            ("MPOL_LOCAL", "0-7", &[], "mode requires 0 nodes but got 8"),
+            ("MPOL_INTERLEAVE", "", &[], "mode requires at least one node"),
+        ] {
+            assert!(read(mode, nodes, flags).is_err_and(|e| e.contains(why)), "{mode} {nodes}");
+        }
     }
 
     #[test]

@@ -36,8 +36,8 @@ fn facts(cgroups: Cgroups) -> Facts {
         nofile_hard: 20_000,
         max_user_namespaces: 1000,
         uid: 0,
-        selinux: false,
         swap_limit: true,
+        ..Facts::default()
     }
 }
 
@@ -179,18 +179,24 @@ fn exec_takes_the_rules_of_the_container() {
     let container = planned(&document, &host_v2()).expect("a plan").plan;
     let process = serde_json::from_value(json!({"args": ["sh"], "cwd": "/", "user": {"uid": 5, "gid": 6}}))
         .expect("a process");
-    let mut options = ExecOptions { privileged: false, facts: host_v2() };
-    let plain = plan_exec(&container, &process, &options).expect("an exec");
+    let mut options = ExecOptions { facts: host_v2(), ..ExecOptions::default() };
+    let plain = plan_exec(&container, &process, &options).expect("an exec").plan;
     assert_eq!(
         print_exec(&plain),
         "exec in 0123456789abcdef\n  join mnt pid net uts ipc cgroup time\nprocess\n  args [\"sh\"]\n  \
          user 5:6 groups [6] cwd /\n  capabilities bounding 2021 effective 2021 inheritable 0 permitted 2021 ambient 0\n  \
-         oom_score_adj 0\n  no_new_privs\n"
+         rlimit 7 1024:4096\n  oom_score_adj 0\n  no_new_privs\n"
     );
     options.privileged = true;
-    let process = plan_exec(&container, &process, &options).expect("an exec").process.expect("a process");
+    let process =
+        plan_exec(&container, &process, &options).expect("an exec").plan.process.expect("a process");
     assert_eq!(process.capabilities.map(|c| (c.bounding, c.inheritable)), Some(((1 << 41) - 1, 0)));
     assert!(!process.no_new_privs);
+}
+
+fn notifying(path: &str, metadata: &str) -> Value {
+    json!({"defaultAction": "SCMP_ACT_ALLOW", "listenerPath": path, "listenerMetadata": metadata,
+        "syscalls": [{"names": ["mkdir"], "action": "SCMP_ACT_NOTIFY"}]})
 }
 
 #[test]
@@ -199,7 +205,7 @@ fn refusals_name_the_field() {
     let table: [(Change, &str); 22] = [
         (|d| d["process"]["args"] = json!([]), "process.args names no program"),
         (|d| d["process"]["cwd"] = json!("x"), "process.cwd \"x\" is not an absolute path"),
-        (|d| d["process"]["apparmorProfile"] = json!("x"), "process.apparmorProfile is not supported"),
+        (|d| d["process"]["apparmorProfile"] = json!("x"), "process.apparmorProfile \"x\" cannot be applied"),
         (
             |d| d["process"]["rlimits"][0]["type"] = json!("RLIMIT_X"),
             "process.rlimits: \"RLIMIT_X\" is not a limit",
@@ -250,11 +256,53 @@ fn refusals_name_the_field() {
                 d["linux"]["seccomp"] = json!({"defaultAction": "SCMP_ACT_ALLOW",
                     "syscalls": [{"names": ["mknod"], "action": "SCMP_ACT_NOTIFY"}]});
             },
-            "SCMP_ACT_NOTIFY is not supported",
+            "SCMP_ACT_NOTIFY needs listenerPath",
         ),
         (|d| d["process"]["scheduler"] = json!({"policy": "SCHED_ISO"}), "\"SCHED_ISO\" is not a policy"),
         (|d| d["process"]["ioPriority"] = json!({"class": "X"}), "\"X\" is not a class"),
         (|d| d["linux"]["personality"] = json!({"domain": "BSD"}), "\"BSD\" is not a domain"),
+    ];
+    for (change, wanted) in table {
+        let mut document = document();
+        change(&mut document);
+        let error = planned(&document, &host_v2()).expect_err(wanted).to_string();
+        assert!(error.contains(wanted), "{error:?} does not say {wanted:?}");
+    }
+}
+
+#[test]
+fn refusals_of_what_lies_around_name_the_field() {
+    type Change = fn(&mut Value);
+    let table: [(Change, &str); 10] = [
+        (|d| d["process"]["selinuxLabel"] = json!("x"), "process.selinuxLabel \"x\" cannot be applied"),
+        (|d| d["linux"]["intelRdt"] = json!({}), "linux.intelRdt: no resctrl file system is mounted"),
+        (|d| d["linux"]["memoryPolicy"] = json!({}), "linux.memoryPolicy: invalid memory policy mode"),
+        (
+            |d| d["process"]["execCPUAffinity"] = json!({"final": "x"}),
+            "process.execCPUAffinity.final \"x\": \"x\" is not a number",
+        ),
+        (|d| d["linux"]["netDevices"] = json!({"a/b": {}}), "\"a/b\" is not a name of a network device"),
+        (
+            |d| d["linux"]["netDevices"] = json!({"a": {"name": "n%d%d"}}),
+            "the only pattern in a name is one %d",
+        ),
+        (
+            |d| d["linux"]["netDevices"] = json!({"a": {"name": "n"}, "b": {"name": "n"}}),
+            "two devices would be named \"n\"",
+        ),
+        (
+            |d| {
+                d["linux"]["netDevices"] = json!({"a": {}});
+                d["linux"]["namespaces"].as_array_mut().expect("a list").remove(1);
+                d["linux"]["sysctl"] = json!({});
+            },
+            "linux.netDevices need a network namespace",
+        ),
+        (|d| d["linux"]["seccomp"] = notifying("", ""), "SCMP_ACT_NOTIFY needs listenerPath"),
+        (
+            |d| d["linux"]["seccomp"] = notifying("", "x"),
+            "listenerMetadata means nothing without listenerPath",
+        ),
     ];
     for (change, wanted) in table {
         let mut document = document();
@@ -334,14 +382,29 @@ fn what_cannot_be_given_is_told() {
 }
 
 #[test]
-fn clocks_are_not_shifted_from_inside_a_user_namespace() {
+fn what_the_process_is_given_beyond_ids() {
     let mut document = document();
     document["linux"]["timeOffsets"] = json!({"monotonic": {"secs": 1}});
-    assert!(print(&planned_bundle(&document).plan).contains("\n  unshare time, monotonic 1 0\n"));
-    let users = json!({"type": "user", "path": "/proc/7/ns/user"});
-    document["linux"]["namespaces"].as_array_mut().expect("a list").push(users);
-    let error = planned(&document, &host_v2()).expect_err("a refusal").to_string();
-    assert!(error.contains("linux.timeOffsets are not supported in a user namespace"), "{error}");
+    document["linux"]["netDevices"] = json!({"d1": {"name": "eth%d"}, "d2": {}});
+    document["linux"]["memoryPolicy"] = json!({"mode": "MPOL_BIND", "nodes": "0"});
+    document["linux"]["seccomp"] = notifying("/run/agent", "x");
+    document["process"]["apparmorProfile"] = json!("unconfined");
+    document["process"]["execCPUAffinity"] = json!({"initial": "0", "final": "1"});
+    let plan = planned_bundle(&document).plan;
+    let text = print(&plan);
+    let lines =
+        ["unshare time, monotonic 1 0\n  net devices d1 as eth%d d2 as d2\n", "memory policy 2 [1]\n"];
+    assert!(lines.iter().all(|line| text.contains(&format!("\n  {line}"))), "{text}");
+    let process = plan.process.expect("a process");
+    let seccomp = process.seccomp.expect("a filter");
+    assert_eq!((seccomp.listener.as_str(), seccomp.metadata.as_str()), ("/run/agent", "x"));
+    assert_eq!(process.apparmor, "", "nothing confines programs here");
+    let affinity = process.exec_affinity.expect("processors");
+    assert_eq!((affinity.initial, affinity.last), (vec![1], vec![2]));
+    let modules = Facts { apparmor: true, selinux: true, ..host_v2() };
+    document["process"]["selinuxLabel"] = json!("a:b:c");
+    let process = planned(&document, &modules).expect("a plan").plan.process.expect("a process");
+    assert_eq!((process.apparmor.as_str(), process.selinux.as_str()), ("unconfined", "a:b:c"));
 }
 
 #[test]
@@ -352,8 +415,8 @@ fn no_capabilities_named_is_none_given() {
     let given = plan.process.as_ref().and_then(|p| p.capabilities);
     assert_eq!(given.map(|c| (c.bounding, c.permitted)), Some((0, 0)));
     let process = serde_json::from_value(json!({"args": ["sh"], "cwd": "/", "user": {}})).expect("a process");
-    let options = ExecOptions { privileged: false, facts: host_v2() };
-    let exec = plan_exec(&plan, &process, &options).expect("an exec").process.expect("a process");
+    let options = ExecOptions { facts: host_v2(), ..ExecOptions::default() };
+    let exec = plan_exec(&plan, &process, &options).expect("an exec").plan.process.expect("a process");
     assert_eq!(exec.capabilities, given);
 }
 

@@ -61,8 +61,8 @@ impl Program {
 /// document names get `ENOSYS` where the default would refuse them: they are newer than the document.
 ///
 /// # Errors
-/// An unknown architecture or flag, an argument index above 5, a listener on the default action or on `write`
-/// (the start itself could not go on), or a document that makes too long a program.
+/// An unknown architecture or flag, an argument index above 5, a listener on the default action, on `write` or on `sendmsg`
+/// (by which the listener is handed over: the start itself could not go on), an errno for an action that has none, or a document that makes too long a program.
 pub fn compile(document: &LinuxSeccomp, native: Arch) -> Result<Program, Error> {
     if let Some(program) = recent::find(document, native) {
         return Ok(program);
@@ -102,9 +102,13 @@ fn check(document: &LinuxSeccomp) -> Result<(), Error> {
     if document.default_action == LinuxSeccompAction::Notify {
         return Err(Error::invalid("SCMP_ACT_NOTIFY cannot be used as default action"));
     }
+    has_errno("defaultErrnoRet", document.default_action, document.default_errno_ret)?;
     for rule in &document.syscalls {
-        if rule.action == LinuxSeccompAction::Notify && rule.names.iter().any(|name| name == "write") {
-            return Err(Error::invalid("SCMP_ACT_NOTIFY cannot be used for the write syscall"));
+        has_errno("errnoRet", rule.action, rule.errno_ret)?;
+        if rule.action == LinuxSeccompAction::Notify
+            && let Some(name) = rule.names.iter().find(|name| ["write", "sendmsg"].contains(&name.as_str()))
+        {
+            return Err(Error::invalid(format!("SCMP_ACT_NOTIFY cannot be used for the {name} syscall")));
         }
         if let Some(arg) = rule.args.iter().find(|arg| arg.index > 5) {
             return Err(Error::invalid(format!(
@@ -115,6 +119,16 @@ fn check(document: &LinuxSeccomp) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+/// Only some actions answer a number.
+fn has_errno(field: &str, action: LinuxSeccompAction, errno: Option<u32>) -> Result<(), Error> {
+    match (action, errno) {
+        (LinuxSeccompAction::Errno | LinuxSeccompAction::Trace, _) | (_, None) => Ok(()),
+        (action, Some(_)) => {
+            Err(Error::invalid(format!("seccomp {field} has no meaning for the action {action:?}")))
+        }
+    }
 }
 
 fn flags(document: &LinuxSeccomp) -> Result<u32, Error> {

@@ -11,9 +11,10 @@ use super::create::{self, Inherited};
 use super::output::Complaint;
 use super::records::{Record, Root};
 use super::{document, foreground};
-use crate::{StdioFds, weak};
+use crate::{Entrance, Started, StdioFds, weak};
 
-const VALUES: [&str; 15] = [
+/// Options that take a value, all of them.
+const VALUES: [&str; 18] = [
     "process",
     "p",
     "cwd",
@@ -29,38 +30,18 @@ const VALUES: [&str; 15] = [
     "cap",
     "c",
     "preserve-fds",
+    "cgroup",
+    "apparmor",
+    "process-label",
 ];
-const KNOWN: [&str; 22] = [
-    "process",
-    "p",
-    "cwd",
-    "env",
-    "e",
-    "user",
-    "u",
-    "additional-gids",
-    "g",
-    "pid-file",
-    "console-socket",
-    "pidfd-socket",
-    "cap",
-    "c",
-    "preserve-fds",
-    "tty",
-    "t",
-    "detach",
-    "d",
-    "no-new-privs",
-    "ignore-paused",
-    "privileged",
-];
+const FLAGS: [&str; 7] = ["tty", "t", "detach", "d", "no-new-privs", "ignore-paused", "privileged"];
 
 /// As with runc, 255 is the code of an exec that did not come about.
 const NO_EXEC: i32 = 255;
 
 pub(super) fn exec(root: &Root, rest: &[String]) -> Result<i32, Complaint> {
     let (arguments, words) = Arguments::leading(rest, &VALUES)?;
-    arguments.only(&KNOWN)?;
+    arguments.only(&[VALUES.as_slice(), FLAGS.as_slice()].concat())?;
     attempt(root, &arguments, words).map_err(|complaint| complaint.with_code(NO_EXEC))
 }
 
@@ -81,29 +62,30 @@ fn attempt(root: &Root, arguments: &Arguments, words: &[String]) -> Result<i32, 
         Some(path) => document::read(path.as_ref(), "process", document::From::FileOrPipe)?,
         None => process_of(arguments, &record, command)?,
     };
-    run(&record, &document, arguments, inherited)
+    run(root, &record, &document, arguments, inherited)
 }
 
 fn run(
+    root: &Root,
     record: &Record,
     document: &Process,
     arguments: &Arguments,
     inherited: Inherited,
 ) -> Result<i32, Complaint> {
-    let options = ExecOptions { privileged: arguments.has("privileged"), facts: crate::facts::gather()? };
-    let mut exec = plan_exec(&record.plan, document, &options)?;
-    if let Some(process) = &mut exec.process {
+    let options = ExecOptions {
+        privileged: arguments.has("privileged"),
+        facts: crate::facts::gather()?,
+        cgroups: arguments.every(&["cgroup"]).map(str::to_owned).collect(),
+    };
+    let mut planned = plan_exec(&record.plan, document, &options)?;
+    planned.warnings.iter().for_each(|warning| root.log.warn(warning));
+    if let Some(process) = &mut planned.plan.process {
         process.preserve_fds = inherited.count;
     }
     let init = Pid::from_raw(record.pid).ok_or_else(|| Complaint::new("the container has no process"))?;
     let pidfd = pidfd_open(init, PidfdFlags::empty())?;
     let detach = arguments.has("detach") || arguments.has("d");
-    let console = arguments.value(&["console-socket"]);
-    if document.terminal && detach && console.is_none() {
-        return Err(Complaint::new(
-            "a terminal needs --console-socket when the process runs in the background",
-        ));
-    }
+    check_terminal(document.terminal, detach, arguments)?;
     let size = document.console_size.unwrap_or_default();
     let (stdin, stdout, stderr) = (std::io::stdin(), std::io::stdout(), std::io::stderr());
     let stdio = if document.terminal {
@@ -112,8 +94,38 @@ fn run(
         StdioFds::Pipes([stdin.as_fd(), stdout.as_fd(), stderr.as_fd()])
     };
     let watch = if detach { None } else { Some(foreground::Watch::begin()?) };
-    let started = crate::spawn_exec(&exec, pidfd.as_fd(), record.pid, stdio)?.finish()?;
-    if let (Some(path), Some(terminal)) = (console, &started.terminal) {
+    let state = record.document(record.status()).to_string();
+    let entrance =
+        Entrance { plan: &planned.plan, init: pidfd.as_fd(), init_pid: record.pid, stdio, state: &state };
+    let started = crate::spawn_exec(&entrance)?.finish()?;
+    started.warnings.iter().for_each(|warning| root.log.warn(warning));
+    if let Err(complaint) = tell(&started, arguments) {
+        let _ = rustix::process::pidfd_send_signal(&started.pidfd, rustix::process::Signal::KILL);
+        let _ = foreground::reap(&started);
+        return Err(complaint);
+    }
+    match watch {
+        Some(watch) => watch.until_exit(&started),
+        None => Ok(0),
+    }
+}
+
+/// A terminal in the background needs somebody to have it, and nobody else does.
+fn check_terminal(terminal: bool, detach: bool, arguments: &Arguments) -> Result<(), Complaint> {
+    match (terminal && detach, arguments.value(&["console-socket"]).is_some()) {
+        (true, false) => {
+            Err(Complaint::new("a terminal needs --console-socket when the process runs in the background"))
+        }
+        (false, true) => {
+            Err(Complaint::new("--console-socket needs a terminal, and a process in the background"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Tells those who asked to be told.
+fn tell(started: &Started, arguments: &Arguments) -> Result<(), Complaint> {
+    if let (Some(path), Some(terminal)) = (arguments.value(&["console-socket"]), &started.terminal) {
         foreground::send_descriptor(path, "terminal", terminal.as_fd())?;
     }
     if let Some(path) = arguments.value(&["pidfd-socket"]) {
@@ -122,10 +134,7 @@ fn run(
     if let Some(path) = arguments.value(&["pid-file"]) {
         create::write_pid(path, started.pid)?;
     }
-    match watch {
-        Some(watch) => watch.until_exit(&started),
-        None => Ok(0),
-    }
+    Ok(())
 }
 
 /// The container's own program, with the differences the options name.
@@ -136,8 +145,10 @@ fn process_of(arguments: &Arguments, record: &Record, command: &[String]) -> Res
     }
     let mut user = User { uid: first.uid, gid: first.gid, additional_gids: first.groups, ..User::default() };
     if let Some(text) = arguments.value(&["user", "u"]) {
-        (user.uid, user.gid) = read_user(text)?;
-        user.additional_gids = Vec::new();
+        let (uid, gid) = read_user(text)?;
+        (user.uid, user.gid) = (uid, gid.unwrap_or(first.gid));
+        // The list has the primary group of the container's program; that of this one is another.
+        user.additional_gids.retain(|group| *group != first.gid);
     }
     for text in arguments.every(&["additional-gids", "g"]) {
         user.additional_gids.push(read_id(text)?);
@@ -165,15 +176,17 @@ fn process_of(arguments: &Arguments, record: &Record, command: &[String]) -> Res
         cwd: arguments.value(&["cwd"]).unwrap_or(&first.cwd).to_owned(),
         capabilities,
         no_new_privileges: arguments.has("no-new-privs"),
+        apparmor_profile: arguments.value(&["apparmor"]).unwrap_or_default().to_owned(),
+        selinux_label: arguments.value(&["process-label"]).unwrap_or_default().to_owned(),
         ..Process::default()
     })
 }
 
-/// `uid` or `uid:gid`, numbers only: names are for the caller to look up (CVE-2026-30892).
-fn read_user(text: &str) -> Result<(u32, u32), Complaint> {
+/// `uid` or `uid:gid` (without: the group of the container's program), numbers only: names are for the caller to look up (CVE-2026-30892).
+fn read_user(text: &str) -> Result<(u32, Option<u32>), Complaint> {
     match text.split_once(':') {
-        Some((uid, gid)) => Ok((read_id(uid)?, read_id(gid)?)),
-        None => Ok((read_id(text)?, 0)),
+        Some((uid, gid)) => Ok((read_id(uid)?, Some(read_id(gid)?))),
+        None => Ok((read_id(text)?, None)),
     }
 }
 
@@ -194,7 +207,7 @@ mod tests {
     use super::read_user;
 
     /// What a text must mean, written another way: digits only, no larger than the kernel's last id, at most one colon.
-    fn model(text: &str) -> Option<(u32, u32)> {
+    fn model(text: &str) -> Option<(u32, Option<u32>)> {
         let id = |text: &str| -> Option<u32> {
             let mut value = 0_u128;
             for character in text.chars() {
@@ -204,8 +217,8 @@ mod tests {
         };
         let parts: Vec<&str> = text.split(':').collect();
         match parts.as_slice() {
-            [user] => Some((id(user)?, 0)),
-            [user, group] => Some((id(user)?, id(group)?)),
+            [user] => Some((id(user)?, None)),
+            [user, group] => Some((id(user)?, Some(id(group)?))),
             _ => None,
         }
     }

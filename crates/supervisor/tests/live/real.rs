@@ -113,7 +113,7 @@ fn exit_and_exec() {
         "cwd": "/", "args": ["/bin/sh", "-c", "stty size; exit 6"], "env": ["PATH=/bin"], "terminal": true,
     }));
     let process: oci::runtime::Process = process.expect("process");
-    let exec = plan::container::plan_exec(&plan, &process, &Default::default()).expect("exec plan");
+    let exec = plan::container::plan_exec(&plan, &process, &Default::default()).expect("exec plan").plan;
     let mut viewer = Wire::connect(&bench.root);
     viewer.ask(attach("c", "e", false));
     let stdio = Stdio { terminal: true, width: 90, height: 30, ..Stdio::default() };

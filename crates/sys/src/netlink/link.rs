@@ -118,7 +118,7 @@ impl std::fmt::Display for PortLink<'_> {
 }
 
 /// `struct ifinfomsg`.
-fn header(index: u32, up: bool) -> [u8; HEADER] {
+pub(super) fn header(index: u32, up: bool) -> [u8; HEADER] {
     let mut bytes = [0; HEADER];
     bytes[4..8].copy_from_slice(&index.to_ne_bytes());
     let flags = if up { IFF_UP } else { 0 };

@@ -8,6 +8,7 @@ mod error;
 mod link;
 pub mod namespace;
 mod socket;
+mod transfer;
 mod uapi;
 
 pub use address::{
@@ -22,6 +23,7 @@ pub use link::{
     enable_port, link, links, remove_link, set_up,
 };
 pub use socket::{Family, Socket};
+pub use transfer::{KeptAddress, kept_addresses, move_link, return_address};
 pub(crate) use uapi::{NLM_F_CREATE, NLM_F_DUMP};
 
 #[cfg(test)]

@@ -1,0 +1,200 @@
+//! What the document says of the process and its surroundings: memory policy, network devices, clocks, labels.
+
+use std::fs;
+use std::process::Command;
+
+use serde_json::{Value, json};
+use testkit::{Bundle, mark};
+
+pub(crate) fn memory_policies() {
+    let b = Bundle::new();
+    let first_line = "head -n 1 /proc/self/numa_maps | cut -d' ' -f2";
+    if !fs::exists("/proc/self/numa_maps").unwrap() {
+        println!("skipped: this kernel has no NUMA");
+        return;
+    }
+    let ran = |policy: Value, script: &str| {
+        let mut document = b.document(script);
+        document["linux"]["memoryPolicy"] = policy;
+        b.run(&document)
+    };
+    assert_eq!(ran(json!({"mode": "MPOL_INTERLEAVE", "nodes": "0"}), first_line).ok(), "interleave:0");
+    let bind = json!({"mode": "MPOL_BIND", "nodes": "0", "flags": ["MPOL_F_STATIC_NODES"]});
+    assert_eq!(ran(bind, first_line).ok(), "bind=static:0");
+    assert_eq!(ran(json!({"mode": "MPOL_DEFAULT"}), first_line).ok(), "default");
+    let refused = ran(json!({"mode": "MPOL_BIND", "nodes": "63"}), first_line);
+    assert!(refused.code == 1 && refused.err.contains("linux.memoryPolicy"), "{}", refused.err);
+    let mut document = b.document("sleep 1000");
+    document["linux"]["memoryPolicy"] =
+        json!({"mode": "MPOL_PREFERRED", "nodes": "0", "flags": ["MPOL_F_RELATIVE_NODES"]});
+    b.write(&document);
+    b.runtime(&["run", "-d", "c1"]).ok();
+    assert_eq!(b.runtime(&["exec", "c1", "sh", "-c", first_line]).ok(), "prefer=relative:0");
+}
+
+/// Runs `ip`, busybox's where there is no other.
+fn ip(words: &str) -> String {
+    let output = Command::new("ip").args(words.split(' ')).output().unwrap();
+    let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    assert!(output.status.success(), "ip {words}: {text}");
+    text
+}
+
+/// In this network namespace: `/sys` may be another's.
+fn exists(device: &str) -> bool {
+    fs::exists(format!("/proc/sys/net/ipv4/conf/{device}")).unwrap()
+}
+
+/// A pair of devices in this run's own network namespace, gone at the end.
+struct Pair {
+    one: String,
+    other: String,
+}
+
+impl Pair {
+    fn new(letter: char) -> Self {
+        let mark: String = mark().chars().rev().take(6).collect();
+        let pair = Self { one: format!("n{letter}{mark}"), other: format!("m{letter}{mark}") };
+        ip(&format!("link add {} type veth peer name {}", pair.one, pair.other));
+        pair
+    }
+}
+
+impl Drop for Pair {
+    fn drop(&mut self) {
+        let _ = Command::new("ip").args(["link", "del", &self.other]).output();
+    }
+}
+
+fn with_devices(b: &Bundle, script: &str, devices: Value) -> Value {
+    let mut document = b.document(script);
+    document["linux"]["netDevices"] = devices;
+    document
+}
+
+pub(crate) fn network_devices_move_in() {
+    let b = Bundle::new();
+    let (first, second) = (Pair::new('a'), Pair::new('b'));
+    ip(&format!("addr add 192.0.2.7/24 dev {}", first.one));
+    ip(&format!("addr add 127.0.0.33/8 dev {} scope host", first.one));
+    ip(&format!("link set {} mtu 1400 up", first.one));
+    let link = ip(&format!("-o link show {}", first.one));
+    let mac = link.split_whitespace().skip_while(|word| *word != "link/ether").nth(1).unwrap();
+    let script = "cat /proc/sys/net/ipv4/conf/inner/forwarding; ip -o addr; cat /sys/class/net/inner/address /sys/class/net/inner/mtu; ls /sys/class/net; ip -o link show inner";
+    let devices = json!({&*first.one: {"name": "inner"}, &*second.one: {"name": "eth%d"}});
+    let mut document = with_devices(&b, script, devices);
+    document["linux"]["sysctl"] = json!({"net.ipv4.conf.inner.forwarding": "1"});
+    let said = b.run(&document).ok();
+    assert!(said.starts_with("1\n"), "{said}");
+    for wanted in ["192.0.2.7/24", mac, "\n1400\n", "\neth0\n", "UP"] {
+        assert!(said.contains(wanted), "{wanted} is not in {said}");
+    }
+    assert!(!said.contains("127.0.0.33"), "{said}: addresses of this host alone stay behind");
+    // They went with the namespace.
+    assert!(!exists(&first.one));
+}
+
+pub(crate) fn network_devices_come_back() {
+    let b = Bundle::new();
+    let (first, second) = (Pair::new('c'), Pair::new('d'));
+    ip(&format!("addr add 192.0.2.8/24 dev {}", first.one));
+    ip(&format!("link set {} up", first.one));
+    let refused = |document: &Value, wanted: &str| {
+        let said = b.run(document);
+        assert!(said.code == 1 && said.err.contains(wanted), "{wanted}: {} {}", said.code, said.err);
+        let state = ip(&format!("-o addr show dev {}", first.one));
+        assert!(state.contains("192.0.2.8/24"), "{wanted}: {state}");
+        let link = ip(&format!("-o link show {}", first.one));
+        assert!(link.contains(",UP"), "{wanted}: {link}");
+    };
+    refused(
+        &with_devices(&b, "true", json!({&*first.one: {"name": "x0"}, "zz-absent": {}})),
+        "find zz-absent in the runtime's namespace",
+    );
+    refused(
+        &with_devices(&b, "true", json!({&*first.one: {"name": "lo"}})),
+        "a device of that name is there already",
+    );
+    // The last step of all fails.
+    let mut late = with_devices(&b, "true", json!({&*first.one: {}, &*second.one: {"name": "x1"}}));
+    late["process"]["args"] = json!(["/absent"]);
+    refused(&late, "/absent");
+    assert!(exists(&second.one));
+    let mut shared = with_devices(&b, "true", json!({&*first.one: {}}));
+    shared["linux"]["namespaces"].as_array_mut().unwrap().retain(|n| n["type"] != "network");
+    refused(&shared, "linux.netDevices need a network namespace");
+}
+
+pub(crate) fn clocks() {
+    if !fs::exists("/proc/self/timens_offsets").unwrap() {
+        println!("skipped: this kernel has no time namespaces");
+        return;
+    }
+    let b = Bundle::new();
+    let script = "cat /proc/self/timens_offsets; sleep 1000";
+    let mut document = b.document(script);
+    document["linux"]["namespaces"].as_array_mut().unwrap().push(json!({"type": "time"}));
+    document["linux"]["timeOffsets"] =
+        json!({"monotonic": {"secs": 7881, "nanosecs": 2_718_281}, "boottime": {"secs": -1, "nanosecs": 3}});
+    let check = |document: &Value, id: &str| {
+        b.write(document);
+        b.runtime(&["run", "-d", id]).ok();
+        let said = b.runtime(&["exec", id, "cat", "/proc/self/timens_offsets"]).ok();
+        let words: Vec<&str> = said.split_whitespace().collect();
+        assert_eq!(words, ["monotonic", "7881", "2718281", "boottime", "-1", "3"], "{id}");
+    };
+    check(&document, "c1");
+    // Inside a user namespace nobody may set them; outside somebody may.
+    let map = json!([{"containerID": 0, "hostID": 100_000, "size": 65_536}]);
+    let mut mapped = document.clone();
+    mapped["linux"]["namespaces"].as_array_mut().unwrap().push(json!({"type": "user"}));
+    mapped["linux"]["uidMappings"] = map.clone();
+    mapped["linux"]["gidMappings"] = map;
+    mapped["linux"]["cgroupsPath"] =
+        json!(format!("{}2", document["linux"]["cgroupsPath"].as_str().unwrap()));
+    check(&mapped, "c2");
+    // A third one joins the first one's.
+    let state: Value = serde_json::from_str(&b.runtime(&["state", "c1"]).ok()).unwrap();
+    let mut joined = b.document("cat /proc/self/timens_offsets; cut -d. -f1 /proc/uptime");
+    let path = format!("/proc/{}/ns/time", state["pid"]);
+    joined["linux"]["namespaces"].as_array_mut().unwrap().push(json!({"type": "time", "path": path}));
+    joined["linux"]["cgroupsPath"] =
+        json!(format!("{}3", document["linux"]["cgroupsPath"].as_str().unwrap()));
+    let said = b.run(&joined).ok();
+    assert!(said.split_whitespace().take(3).eq(["monotonic", "7881", "2718281"]), "{said}");
+    joined["linux"]["timeOffsets"] = json!({"monotonic": {"secs": 1}});
+    let said = b.run(&joined);
+    assert!(
+        said.code == 1 && said.err.contains("linux.timeOffsets need a new time namespace"),
+        "{}",
+        said.err
+    );
+}
+
+/// Applied where the kernel has the module; where not, refused by name.
+pub(crate) fn labels() {
+    let b = Bundle::new();
+    let apparmor =
+        fs::read_to_string("/sys/module/apparmor/parameters/enabled").is_ok_and(|on| on.starts_with('Y'));
+    let mut document = b.document("cat /proc/self/attr/apparmor/current 2>/dev/null; echo ran");
+    document["process"]["apparmorProfile"] = json!("unconfined");
+    let said = b.run(&document).ok();
+    assert_eq!(said, if apparmor { "unconfined\nran" } else { "ran" });
+    document["process"]["apparmorProfile"] = json!(format!("{}-absent", mark()));
+    let said = b.run(&document);
+    assert!(said.code == 1 && said.err.contains("process.apparmorProfile"), "{}", said.err);
+    let wanted = if apparmor { "no such file or directory" } else { "apparmor not supported" };
+    assert!(said.err.contains(wanted), "{}", said.err);
+    if !fs::exists("/sys/fs/selinux/enforce").unwrap() {
+        document["process"]["apparmorProfile"] = json!("");
+        document["process"]["selinuxLabel"] = json!("system_u:system_r:container_t:s0");
+        let said = b.run(&document);
+        assert!(said.code == 1 && said.err.contains("process.selinuxLabel"), "{}", said.err);
+    }
+    if !fs::exists("/sys/fs/resctrl/schemata").unwrap() {
+        let mut document = b.document("true");
+        document["linux"]["intelRdt"] = json!({"closID": "x"});
+        let said = b.run(&document);
+        assert!(said.code == 1 && said.err.contains("linux.intelRdt: no resctrl"), "{}", said.err);
+    }
+}
