@@ -1,16 +1,18 @@
 //! The container's terminal.
 
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
-use rustix::fs::{CWD, OFlags, fstat, fstatfs};
+use rustix::fs::{OFlags, fstat, fstatfs};
+use rustix::io::fcntl_dupfd_cloexec;
 use rustix::mount::{OpenTreeFlags, open_tree};
-use rustix::pty::{OpenptFlags, ioctl_tiocgptpeer, unlockpt};
+use rustix::pty::{OpenptFlags, ioctl_tiocgptpeer, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
 use types::Kind;
 
 use crate::error::{Error, Tried};
 use crate::mounts::attach;
 use crate::tree::Tree;
+use crate::weak;
 
 /// Both sides of a terminal.
 #[derive(Debug)]
@@ -46,8 +48,10 @@ pub(crate) fn open(tree: &Tree, width: u16, height: u16) -> Result<Terminal, Err
 pub(crate) fn bind(tree: &mut Tree, terminal: &Terminal, path: &str) -> Result<(), Error> {
     let tried = || format!("bind the terminal on {path}");
     let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
-    let source = format!("/proc/self/fd/{}", terminal.slave.as_raw_fd());
-    let mount = open_tree(CWD, &*source, flags).tried(tried)?;
+    let name = ptsname(&terminal.master, Vec::new()).tried(tried)?;
+    let slave = fcntl_dupfd_cloexec(&terminal.slave, 0).tried(tried)?;
+    let slave = weak::again("R09", tree.root(), &name.to_string_lossy(), slave).tried(tried)?;
+    let mount = open_tree(&slave, "", flags | OpenTreeFlags::AT_EMPTY_PATH).tried(tried)?;
     let place = tree.file(path)?;
     attach(&mount, &place).tried(tried)?;
     Ok(())

@@ -15,7 +15,7 @@ use sys::mount::{Change, NODEV, NOEXEC, NOSUID, set_attributes};
 use crate::early::Early;
 use crate::error::{Error, Tried};
 use crate::tree::Tree;
-use crate::{idmap, overlay};
+use crate::{idmap, overlay, weak};
 
 /// What the kernel says besides the error number, when it says something.
 pub(crate) fn complaint(context: &OwnedFd) -> String {
@@ -109,6 +109,7 @@ pub(crate) fn filesystem(tree: &mut Tree, fs: &Filesystem, early: &mut Early) ->
     };
     let place = if fs.strict { tree.strict_directory(&fs.target)? } else { tree.directory(&fs.target)? };
     tree.refuse_inside_proc(&place, &fs.field, &fs.target)?;
+    let place = weak::again("R03", tree.root(), &fs.target, place).tried(|| tried(fs.target.clone()))?;
     if fs.copy_up {
         crate::copy_up::copy(&place, &mount).tried(|| tried(format!("copy {} into its tmpfs", fs.target)))?;
     }
@@ -192,6 +193,7 @@ pub(crate) fn bind(tree: &mut Tree, bind: &Bind, early: &mut Early) -> Result<()
     let place =
         if kind == FileType::Directory { tree.directory(&bind.target)? } else { tree.file(&bind.target)? };
     tree.refuse_inside_proc(&place, &bind.field, &bind.target)?;
+    let place = weak::again("R03", tree.root(), &bind.target, place).tried(tried)?;
     attach(&mount, &place).tried(tried)?;
     // The target may be a link to anywhere in the root.
     tree.covered("");

@@ -10,6 +10,7 @@ use sys::mount::{Change, RDONLY, set_attributes};
 use crate::error::{Error, Tried};
 use crate::mounts::{attach, tmpfs};
 use crate::tree::Tree;
+use crate::weak;
 
 /// Binds each path onto itself, read-only with all below.
 pub(crate) fn make_read_only(tree: &mut Tree, paths: &[String]) -> Result<(), Error> {
@@ -19,6 +20,7 @@ pub(crate) fn make_read_only(tree: &mut Tree, paths: &[String]) -> Result<(), Er
             Err(Errno::NOENT | Errno::NOTDIR) => continue,
             other => other.tried(tried)?,
         };
+        let place = weak::again("R12", tree.root(), path, place).tried(tried)?;
         let flags = OpenTreeFlags::OPEN_TREE_CLONE
             | OpenTreeFlags::OPEN_TREE_CLOEXEC
             | OpenTreeFlags::AT_RECURSIVE
@@ -38,7 +40,9 @@ pub(crate) fn mask(tree: &mut Tree, paths: &[String]) -> Result<(), Error> {
         // Opened one after the other: a path that is named twice is covered twice.
         match tree.handle(path) {
             Err(Errno::NOENT | Errno::NOTDIR) => continue,
-            other => other.and_then(|place| cover(&place, tree.empty(), &mut own)),
+            other => other
+                .and_then(|place| weak::again("R12", tree.root(), path, place))
+                .and_then(|place| cover(tree, &place, &mut own)),
         }
         .tried(|| format!("mask {path}"))?;
         tree.covered(path);
@@ -46,19 +50,19 @@ pub(crate) fn mask(tree: &mut Tree, paths: &[String]) -> Result<(), Error> {
     Ok(())
 }
 
-/// Covers a file by the host's null device, a directory by a copy of `empty` or, without a sysfs to take that from, of a tmpfs of
+/// Covers a file by the host's null device, a directory by a copy of the tree's empty one or, without a sysfs to take that from, of a tmpfs of
 /// this container's own. That one is put onto the first directory itself: a mount that is closed without having been attached
 /// costs an RCU grace period, and kernels before 6.15 copy only attached ones.
-fn cover(place: &OwnedFd, empty: Option<&OwnedFd>, own: &mut Option<OwnedFd>) -> Result<(), Errno> {
+fn cover(tree: &Tree, place: &OwnedFd, own: &mut Option<OwnedFd>) -> Result<(), Errno> {
     let is_directory = FileType::from_raw_mode(fstat(place)?.st_mode) == FileType::Directory;
-    let copy = match (is_directory, empty.or(own.as_ref())) {
+    let copy = match (is_directory, tree.empty().or(own.as_ref())) {
         (true, Some(empty)) => copy_of(empty, "", OpenTreeFlags::AT_EMPTY_PATH)?,
         (true, None) => {
             let made = own.insert(tmpfs()?);
             attach(made, place)?;
             return set_attributes(made, c"", &READ_ONLY, false);
         }
-        (false, _) => null_device()?,
+        (false, _) => null_device(tree)?,
     };
     set_attributes(&copy, c"", &READ_ONLY, false)?;
     attach(&copy, place)
@@ -71,7 +75,10 @@ fn copy_of(directory: impl AsFd, path: &str, flags: OpenTreeFlags) -> Result<Own
 }
 
 /// The host's null device, which is still in sight; never the container's (CVE-2025-31133).
-fn null_device() -> Result<OwnedFd, Errno> {
+fn null_device(tree: &Tree) -> Result<OwnedFd, Errno> {
+    if weak::is_off("R08") {
+        return copy_of(tree.handle("/dev/null")?, "", OpenTreeFlags::AT_EMPTY_PATH);
+    }
     let null = copy_of(CWD, "/dev/null", OpenTreeFlags::AT_SYMLINK_NOFOLLOW)?;
     let stat = fstat(&null)?;
     let is_null =

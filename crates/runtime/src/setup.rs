@@ -132,7 +132,12 @@ impl Setup<'_> {
             Act::ReadOnly(list) => protect::make_read_only(tree(&mut self.tree)?, &list.paths),
             Act::Mask(list) => protect::mask(tree(&mut self.tree)?, &list.paths),
             Act::Attributes(a) => mounts::attributes(tree(&mut self.tree)?, &a.target, a.set),
-            Act::Pivot(_) => jail::pivot(tree(&mut self.tree)?),
+            Act::Pivot(_) => {
+                let tree = tree(&mut self.tree)?;
+                let cwd = self.plan.process.as_ref().map_or("", |process| &process.cwd);
+                weak::make_directories("R18", tree.root(), cwd);
+                jail::pivot(tree)
+            }
             Act::Chroot(_) => {
                 let root = self.plan.setup.iter().find_map(|step| match &step.act {
                     Some(Act::Root(root)) => Some(root.place.as_str()),

@@ -75,6 +75,7 @@ impl Tree {
     /// Mostly only the last part is missing, and its parent is open.
     fn make_directory(&mut self, path: &str) -> Result<OwnedFd, Error> {
         let tried = || format!("make directory {path}");
+        weak::make_directories("R07", self.root(), path);
         let (parent, name) = self.parent(path)?;
         if mkdirat(parent, name, Mode::from_raw_mode(DIRECTORY_MODE)).is_ok() {
             let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -234,6 +235,8 @@ impl Tree {
         }
         if self.last.as_ref().is_none_or(|(last, _)| last != directory) {
             let handle = self.directory(if directory.is_empty() { "/" } else { directory })?;
+            let handle =
+                weak::again("R11", self.root(), directory, handle).tried(|| format!("open {directory}"))?;
             self.last = Some((directory.to_owned(), handle));
         }
         match &self.last {

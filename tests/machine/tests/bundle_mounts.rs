@@ -18,6 +18,7 @@ pub(crate) struct Line {
     /// `shared:7 master:3` without the numbers.
     pub(crate) peers: String,
     pub(crate) kind: String,
+    pub(crate) source: String,
     /// Options of the file system.
     pub(crate) fs: String,
 }
@@ -33,6 +34,7 @@ pub(crate) fn table(text: &str) -> Vec<Line> {
             own: word(&left, 5)?,
             peers: peers.filter(|p| *p != "propagate_from").collect::<Vec<_>>().join(" "),
             kind: word(&right, 0)?,
+            source: word(&right, 1)?,
             fs: word(&right, 2)?,
         })
     };

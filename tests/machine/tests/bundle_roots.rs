@@ -232,10 +232,7 @@ pub(crate) fn what_cannot_be_mounted() {
     refused(x("tmpfs", "tmpfs", &["size=moon"]), "mounts[4]: mount tmpfs on /x");
     refused(x("overlay", "overlay", &["lowerdir=/absent"]), "mounts[4]: mount overlay on /x");
     refused(x("", "/etc", &[]), "mounts[4] /x: it has no type of file system, and no bind or rbind");
-    refused(
-        x("ext4", "/dev/null", &[]),
-        "mounts[4]: mount ext4 on /x (/dev/null: Can't lookup blockdev): block device required",
-    );
+    refused(x("ext4", "/dev/null", &[]), "mounts[4]: mount ext4 on /x (/dev/null: Can't");
     refused(mount("/etc/passwd/x", "tmpfs", Path::new("tmpfs"), &[]), "/etc/passwd/x: not a directory");
     refused(
         mount("/..", "tmpfs", Path::new("tmpfs"), &[]),
