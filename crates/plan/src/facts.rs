@@ -23,6 +23,12 @@ pub struct Facts {
     pub max_user_namespaces: u64,
     /// This process's effective user.
     pub uid: u32,
+    /// This process's effective group.
+    pub gid: u32,
+    /// This process is in a user namespace other than the host's.
+    pub nested: bool,
+    /// Cgroups are to be had only where somebody has handed a place down (runc's `--rootless`).
+    pub rootless: bool,
     /// Swap is counted (`memory.memsw.*` or `memory.swap.max` exists).
     pub swap_limit: bool,
     /// AppArmor confines programs here.
@@ -60,17 +66,29 @@ pub struct V1 {
     pub mount: String,
     /// The cgroup of this process.
     pub own: String,
+    /// With [`Facts::rootless`]: the directory in which this process may make cgroups; empty when there is none.
+    pub delegated: String,
 }
 
 /// The v2 hierarchy.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct V2 {
-    /// Controllers at its root.
+    /// Controllers at its root, or at the place that was handed down.
     pub controllers: Vec<String>,
     /// Mount point.
     pub mount: String,
     /// The cgroup of this process.
     pub own: String,
+    /// As [`V1::delegated`]. Beside the own cgroup, not in it: one with processes hands no controllers down.
+    pub delegated: String,
+}
+
+impl Facts {
+    /// This process is neither the host's root nor anything like it: devices, other users' files and namespaces are out of its reach.
+    #[must_use]
+    pub const fn unprivileged(&self) -> bool {
+        self.uid != 0 || self.nested
+    }
 }
 
 impl Cgroups {

@@ -185,6 +185,9 @@ pub struct MakeCgroup {
     /// Where parents begin: the mount point, which is never made.
     #[prost(string, tag = "4")]
     pub mount: String,
+    /// Below a cgroup that was handed to the caller: controllers are enabled there as far as they can be.
+    #[prost(bool, tag = "30")]
+    pub delegated: bool,
 }
 
 /// A BPF program of type `cgroup_device`.
@@ -562,6 +565,19 @@ pub struct Users {
     /// Group ids.
     #[prost(message, repeated, tag = "2")]
     pub gid: Vec<IdMap>,
+    /// The caller has no rights over the host: what else its parent would open, the child opens, in the user namespace and as the
+    /// caller.
+    #[prost(bool, tag = "3")]
+    pub inside: bool,
+    /// `newuidmap` writes the map of user ids: the caller may only map itself.
+    #[prost(bool, tag = "4")]
+    pub uid_by_helper: bool,
+    /// `newgidmap` writes the map of group ids.
+    #[prost(bool, tag = "5")]
+    pub gid_by_helper: bool,
+    /// Nobody may set groups inside: the price of a map of group ids that is written without any rights.
+    #[prost(bool, tag = "6")]
+    pub deny_groups: bool,
 }
 
 /// One line of an id map.
@@ -672,6 +688,9 @@ pub struct Process {
     /// SELinux label; empty leaves it to the policy.
     #[prost(string, tag = "23")]
     pub selinux: String,
+    /// The caller has no rights over the host: groups that it cannot drop stay, and a refused OOM score is told, not fatal.
+    #[prost(bool, tag = "30")]
+    pub unprivileged: bool,
 }
 
 /// Processors, bit n of word m for processor 64 m + n; no words change nothing.
@@ -797,4 +816,7 @@ pub struct ExecPlan {
     /// The cgroups were named by the caller: where the process cannot enter them, no others will do.
     #[prost(bool, tag = "6")]
     pub named_cgroup: bool,
+    /// Rights over the container's other namespaces are had only inside that one.
+    #[prost(bool, tag = "30")]
+    pub from_inside: bool,
 }

@@ -86,7 +86,7 @@ pub(crate) fn run(mut process: Process, mut program: Program, mut way: Way<'_>) 
         prepare::forgive(&limit.field, set_limit(limit), &mut way.warnings)?;
     }
     let cwd_pending = !enter(&process.cwd, way.makes_cwd)?;
-    become_user(process)?;
+    way.warnings.extend(become_user(process)?);
     if cwd_pending {
         rustix::process::chdir(&*process.cwd)
             .tried(|| format!("enter the working directory {}", process.cwd))?;
@@ -207,13 +207,6 @@ fn wait_for_start(fifo: BorrowedFd<'_>, socket: BorrowedFd<'_>) -> Result<(), Er
     hold::wait(fifo)
 }
 
-/// In a new user namespace: waits until the ids are mapped, and becomes its root.
-pub(crate) fn wait_for_ids(socket: BorrowedFd<'_>) -> Result<Option<OwnedFd>, Error> {
-    let root = report::wait_go(socket).tried(|| "wait for the id maps")?;
-    become_root().tried(|| "become root of the user namespace")?;
-    Ok(root)
-}
-
 /// Root of this user namespace, with every capability in it.
 pub(crate) fn become_root() -> Result<(), Errno> {
     rustix::thread::set_thread_res_gid(Gid::ROOT, Gid::ROOT, Gid::ROOT)?;
@@ -313,19 +306,29 @@ fn check_cwd(cwd: &str) -> Result<(), Error> {
     Err(Error::said(Kind::Forbidden, format!("the working directory {cwd} is outside the container's root")))
 }
 
-fn become_user(process: &Process) -> Result<(), Error> {
+/// Answers with what could not be done and need not.
+fn become_user(process: &Process) -> Result<Option<String>, Error> {
     if let Some(capabilities) = &process.capabilities {
         drop_bounding(capabilities.bounding)?;
     }
     let counts = |group: &&u32| **group != process.gid || !weak::is_off("R15");
     let groups: Vec<Gid> = process.groups.iter().filter(counts).map(|g| Gid::from_raw(*g)).collect();
-    rustix::thread::set_thread_groups(&groups).tried(|| format!("set groups {:?}", process.groups))?;
+    let set = rustix::thread::set_thread_groups(&groups).tried(|| format!("set groups {:?}", process.groups));
+    let warning = match set {
+        // Where the kernel lets nobody set groups, those of the caller stay.
+        Err(error) if process.unprivileged && error.kind() == Kind::Forbidden => {
+            let asked = process.groups.iter().any(|group| *group != process.gid);
+            asked.then(|| format!("process.user.additionalGids: {error}"))
+        }
+        other => other.map(|()| None)?,
+    };
     let (uid, gid) = (Uid::from_raw(process.uid), Gid::from_raw(process.gid));
     rustix::thread::set_thread_res_gid(gid, gid, gid).tried(|| format!("become group {}", process.gid))?;
     // Permitted capabilities stay over the change of user; the sets are set right afterwards.
     rustix::thread::set_keep_capabilities(true).tried(|| "keep capabilities")?;
     rustix::thread::set_thread_res_uid(uid, uid, uid).tried(|| format!("become user {}", process.uid))?;
-    rustix::thread::set_keep_capabilities(false).tried(|| "keep capabilities")
+    rustix::thread::set_keep_capabilities(false).tried(|| "keep capabilities")?;
+    Ok(warning)
 }
 
 fn drop_bounding(keep: u64) -> Result<(), Error> {

@@ -18,6 +18,10 @@ const MODE: Mode = Mode::from_raw_mode(0o755);
 /// Makes a cgroup and what is missing above it.
 pub(crate) fn make(cgroup: &MakeCgroup) -> Result<(), Error> {
     let tried = || format!("make cgroup {}", cgroup.path);
+    // A place that was handed down may have more to hand on. What it cannot is told by the limit that needs it.
+    if let Some((above, _)) = cgroup.path.rsplit_once('/').filter(|_| cgroup.delegated) {
+        let _ = enable(above, &cgroup.enable);
+    }
     match mkdir(&*cgroup.path, MODE) {
         Err(Errno::NOENT) => {
             make_parents(cgroup)?;
@@ -46,7 +50,7 @@ fn make_parents(cgroup: &MakeCgroup) -> Result<(), Error> {
     let mut place = cgroup.mount.clone();
     let parts: Vec<&str> = below.split('/').filter(|p| !p.is_empty()).collect();
     for part in parts.iter().take(parts.len().saturating_sub(1)) {
-        enable(&place, &cgroup.enable)?;
+        enable(&place, &cgroup.enable).or_else(|error| if cgroup.delegated { Ok(()) } else { Err(error) })?;
         let above = std::mem::take(&mut place);
         place = format!("{above}/{part}");
         match mkdir(&*place, MODE) {
@@ -57,7 +61,7 @@ fn make_parents(cgroup: &MakeCgroup) -> Result<(), Error> {
             seed(&above, &place).tried(|| format!("hand processors down to cgroup {place}"))?;
         }
     }
-    enable(&place, &cgroup.enable)
+    enable(&place, &cgroup.enable).or_else(|error| if cgroup.delegated { Ok(()) } else { Err(error) })
 }
 
 /// v2: switches controllers on for the children of `place`.
@@ -162,7 +166,13 @@ pub(crate) fn v1<'a>(cgroup: &'a Cgroup, controller: &str) -> Option<&'a str> {
 }
 
 pub(crate) fn cgroup_of(plan: &Plan) -> Result<&Cgroup, Error> {
-    plan.cgroup.as_ref().ok_or_else(|| Error::said(Kind::Unimplemented, "the container has no cgroup"))
+    let there = |cgroup: &&Cgroup| !cgroup.unified.is_empty() || !cgroup.hierarchies.is_empty();
+    plan.cgroup.as_ref().filter(there).ok_or_else(|| {
+        Error::said(
+            Kind::Unimplemented,
+            "the container has no cgroup: its maker could not make one, and none was handed down",
+        )
+    })
 }
 
 /// Every process of the container, also those in cgroups it made itself, by their pids here.
@@ -261,7 +271,7 @@ fn wait_for(mut done: impl FnMut() -> Result<bool, Errno>) -> Result<(), Errno> 
 /// # Errors
 /// When the counter cannot be read.
 pub fn oom_kills(plan: &Plan) -> Result<u64, Error> {
-    let cgroup = cgroup_of(plan)?;
+    let Ok(cgroup) = cgroup_of(plan) else { return Ok(0) };
     let path = match v1(cgroup, "memory") {
         Some(place) => format!("{place}/memory.oom_control"),
         None if !cgroup.unified.is_empty() => format!("{}/memory.events", cgroup.unified),

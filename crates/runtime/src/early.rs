@@ -24,7 +24,16 @@ pub(crate) struct Early {
 pub(crate) const ROOT: &str = "/";
 
 impl Early {
+    /// By the parent, unless it has no more rights than its child.
     pub(crate) fn of(plan: &Plan) -> Result<Self, Error> {
+        match &plan.users {
+            Some(users) if users.inside => Ok(Self::default()),
+            _ => Self::open(plan),
+        }
+    }
+
+    /// By whoever calls.
+    pub(crate) fn open(plan: &Plan) -> Result<Self, Error> {
         let mut early = Self::default();
         let mut maps = Maps::default();
         let users = plan.users.is_some();

@@ -5,21 +5,20 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use protocol::plan::{ExecPlan, NamespaceKind, Process};
 use rustix::fs::{Mode, OFlags};
-use rustix::io::Errno;
 use sys::clone::{Clone, Side};
 use types::Kind;
 
 use crate::become_program::{self, Program};
-use crate::cgroup;
 use crate::console;
 use crate::error::{Error, Tried};
 use crate::join::{Visit, clone_flag};
-use crate::kernel::{read_file, write_file};
-use crate::label;
+use crate::kernel::{Proc, read_file, write_file};
 use crate::listener::Agent;
+use crate::proxy::{self, Door};
 use crate::report::{self, Report};
 use crate::spawn::{Starting, StdioFds, inherited, stdio_fds};
 use crate::tree::Tree;
+use crate::{cgroup, label, setup};
 
 /// What is needed to start one more process.
 #[derive(Clone, Copy, Debug)]
@@ -54,7 +53,9 @@ pub fn spawn_exec(entrance: &Entrance<'_>) -> Result<Starting, Error> {
     let kinds: Vec<NamespaceKind> =
         exec.namespaces.iter().filter_map(|kind| NamespaceKind::try_from(*kind).ok()).collect();
     // The child is born in the container's pid namespace; the others it joins itself.
-    let visit = if kinds.contains(&NamespaceKind::Pid) {
+    let joins_pid = kinds.contains(&NamespaceKind::Pid);
+    let one_way = exec.from_inside || joins_pid && process.unprivileged;
+    let visit = if joins_pid && !one_way {
         Visit::join_pid_of(init).map_err(|e| gone(e, init_pid))?
     } else {
         Visit::default()
@@ -69,16 +70,18 @@ pub fn spawn_exec(entrance: &Entrance<'_>) -> Result<Starting, Error> {
         inherited: inherited(process),
         ..Clone::default()
     };
+    let step_in = || step_in(exec, init.as_fd(), joins_pid);
+    let through = [init.as_fd()];
+    let door = one_way.then(|| Door {
+        step_in: &step_in,
+        keep: &through,
+        theirs: theirs.as_fd(),
+        ours: ours.as_fd(),
+    });
     let held = Held::to(process)?;
-    let side = match sys::clone::clone(&what) {
-        // The container has cgroups of its own inside, so none may be in the one above: its first process knows where.
-        Err(Errno::BUSY) if !exec.named_cgroup => {
-            let own = cgroup::open_directory(&own_cgroup(exec, init_pid)?)?;
-            sys::clone::clone(&Clone { cgroup: Some(own.as_fd()), ..what })
-        }
-        other => other,
-    };
-    match side.tried(|| format!("clone a process for the exec{}", place(exec)))? {
+    let mut warnings = Vec::new();
+    let side = clone_process(exec, init_pid, &what, door.as_ref(), &mut warnings);
+    match side.map_err(|e| gone(e, init_pid))? {
         Side::Child => {
             std::mem::forget((visit, ours, unified, held, agent));
             let Err(error) = enter(exec, init.as_fd(), &kinds, stdio, program, theirs.as_fd());
@@ -87,7 +90,7 @@ pub fn spawn_exec(entrance: &Entrance<'_>) -> Result<Starting, Error> {
         }
         Side::Parent(pid, pidfd) => {
             drop((visit, held));
-            Ok(Starting::of(pid, pidfd, ours).with(agent))
+            Ok(Starting::of(pid, pidfd, ours).with(agent).warned(warnings))
         }
     }
 }
@@ -123,6 +126,38 @@ fn place(exec: &ExecPlan) -> String {
     }
 }
 
+fn clone_process(
+    exec: &ExecPlan,
+    init_pid: i32,
+    what: &Clone<'_>,
+    door: Option<&Door<'_>>,
+    warnings: &mut Vec<String>,
+) -> Result<Side, Error> {
+    let mut clone = |cgroup| {
+        let what = Clone { cgroup, ..*what };
+        match door {
+            Some(door) => proxy::clone(&what, door, warnings),
+            None => sys::clone::clone(&what).tried(|| format!("clone a process for the exec{}", place(exec))),
+        }
+    };
+    let unprivileged = exec.process.as_ref().is_some_and(|process| process.unprivileged);
+    let may_be_elsewhere = what.cgroup.is_some() && !exec.named_cgroup;
+    match clone(what.cgroup) {
+        // The container has cgroups of its own inside, so none may be in the one above: its first process knows where.
+        Err(error) if error.kind() == Kind::Conflict && may_be_elsewhere => {
+            let own = cgroup::open_directory(&own_cgroup(exec, init_pid)?)?;
+            clone(Some(own.as_fd()))
+        }
+        // Somebody without rights over the host may be where no way leads to the container's cgroup from.
+        Err(error) if error.kind() == Kind::Forbidden && unprivileged && may_be_elsewhere => {
+            let side = clone(None)?;
+            warnings.push(format!("the process is not in the container's cgroup: {error}"));
+            Ok(side)
+        }
+        other => other,
+    }
+}
+
 /// The v2 cgroup that the container's first process is in.
 fn own_cgroup(exec: &ExecPlan, init_pid: i32) -> Result<String, Error> {
     let path = format!("/proc/{init_pid}/cgroup");
@@ -149,6 +184,41 @@ fn gone(error: Error, pid: i32) -> Error {
     error
 }
 
+/// The proxy's way. An ordinary user has rights over the container's namespaces only inside its user namespace, and does before what
+/// must be done as the one outside.
+fn step_in(exec: &ExecPlan, init: BorrowedFd<'_>, joins_pid: bool) -> Result<Option<String>, Error> {
+    let pid = if joins_pid { clone_flag(NamespaceKind::Pid) } else { 0 };
+    if !exec.from_inside {
+        sys::process::join(init, pid).tried(|| "join the container's pid namespace")?;
+        return Ok(None);
+    }
+    let warning = enter_host_side(exec)?;
+    proxy::join_users(init, pid)?;
+    Ok(warning)
+}
+
+/// What is to be done before the host is out of reach.
+fn enter_host_side(exec: &ExecPlan) -> Result<Option<String>, Error> {
+    let warning = match &exec.process {
+        Some(process) if process.oom_score_adj.is_some() => {
+            // A hidden process of an ordinary user has no right to its own files in /proc; the container does not see this one yet.
+            if exec.from_inside {
+                let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::Dumpable);
+            }
+            setup::score(process, &Proc::open()?)?
+        }
+        _ => None,
+    };
+    rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)
+        .tried(|| "hide from the container")?;
+    for hierarchy in exec.cgroup.iter().flat_map(|c| &c.hierarchies) {
+        let path = format!("{}/tasks", hierarchy.path);
+        write_file(&path, "0")
+            .tried(|| format!("error adding pid {} to cgroup {path}", std::process::id()))?;
+    }
+    Ok(warning)
+}
+
 fn enter(
     exec: &ExecPlan,
     init: BorrowedFd<'_>,
@@ -162,20 +232,12 @@ fn enter(
         .tried(|| "hide from the container")?;
     let process = exec.process.clone().unwrap_or_default();
     let labels = label::handle(&process)?;
-    if let Some(score) = process.oom_score_adj {
-        let path = "self/oom_score_adj";
-        let done = crate::kernel::Proc::open()?.write(path, &score.to_string());
-        done.tried(|| format!("process.oomScoreAdj: write {score} to /proc/{path}"))?;
-    }
-    for hierarchy in exec.cgroup.iter().flat_map(|c| &c.hierarchies) {
-        let path = format!("{}/tasks", hierarchy.path);
-        write_file(&path, "0")
-            .tried(|| format!("error adding pid {} to cgroup {path}", std::process::id()))?;
-    }
-    let joined = kinds.iter().filter(|kind| **kind != NamespaceKind::Pid);
+    let warnings = if exec.from_inside { None } else { enter_host_side(exec)? };
+    let done = |kind| kind == NamespaceKind::Pid || exec.from_inside && kind == NamespaceKind::User;
+    let joined = kinds.iter().filter(|kind| !done(**kind));
     let flags = joined.map(|kind| clone_flag(*kind)).fold(0, |all, flag| all | flag);
     sys::process::join(init, flags).tried(|| "join the container's namespaces")?;
-    if exec.users {
+    if exec.users && !exec.from_inside {
         become_program::become_root().tried(|| "become root of the user namespace")?;
     }
     let terminal = match stdio {
@@ -193,7 +255,7 @@ fn enter(
         terminal,
         hold: None,
         makes_cwd: false,
-        warnings: Vec::new(),
+        warnings: warnings.into_iter().collect(),
         state: "",
     };
     become_program::run(process, program, way)

@@ -5,12 +5,29 @@ use plan::facts::{Cgroups, Facts, Resctrl, V1, V2};
 use crate::error::{Error, Tried};
 use crate::kernel::read_file;
 
+mod delegation;
+
 /// Looks at the host. The answer changes only when somebody mounts cgroup hierarchies or changes kernel parameters.
 ///
 /// # Errors
 /// When `/proc` cannot be read.
 pub fn gather() -> Result<Facts, Error> {
-    let cgroups = cgroups()?;
+    gather_as(None)
+}
+
+/// As [`gather`]; `rootless` says whether cgroups are to be had only where somebody has handed a place down, `None` that whoever is
+/// not the host's root is in that position.
+///
+/// # Errors
+/// As [`gather`].
+pub fn gather_as(rootless: Option<bool>) -> Result<Facts, Error> {
+    let uid = rustix::process::geteuid().as_raw();
+    let nested = in_user_namespace();
+    let rootless = rootless.unwrap_or(uid != 0 || nested);
+    let mut cgroups = cgroups()?;
+    if rootless {
+        delegation::find(&mut cgroups);
+    }
     let swap_limit = swap_limit(&cgroups);
     let status = read_file("/proc/self/status").tried(|| "read /proc/self/status")?;
     let last_capability = number("/proc/sys/kernel/cap_last_cap").unwrap_or(40) as u32;
@@ -26,7 +43,10 @@ pub fn gather() -> Result<Facts, Error> {
         bounding: set(&status, "CapBnd:"),
         nofile_hard: limit.maximum.unwrap_or(u64::MAX),
         max_user_namespaces: number("/proc/sys/user/max_user_namespaces").unwrap_or(0),
-        uid: rustix::process::geteuid().as_raw(),
+        uid,
+        gid: rustix::process::getegid().as_raw(),
+        nested,
+        rootless,
         apparmor: read_file("/sys/module/apparmor/parameters/enabled").is_ok_and(|on| on.starts_with('Y')),
         selinux: rustix::fs::statfs("/sys/fs/selinux").is_ok_and(|fs| fs.f_type == SELINUX_MAGIC),
         resctrl: resctrl(),
@@ -56,13 +76,27 @@ fn resctrl() -> Option<Resctrl> {
 
 const SECCOMP_RET_ERRNO: u32 = 0x0005_0000;
 
+/// The host's own maps every id to itself.
+pub(crate) fn in_user_namespace() -> bool {
+    let map = read_file("/proc/self/uid_map").unwrap_or_default();
+    let words: Vec<&str> = map.split_whitespace().collect();
+    !map.is_empty() && words != ["0", "0", "4294967295"]
+}
+
 fn number(path: &str) -> Option<u64> {
     read_file(path).ok()?.trim().parse().ok()
 }
 
 fn namespaces() -> Vec<String> {
-    let entries = std::fs::read_dir("/proc/self/ns").into_iter().flatten().flatten();
-    entries.filter_map(|entry| entry.file_name().into_string().ok()).collect()
+    const KINDS: [&str; 8] = ["mnt", "pid", "net", "uts", "ipc", "user", "cgroup", "time"];
+    match std::fs::read_dir("/proc/self/ns") {
+        Ok(entries) => entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect(),
+        // A hidden process of an ordinary user may not list them, but it may ask for each.
+        Err(_) => {
+            let there = |kind: &&str| rustix::fs::lstat(format!("/proc/self/ns/{kind}")).is_ok();
+            KINDS.iter().filter(|kind| there(kind)).map(|kind| (*kind).to_owned()).collect()
+        }
+    }
 }
 
 fn kernel() -> (u32, u32) {
@@ -102,15 +136,16 @@ fn read_cgroups(mounts: &str, own: &str) -> Cgroups {
         let Some((left, right)) = line.split_once(" - ") else { continue };
         let left: Vec<&str> = left.split(' ').collect();
         let right: Vec<&str> = right.split(' ').collect();
-        let (Some(place), Some(kind), Some(options)) = (left.get(4), right.first(), right.get(2)) else {
-            continue;
-        };
+        let (Some(root), Some(place)) = (left.get(3), left.get(4)) else { continue };
+        let (Some(kind), Some(options)) = (right.first(), right.get(2)) else { continue };
         let place = (*place).to_owned();
+        // What is mounted may be a part of the hierarchy; places are told from the hierarchy's own root.
+        let own_place = |wanted: &str| below(root, own_place(wanted));
         match *kind {
             "cgroup2" if cgroups.v2.is_none() => {
                 let controllers = read_file(&format!("{place}/cgroup.controllers")).unwrap_or_default();
                 let controllers = controllers.split_whitespace().map(str::to_owned).collect();
-                cgroups.v2 = Some(V2 { controllers, mount: place, own: own_place("") });
+                cgroups.v2 = Some(V2 { controllers, mount: place, own: own_place(""), ..V2::default() });
             }
             "cgroup" => {
                 let controllers: Vec<String> =
@@ -118,13 +153,22 @@ fn read_cgroups(mounts: &str, own: &str) -> Cgroups {
                 let known = cgroups.v1.iter().any(|h| h.controllers == controllers);
                 if let Some(first) = controllers.first().filter(|_| !known) {
                     let own = own_place(first);
-                    cgroups.v1.push(V1 { controllers, mount: place, own });
+                    cgroups.v1.push(V1 { controllers, mount: place, own, ..V1::default() });
                 }
             }
             _ => {}
         }
     }
     cgroups
+}
+
+fn below(root: &str, place: String) -> String {
+    match place.strip_prefix(root) {
+        _ if root == "/" => place,
+        Some("") => "/".to_owned(),
+        Some(rest) if rest.starts_with('/') => rest.to_owned(),
+        _ => place,
+    }
 }
 
 /// Mount options of a v1 hierarchy that are neither flags nor settings are its controllers.

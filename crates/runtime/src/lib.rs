@@ -32,6 +32,7 @@ pub mod hello;
 mod hold;
 mod home;
 mod hook;
+mod id_helpers;
 mod idmap;
 pub mod init;
 mod jail;

@@ -171,7 +171,7 @@ pub(crate) fn bind(tree: &mut Tree, bind: &Bind, early: &mut Early) -> Result<()
         idmap::apply(&mount, bind, users.as_fd())?;
     }
     let all = Change {
-        set: bind.set_all,
+        set: if weak::is_off("R05") { 0 } else { bind.set_all },
         clear: bind.clear_all,
         propagation: if bind.propagate_all { bind.propagation } else { 0 },
         ..Change::default()

@@ -1,5 +1,6 @@
-//! Being born in a user namespace that exists. Whoever steps into one cannot step back, and namespaces must be made by somebody
-//! inside to belong to it; so another process goes there, clones the container's first process as its own sibling, and ends.
+//! Being born where no way leads back from: in a user namespace that exists (and namespaces must be made by somebody inside to belong
+//! to it), or, for a caller without rights over the host's namespaces, in any. So another process goes there, clones the container's
+//! first process as its own sibling, and ends.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -22,42 +23,64 @@ pub(crate) fn open(path: &str) -> Result<OwnedFd, Error> {
         .tried(|| format!("open user namespace {path}"))
 }
 
-/// As [`sys::clone::clone`], from inside `users`. The child reports on `theirs`, the caller listens on `ours`.
-pub(crate) fn clone(
-    what: &Clone<'_>,
-    users: BorrowedFd<'_>,
-    theirs: BorrowedFd<'_>,
-    ours: BorrowedFd<'_>,
-) -> Result<Side, Error> {
+/// The way in.
+pub(crate) struct Door<'a> {
+    /// Steps over the threshold. May answer with a warning.
+    pub(crate) step_in: &'a dyn Fn() -> Result<Option<String>, Error>,
+    /// What it needs for that.
+    pub(crate) keep: &'a [BorrowedFd<'a>],
+    /// The child reports here.
+    pub(crate) theirs: BorrowedFd<'a>,
+    /// The caller listens here.
+    pub(crate) ours: BorrowedFd<'a>,
+}
+
+/// As [`sys::clone::clone`], from behind the door.
+pub(crate) fn clone(what: &Clone<'_>, door: &Door<'_>, warnings: &mut Vec<String>) -> Result<Side, Error> {
     // Born in the container's cgroup: from inside the user namespace nobody may enter it.
-    let keep = [what.keep, &[users, theirs]].concat();
+    let keep = [what.keep, door.keep, &[door.theirs]].concat();
     let outside = Clone { namespaces: 0, keep: &keep, ..*what };
     match sys::clone::clone(&outside).tried(|| "clone a process for the user namespace")? {
         Side::Child => {
             let inside = Clone { cgroup: None, sibling: true, ..*what };
-            let told = match step_in(users, &inside) {
+            let told = match step_in(door, &inside) {
                 Ok(Side::Child) => return Ok(Side::Child),
-                Ok(Side::Parent(_, pidfd)) => report::send(theirs, &Report::Born(pidfd)),
-                Err(error) => report::send(theirs, &Report::Failed(error)),
+                Ok(Side::Parent(_, pidfd)) => report::send(door.theirs, &Report::Born(pidfd)),
+                Err(error) => report::send(door.theirs, &Report::Failed(error)),
             };
             sys::process::exit_now(i32::from(told.is_err()))
         }
         Side::Parent(_, proxy) => {
             // Its whole message first: nothing else can come before it.
             let _ = waitid(WaitId::PidFd(proxy.as_fd()), WaitIdOptions::EXITED);
-            match report::receive(ours, RecvFlags::DONTWAIT) {
-                Ok(Report::Born(pidfd)) => Ok(Side::Parent(pid_of(&pidfd)?, pidfd)),
-                Ok(Report::Failed(error)) => Err(error),
-                _ => Err(Error::said(Kind::Internal, "the process in the user namespace was killed")),
+            loop {
+                match report::receive(door.ours, RecvFlags::DONTWAIT) {
+                    Ok(Report::Born(pidfd)) => return Ok(Side::Parent(pid_of(&pidfd)?, pidfd)),
+                    Ok(Report::Warning(text)) => warnings.push(text),
+                    Ok(Report::Failed(error)) => return Err(error),
+                    _ => {
+                        return Err(Error::said(
+                            Kind::Internal,
+                            "the process in the user namespace was killed",
+                        ));
+                    }
+                }
             }
         }
     }
 }
 
-fn step_in(users: BorrowedFd<'_>, what: &Clone<'_>) -> Result<Side, Error> {
-    sys::process::join(users, clone_flag(NamespaceKind::User)).tried(|| "join the user namespace")?;
-    become_root().tried(|| "become root of the user namespace")?;
+fn step_in(door: &Door<'_>, what: &Clone<'_>) -> Result<Side, Error> {
+    if let Some(warning) = (door.step_in)()? {
+        report::send(door.theirs, &Report::Warning(warning)).tried(|| "report to the caller")?;
+    }
     sys::clone::clone(what).tried(|| "clone the container's first process")
+}
+
+/// Joins a user namespace, with others of the same process if wanted (`CLONE_NEW*`), and becomes its root.
+pub(crate) fn join_users(fd: BorrowedFd<'_>, others: u32) -> Result<(), Error> {
+    sys::process::join(fd, clone_flag(NamespaceKind::User) | others).tried(|| "join the user namespace")?;
+    become_root().tried(|| "become root of the user namespace")
 }
 
 /// The pid here of the process behind a pidfd: the one that made it may have been in another pid namespace.

@@ -3,7 +3,7 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use protocol::Plan;
-use protocol::plan::{ALL_BELOW, Act, Sysctl};
+use protocol::plan::{ALL_BELOW, Act, Process, Sysctl};
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::mount::{MoveMountFlags, move_mount};
 use sys::mount::{Change, PRIVATE, SHARED, set_attributes};
@@ -18,7 +18,7 @@ use crate::mounts;
 use crate::report::{self, Report, Wait};
 use crate::spawn::StdioFds;
 use crate::tree::Tree;
-use crate::{fault, hook, jail, label, prepare, protect, root, weak};
+use crate::{fault, hook, jail, label, prepare, protect, root, users, weak};
 
 /// What the child has from its parent.
 pub(crate) struct Child<'a> {
@@ -56,27 +56,26 @@ struct Setup<'a> {
 
 fn become_container(child: Child<'_>) -> Result<std::convert::Infallible, Error> {
     let plan = child.plan;
-    // Nobody in the container may look into this process while it is still the runtime.
-    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
+    let inside = plan.users.as_ref().is_some_and(|users| users.inside);
+    if !inside {
+        hide();
+    }
     rustix::process::umask(Mode::empty());
-    let root = match &plan.users {
-        Some(_) => become_program::wait_for_ids(child.socket)?,
-        None => None,
-    };
     let mut setup = Setup {
         plan,
         stdio: child.stdio,
         socket: child.socket,
         state: child.state,
         tree: None,
-        root,
+        root: None,
         early: child.early,
         host_proc: None,
         terminal: None,
         warnings: Vec::new(),
     };
     let first = plan.prepare.len() as u32 + 1;
-    setup.score().map_err(|e| e.at_step(first))?;
+    let begun = if plan.users.is_some() { setup.enter_users(inside) } else { setup.score() };
+    begun.map_err(|e| e.at_step(first))?;
     let labels = plan.process.as_ref().map_or(Ok(None), label::handle)?;
     for (index, step) in plan.setup.iter().enumerate() {
         let number = first + index as u32;
@@ -102,7 +101,32 @@ fn become_container(child: Child<'_>) -> Result<std::convert::Infallible, Error>
     become_program::run(process, child.program, way).map_err(|error| error.at_step(number))
 }
 
+/// Nobody in the container may look into this process while it is still the runtime.
+fn hide() {
+    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
+}
+
+fn show() {
+    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::Dumpable);
+}
+
 impl Setup<'_> {
+    /// In a new user namespace: waits until the ids are mapped, and becomes its root.
+    fn enter_users(&mut self, inside: bool) -> Result<(), Error> {
+        self.root = report::wait_go(self.socket).tried(|| "wait for the id maps")?;
+        if inside {
+            // A hidden process has no right to its own files in /proc; nobody else is in these namespaces yet, and the parent has
+            // written the maps.
+            show();
+            self.score()?;
+            hide();
+            // As the caller: the container's root may be somebody else, who does not reach the caller's files.
+            self.early = Early::open(self.plan)?;
+            self.root = users::root_of(self.plan).map(|made| root::make(made, None)).transpose()?;
+        }
+        become_program::become_root().tried(|| "become root of the user namespace")
+    }
+
     fn apply(&mut self, act: &Act) -> Result<(), Error> {
         match act {
             Act::EnterCgroup(path) => self.enter_cgroup(path),
@@ -174,14 +198,13 @@ impl Setup<'_> {
         .tried(|| format!("enter cgroup {path}"))
     }
 
-    /// The parent does this for a child in a user namespace.
+    /// For a child in a user namespace its parent does this, if it has the rights.
     fn score(&mut self) -> Result<(), Error> {
-        let Some(score) = self.plan.process.as_ref().and_then(|p| p.oom_score_adj) else { return Ok(()) };
-        if self.plan.users.is_some() {
-            return Ok(());
-        }
-        let done = self.host_proc()?.write("self/oom_score_adj", &score.to_string());
-        done.tried(|| format!("process.oomScoreAdj: write {score} to /proc/self/oom_score_adj"))
+        let process = self.plan.process.as_ref().filter(|process| process.oom_score_adj.is_some());
+        let Some(process) = process else { return Ok(()) };
+        let warning = score(process, self.host_proc()?)?;
+        self.warnings.extend(warning);
+        Ok(())
     }
 
     fn sysctl(&mut self, sysctl: &Sysctl) -> Result<(), Error> {
@@ -194,10 +217,18 @@ impl Setup<'_> {
 
     fn unshare_time(&mut self, lines: &str) -> Result<(), Error> {
         sys::process::unshare(CLONE_NEWTIME).tried(|| "make a time namespace")?;
-        if self.plan.users.is_some() {
+        let inside = self.plan.users.as_ref().map(|users| users.inside);
+        if inside == Some(false) {
             self.await_parent(Wait::Clocks)?;
         } else {
-            self.host_proc()?.write("self/timens_offsets", lines).tried(|| "write linux.timeOffsets")?;
+            let proc = self.host_proc()?;
+            if inside == Some(true) {
+                // As for the score.
+                show();
+            }
+            let done = proc.write("self/timens_offsets", lines);
+            hide();
+            done.tried(|| "write linux.timeOffsets")?;
         }
         let path = "/proc/self/ns/time_for_children";
         let namespace = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
@@ -248,6 +279,18 @@ impl Setup<'_> {
         }
         self.terminal = Some(terminal);
         Ok(())
+    }
+}
+
+/// Sets this process's OOM score. Without rights over the host it can only be raised: that it was not lowered is told.
+pub(crate) fn score(process: &Process, proc: &Proc) -> Result<Option<String>, Error> {
+    let Some(score) = process.oom_score_adj else { return Ok(None) };
+    let path = "self/oom_score_adj";
+    let done = proc.write(path, &score.to_string());
+    let tried = done.tried(|| format!("process.oomScoreAdj: write {score} to /proc/{path}"));
+    match tried {
+        Err(error) if process.unprivileged && error.kind() == Kind::Forbidden => Ok(Some(error.to_string())),
+        other => other.map(|()| None),
     }
 }
 

@@ -106,7 +106,7 @@ pub fn spawn_held(launch: &Launch<'_>, hold: Option<BorrowedFd<'_>>) -> Result<S
 fn start_child(
     launch: &Launch<'_>,
     hold: Option<BorrowedFd<'_>>,
-    warnings: Vec<String>,
+    mut warnings: Vec<String>,
 ) -> Result<Starting, Error> {
     let plan = launch.plan;
     fault::point(plan, plan.prepare.len() as u32)?;
@@ -119,7 +119,14 @@ fn start_child(
         Some(path) if !path.is_empty() => Some(cgroup::open_directory(path)?),
         _ => None,
     };
-    let visit = Visit::join(&plan.namespaces, launch.fds)?;
+    let users = plan.joined_users().map(proxy::open).transpose()?;
+    let joins = plan.namespaces.iter().any(|n| !n.path.is_empty());
+    let one_way = users.is_some() || joins && process.unprivileged;
+    let visit = if one_way && process.unprivileged {
+        Visit::default()
+    } else {
+        Visit::join(&plan.namespaces, launch.fds)?
+    };
     let early = Early::of(plan)?;
     let mut keep = stdio_fds(&launch.stdio);
     keep.extend([theirs.as_fd()].into_iter().chain(hold).chain(early.fds()));
@@ -130,12 +137,17 @@ fn start_child(
         inherited: inherited(process),
         ..Clone::default()
     };
-    let users = plan.joined_users().map(proxy::open).transpose()?;
-    let side = match &users {
-        Some(users) => proxy::clone(&what, users.as_fd(), theirs.as_fd(), ours.as_fd()),
-        None => sys::clone::clone(&what).tried(|| "clone the container's first process"),
-    };
-    match side? {
+    let through: Vec<BorrowedFd<'_>> =
+        users.iter().map(AsFd::as_fd).chain(launch.fds.iter().map(|(_, fd)| *fd)).collect();
+    let step_in = || step_in(launch, users.as_ref(), process.unprivileged);
+    let door = one_way.then(|| proxy::Door {
+        step_in: &step_in,
+        keep: &through,
+        theirs: theirs.as_fd(),
+        ours: ours.as_fd(),
+    });
+    let inside = plan.users.as_ref().is_some_and(|users| users.inside);
+    match clone_child(&what, door.as_ref(), inside, &mut warnings)? {
         Side::Child => {
             // Gone: the way back home belongs to the parent.
             std::mem::forget((visit, ours, unified, users));
@@ -150,6 +162,49 @@ fn start_child(
             Ok(starting)
         }
     }
+}
+
+/// The proxy's way. Without rights over the host's namespaces it joins the others for good: as the caller, or, when that has no rights
+/// at all, with those that are had inside.
+fn step_in(launch: &Launch<'_>, users: Option<&OwnedFd>, for_good: bool) -> Result<Option<String>, Error> {
+    let inside = launch.plan.users.as_ref().is_some_and(|users| users.inside);
+    let join_others = || {
+        if for_good {
+            std::mem::forget(Visit::join(&launch.plan.namespaces, launch.fds)?);
+        }
+        Ok::<_, Error>(())
+    };
+    if !inside {
+        join_others()?;
+    }
+    if let Some(users) = users {
+        proxy::join_users(users.as_fd(), 0)?;
+    }
+    if inside {
+        join_others()?;
+    }
+    Ok(None)
+}
+
+fn clone_child(
+    what: &Clone<'_>,
+    door: Option<&proxy::Door<'_>>,
+    inside: bool,
+    warnings: &mut Vec<String>,
+) -> Result<Side, Error> {
+    use rustix::process::DumpableBehavior::{Dumpable, NotDumpable};
+    // An ordinary user may write the id maps of a child that is not hidden only, and it takes after its parent.
+    if inside {
+        let _ = rustix::process::set_dumpable_behavior(Dumpable);
+    }
+    let side = match door {
+        Some(door) => proxy::clone(what, door, warnings),
+        None => sys::clone::clone(what).tried(|| "clone the container's first process"),
+    };
+    if inside && !matches!(side, Ok(Side::Child)) {
+        let _ = rustix::process::set_dumpable_behavior(NotDumpable);
+    }
+    side
 }
 
 /// Descriptors of a program's stdio.
@@ -183,6 +238,11 @@ impl Starting {
     /// With somebody who is to have the listener of its filter.
     pub(crate) fn with(mut self, agent: Option<Agent>) -> Self {
         self.agent = agent;
+        self
+    }
+
+    pub(crate) fn warned(mut self, warnings: Vec<String>) -> Self {
+        self.warnings.extend(warnings);
         self
     }
 

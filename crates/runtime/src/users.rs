@@ -4,11 +4,12 @@
 use std::os::fd::{AsFd, BorrowedFd};
 
 use protocol::Plan;
-use protocol::plan::{Act, IdMap};
+use protocol::plan::{Act, IdMap, Root};
 use rustix::fs::{Mode, OFlags, open};
 
 use crate::early::Early;
 use crate::error::{Error, Tried};
+use crate::id_helpers;
 use crate::kernel::write_file;
 use crate::report;
 use crate::root::{self, Owner};
@@ -16,20 +17,17 @@ use crate::root::{self, Owner};
 /// The parent: gives the child its ids and its root, and lets it go on.
 pub(crate) fn let_go(plan: &Plan, pid: i32, socket: BorrowedFd<'_>, early: &Early) -> Result<(), Error> {
     let Some(users) = &plan.users else { return Ok(()) };
-    let new = plan.joined_users().is_none();
-    for (file, maps) in [("uid_map", &users.uid), ("gid_map", &users.gid)].into_iter().filter(|_| new) {
-        let path = format!("/proc/{pid}/{file}");
-        write_file(&path, &lines(maps)).tried(|| format!("write {path}"))?;
+    if plan.joined_users().is_none() {
+        id_helpers::write(users, pid)?;
+    }
+    if users.inside {
+        return report::send_go(socket, None).tried(|| "wake the container's first process");
     }
     if let Some(score) = plan.process.as_ref().and_then(|p| p.oom_score_adj) {
         let path = format!("/proc/{pid}/oom_score_adj");
         write_file(&path, &score.to_string()).tried(|| format!("write {path}"))?;
     }
-    let made = plan.setup.iter().find_map(|step| match &step.act {
-        Some(Act::Root(root)) => Some(root),
-        _ => None,
-    });
-    let root = match made {
+    let root = match root_of(plan) {
         Some(made) => {
             let path = format!("/proc/{pid}/ns/user");
             let namespace = open(&*path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
@@ -42,6 +40,14 @@ pub(crate) fn let_go(plan: &Plan, pid: i32, socket: BorrowedFd<'_>, early: &Earl
         None => None,
     };
     report::send_go(socket, root.as_ref().map(AsFd::as_fd)).tried(|| "wake the container's first process")
+}
+
+/// The plan's root.
+pub(crate) fn root_of(plan: &Plan) -> Option<&Root> {
+    plan.setup.iter().find_map(|step| match &step.act {
+        Some(Act::Root(root)) => Some(root),
+        _ => None,
+    })
 }
 
 /// Who is 0 inside.

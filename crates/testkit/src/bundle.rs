@@ -1,5 +1,7 @@
 //! A bundle for the OCI runtime command line, with a busybox root and a state directory of its own.
 
+use std::ffi::OsString;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -13,6 +15,7 @@ use crate::{Ran, rootfs};
 pub struct Bundle {
     mark: String,
     directory: PathBuf,
+    owner: Option<u32>,
 }
 
 impl Default for Bundle {
@@ -34,7 +37,25 @@ impl Bundle {
         for place in ["proc", "sys", "dev"] {
             std::fs::create_dir(root.join(place)).expect("a mount point");
         }
-        Self { mark, directory }
+        Self { mark, directory, owner: None }
+    }
+
+    /// Hands it to an ordinary user, as whom the runtime is run from now on: a copy of it, for nobody knows what that user may reach.
+    /// The user's runtime directory is `run`.
+    #[must_use]
+    pub fn owned_by(mut self, uid: u32) -> Self {
+        let program = crate::runner::find_program(&program().to_string_lossy()).expect("the runtime");
+        std::fs::copy(program, self.directory.join("berth-runtime")).expect("a copy of the runtime");
+        std::fs::create_dir(self.directory.join("run")).expect("a runtime directory");
+        give(&self.directory, uid);
+        self.owner = Some(uid);
+        self
+    }
+
+    /// What begins its containers' names and is the name of its cgroup.
+    #[must_use]
+    pub fn mark(&self) -> &str {
+        &self.mark
     }
 
     /// Everything of it lies below here.
@@ -93,9 +114,11 @@ impl Bundle {
     /// A command line of the runtime, not run yet.
     #[must_use]
     pub fn command(&self, words: &[&str]) -> Command {
-        let program = std::env::var_os("BERTH_RUNTIME").unwrap_or_else(|| "berth-runtime".into());
-        let program = if crate::daemon::is_reference() { "runc".into() } else { program };
-        let mut command = Command::new(program);
+        let own = self.directory.join("berth-runtime");
+        let mut command = Command::new(if self.owner.is_some() { own.into() } else { program() });
+        if let Some(uid) = self.owner {
+            command.uid(uid).gid(uid).env("XDG_RUNTIME_DIR", self.directory.join("run"));
+        }
         command.arg("--root").arg(self.directory.join("state")).args(words);
         command.current_dir(&self.directory).stdin(Stdio::null());
         command
@@ -153,6 +176,21 @@ impl Bundle {
         let said = self.runtime(&["state", id]);
         let state: Value = serde_json::from_str(&said.out).unwrap_or_default();
         state["status"].as_str().map_or(said.err, str::to_owned)
+    }
+}
+
+fn program() -> OsString {
+    let program = std::env::var_os("BERTH_RUNTIME").unwrap_or_else(|| "berth-runtime".into());
+    if crate::daemon::is_reference() { "runc".into() } else { program }
+}
+
+/// Everything below, links themselves.
+fn give(place: &Path, uid: u32) {
+    std::os::unix::fs::lchown(place, Some(uid), Some(uid)).expect("a change of owner");
+    if place.is_dir() && !place.is_symlink() {
+        for entry in std::fs::read_dir(place).expect("a directory").flatten() {
+            give(&entry.path(), uid);
+        }
     }
 }
 

@@ -7,6 +7,7 @@ mod bundle;
 mod bundle_exec;
 mod bundle_mounts;
 mod bundle_process;
+mod bundle_rootless;
 mod bundle_roots;
 mod bundle_seccomp;
 mod door;
@@ -18,6 +19,7 @@ mod lifecycle;
 mod limits;
 mod logs;
 mod network;
+mod rows_cgroups;
 mod rows_descriptors;
 mod rows_mounts;
 mod rows_runtime;
@@ -56,6 +58,7 @@ fn main() -> std::process::ExitCode {
     all.extend(tests![bundle_mounts: every_word_of_a_bind, every_word_of_a_file_system, mounts_travel_as_asked, propagation_of_the_root, every_kind_of_file_is_bound, overlays_and_copies, owners_that_cannot_be_mapped]);
     all.extend(tests![bundle_roots: read_only_places, mounts_are_changed_later, file_systems_of_the_kernel, the_dev_of_the_host, sys_in_a_user_namespace, cgroups_of_the_container, binds_of_earlier_mounts,
         roots_without_a_pivot, what_cannot_be_mounted]);
+    all.extend(tests![rows_cgroups: r05_cgroups_are_read_only]);
     all.extend(tests![rows_descriptors: r06_only_stdio_is_open, r06_only_the_terminal_is_open, r06_hooks_have_only_stdio, r06_waiting_it_holds_nothing_of_the_host,
         r06_no_working_directory_leads_out]);
     all.extend(tests![rows_mounts: r02_proc_and_sys_are_no_links, r03_swapped_mount_target, r07_mount_points_are_made_inside, r08_masks_use_nothing_of_the_image,
@@ -66,6 +69,9 @@ fn main() -> std::process::ExitCode {
     all.extend(tests![bundle_exec: of_each_status, takes_the_rest_from_the_container, documents_are_checked, processors, callers_are_told, into_a_cgroup_below]);
     all.extend(tests![bundle_process: memory_policies, network_devices_move_in, network_devices_come_back, clocks, labels]);
     all.extend(tests![bundle_seccomp: every_action, arguments_flags_and_architectures, agents_are_asked, agents_that_are_not_there, hooks_at_start_are_filtered]);
+    all.extend(tests![bundle_rootless: own_document_and_place, commands_of_an_ordinary_user, what_an_ordinary_user_cannot_have, maps_of_root_are_written_directly,
+        cgroups_where_they_are_handed_down, root_of_a_user_namespace]);
+    all.extend(tests![bundle_rootless needs &[Need::Program("newuidmap"), Need::Program("setpriv")]; larger_maps_are_written_by_helpers]);
     all.extend(tests![bad_input: each_is_one_clear_sentence, nothing_is_half_made, disk_full]);
     all.extend(
         tests![limits needs &[Need::CgroupV2]; v2_files_hold_the_limits, frozen_cgroups_hold_nobody_up],

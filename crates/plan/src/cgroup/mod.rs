@@ -15,7 +15,7 @@ use protocol::plan::{Act, Cgroup, DeviceProgram, Plan, Step, Write};
 
 pub use convert::{io_weight, weight_of_shares};
 pub use devices::Access;
-pub(crate) use layout::layout;
+pub(crate) use layout::{Place, layout};
 
 use crate::Error;
 use crate::facts::Facts;
@@ -30,6 +30,10 @@ pub(crate) fn limits(
     let mut steps: Vec<Step> =
         writes(resources, cgroup, facts, &mut warnings)?.into_iter().map(|w| step(Act::Write(w))).collect();
     let access = Access::of(&resources.devices)?;
+    // What the caller itself may not open, its containers cannot; and it has no say in who else may.
+    if facts.unprivileged() {
+        return Ok((steps, warnings));
+    }
     if facts.cgroups.v1_of("devices").is_some() {
         let path = layout::v1_path(cgroup, "devices").unwrap_or_default();
         steps.extend(access.list(&path).into_iter().map(|w| step(Act::Write(w))));
@@ -90,7 +94,8 @@ struct Target<'a> {
 impl Target<'_> {
     /// A file of a v1 controller.
     fn v1(&mut self, controller: &str, file: &str, field: &str, value: impl ToString) -> Result<(), Error> {
-        let directory = layout::v1_path(self.cgroup, controller).ok_or_else(|| missing(field, controller))?;
+        let directory =
+            layout::v1_path(self.cgroup, controller).ok_or_else(|| self.missing(field, controller))?;
         self.push(format!("{directory}/{file}"), field, value.to_string());
         Ok(())
     }
@@ -98,7 +103,7 @@ impl Target<'_> {
     /// A file of a v2 controller.
     fn v2(&mut self, controller: &str, file: &str, field: &str, value: impl ToString) -> Result<(), Error> {
         if self.cgroup.unified.is_empty() || !self.facts.cgroups.v2_has(controller) {
-            return Err(missing(field, controller));
+            return Err(self.missing(field, controller));
         }
         self.push(format!("{}/{file}", self.cgroup.unified), field, value.to_string());
         Ok(())
@@ -112,12 +117,15 @@ impl Target<'_> {
     fn cannot(&mut self, field: &str, why: &str) {
         self.warnings.push(format!("linux.resources.{field} has no effect: {why}"));
     }
-}
 
-fn missing(field: &str, controller: &str) -> Error {
-    Error::unimplemented(format!(
-        "linux.resources.{field} cannot be set: this host has no usable cgroup controller {controller:?}"
-    ))
+    fn missing(&self, field: &str, controller: &str) -> Error {
+        let why = if self.facts.rootless {
+            format!("no cgroup with controller {controller:?} was handed down to this user")
+        } else {
+            format!("this host has no usable cgroup controller {controller:?}")
+        };
+        Error::unimplemented(format!("linux.resources.{field} cannot be set: {why}"))
+    }
 }
 
 pub(crate) fn step(act: Act) -> Step {

@@ -22,7 +22,7 @@ pub(super) fn steps(place: &Place, mounting: &Mounting, context: &Context<'_>) -
             target,
             &[],
             &context.cgroup.unified,
-            &v2.mount,
+            &place_of(&v2.mount, &v2.own),
             attributes,
             context,
         )]);
@@ -35,11 +35,15 @@ pub(super) fn steps(place: &Place, mounting: &Mounting, context: &Context<'_>) -
         attributes: attributes & !bit::RDONLY,
         ..Filesystem::default()
     }))];
-    for (hierarchy, own) in cgroups.v1.iter().zip(&context.cgroup.hierarchies) {
+    for hierarchy in &cgroups.v1 {
+        let controllers = hierarchy.controllers.join(",");
+        let own = context.cgroup.hierarchies.iter().find(|own| own.controllers == controllers);
+        let own = own.map_or("", |own| own.path.as_str());
+        let callers = place_of(&hierarchy.mount, &hierarchy.own);
         let directory = hierarchy.mount.rsplit('/').next().unwrap_or_default();
         let place = format!("{target}/{directory}");
         let data = options_of(&hierarchy.controllers);
-        steps.push(cgroup_mount("cgroup", &place, &data, &own.path, &hierarchy.mount, attributes, context));
+        steps.push(cgroup_mount("cgroup", &place, &data, own, &callers, attributes, context));
         // Where cpu and cpuacct share a hierarchy, programs look for each by its own name.
         for controller in hierarchy.controllers.iter().filter(|_| hierarchy.controllers.len() > 1) {
             let link = Link { path: format!("{target}/{controller}"), text: directory.into() };
@@ -54,7 +58,7 @@ pub(super) fn steps(place: &Place, mounting: &Mounting, context: &Context<'_>) -
             &place,
             &[],
             &context.cgroup.unified,
-            &v2.mount,
+            &place_of(&v2.mount, &v2.own),
             attributes,
             context,
         ));
@@ -65,6 +69,12 @@ pub(super) fn steps(place: &Place, mounting: &Mounting, context: &Context<'_>) -
     Ok(steps)
 }
 
+/// The caller's cgroup; all of them, when it is outside of what is mounted.
+fn place_of(mount: &str, own: &str) -> String {
+    let own = if own.split('/').any(|part| part == "..") { "" } else { own };
+    format!("{mount}{}", own.trim_end_matches('/'))
+}
+
 fn options_of(controllers: &[String]) -> Vec<String> {
     match controllers {
         [name] if name.starts_with("name=") => vec!["none".into(), name.clone()],
@@ -73,17 +83,19 @@ fn options_of(controllers: &[String]) -> Vec<String> {
 }
 
 /// With a cgroup namespace the hierarchy is mounted anew and begins at the container; without, the container's
-/// directory is bound, so that other containers are not seen either way.
+/// directory is bound, so that other containers are not seen either way. Where it has none it is shown its caller's, which is never
+/// writable, whatever the document says (CVE-2023-25809).
 fn cgroup_mount(
     kind: &str,
     target: &str,
     options: &[String],
     own: &str,
-    host: &str,
+    callers: &str,
     attributes: u64,
     context: &Context<'_>,
 ) -> Step {
     let namespaces = context.namespaces;
+    let attributes = if own.is_empty() { attributes | bit::RDONLY } else { attributes };
     if namespaces.makes(NamespaceKind::Cgroup) {
         return step(Act::Filesystem(Filesystem {
             kind: kind.into(),
@@ -94,7 +106,7 @@ fn cgroup_mount(
             ..Filesystem::default()
         }));
     }
-    let source = if own.is_empty() { host } else { own };
+    let source = if own.is_empty() { callers } else { own };
     step(Act::Bind(Bind {
         source: source.into(),
         target: target.into(),

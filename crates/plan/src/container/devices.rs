@@ -9,6 +9,7 @@ use crate::cgroup::step;
 const CHARACTER: u32 = 0o020_000;
 const BLOCK: u32 = 0o060_000;
 const FIFO: u32 = 0o010_000;
+const KIND: u32 = 0o170_000;
 
 /// Major and minor of the nodes every container has (runtime-spec, config-linux.md#default-devices).
 const NODES: [(&str, u32, u32); 6] = [
@@ -29,7 +30,7 @@ const LINKS: [(&str, &str); 6] = [
     ("/dev/core", "/proc/kcore"),
 ];
 
-/// Steps that fill `/dev`. In a user namespace nodes cannot be made, so the host's are bound.
+/// Steps that fill `/dev`. In a user namespace device nodes cannot be made, so the host's are bound.
 pub(super) fn steps(spec: &Spec, users: bool) -> Result<Vec<Step>, Error> {
     let own = spec.linux.as_ref().map(|l| l.devices.as_slice()).unwrap_or_default();
     let mut nodes = Vec::new();
@@ -41,8 +42,11 @@ pub(super) fn steps(spec: &Spec, users: bool) -> Result<Vec<Step>, Error> {
             nodes.push(Node { path: path.into(), mode: CHARACTER | 0o666, major, minor, uid: 0, gid: 0 });
         }
     }
-    let mut steps: Vec<Step> =
-        nodes.into_iter().map(|n| if users { bind(n) } else { Act::Node(n) }).map(step).collect();
+    let mut steps: Vec<Step> = nodes
+        .into_iter()
+        .map(|n| if users && n.mode & KIND != FIFO { bind(n) } else { Act::Node(n) })
+        .map(step)
+        .collect();
     steps.extend(
         LINKS.iter().map(|(path, text)| step(Act::Link(Link { path: (*path).into(), text: (*text).into() }))),
     );

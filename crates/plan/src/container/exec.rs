@@ -66,6 +66,7 @@ pub fn plan_exec(container: &Plan, document: &Document, options: &ExecOptions) -
             c
         }),
         users: container.users.is_some(),
+        from_inside: container.users.as_ref().is_some_and(|u| u.inside),
         named_cgroup: !options.cgroups.is_empty(),
     };
     Ok(PlannedExec { plan, warnings })

@@ -184,6 +184,11 @@ fn bind(
     }
     let maps = maps(mount, &place)?;
     let mapped = mounting.mapped || maps.is_some();
+    if mapped && context.facts.uid != 0 {
+        return Err(place.invalid(
+            "id maps of a mount need rights over its file system, which an ordinary user does not have",
+        ));
+    }
     if mapped && maps.is_none() && !context.users {
         return Err(
             place.invalid("idmap needs uidMappings and gidMappings, or a user namespace of the container")
@@ -198,7 +203,7 @@ fn bind(
         recursive: mounting.recursive,
         set: mounting.set,
         clear: mounting.clear,
-        set_all: mounting.set_all,
+        set_all: mounting.set_all | of_whole_sys(mount, &mounting),
         clear_all: mounting.clear_all,
         propagation: first.word,
         propagate_all: first.word == 0 || first.all,
@@ -224,7 +229,13 @@ fn maps(mount: &Mount, place: &Place) -> Result<Option<Users>, Error> {
     };
     let uid: Vec<IdMap> = read("uidMappings", &mount.uid_mappings)?;
     let gid = read("gidMappings", &mount.gid_mappings)?;
-    Ok(Some(Users { uid, gid }))
+    Ok(Some(Users { uid, gid, ..Users::default() }))
+}
+
+/// Read-only goes for everything below `/sys` when that is bound whole: the cgroups mounted there are the caller's (CVE-2023-25809).
+fn of_whole_sys(mount: &Mount, mounting: &Mounting) -> u64 {
+    let sys = mount.source == "/sys" || mount.source.starts_with("/sys/");
+    if sys && mounting.recursive { mounting.set & bit::RDONLY } else { 0 }
 }
 
 /// A bind takes its source's propagation; unless asked for, the container's stays its own. Where every source is private
@@ -263,7 +274,8 @@ fn filesystem(
     }
     // The network a sysfs shows must belong to the user namespace that mounts it.
     let foreign_net = !context.namespaces.makes(NamespaceKind::Net);
-    if kind == "sysfs" && context.users && foreign_net && !context.namespaces.joined(NamespaceKind::Net) {
+    let foreign_users = context.users || context.facts.nested;
+    if kind == "sysfs" && foreign_users && foreign_net && !context.namespaces.joined(NamespaceKind::Net) {
         return Ok(step(Act::Bind(Bind {
             source: "/sys".into(),
             target: place.target,
@@ -288,7 +300,7 @@ fn filesystem(
         target: place.target,
         attributes,
         strict: matches!(kind, "proc" | "sysfs"),
-        early: kind == "sysfs" && context.users && foreign_net,
+        early: kind == "sysfs" && context.users && foreign_net && context.facts.uid == 0,
         copy_up: mounting.copy_up,
         propagation: first.word,
         field: place.field,

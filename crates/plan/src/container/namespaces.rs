@@ -90,13 +90,17 @@ fn check(kind: NamespaceKind, path: &str, facts: &Facts) -> Result<(), Error> {
 }
 
 /// Id maps of the user namespace. One that is joined has its own already; callers may repeat them.
-pub(super) fn users(spec: &Spec, namespaces: &Namespaces) -> Result<Option<Users>, Error> {
+pub(super) fn users(spec: &Spec, namespaces: &Namespaces, facts: &Facts) -> Result<Option<Users>, Error> {
     let Some(linux) = spec.linux.as_ref() else { return Ok(None) };
     let joined = namespaces.joined(NamespaceKind::User);
     if !joined && !namespaces.makes(NamespaceKind::User) {
         let mapped = !linux.uid_mappings.is_empty() || !linux.gid_mappings.is_empty();
         return if mapped {
             Err(Error::invalid("linux.uidMappings and gidMappings need a user namespace"))
+        } else if facts.uid != 0 {
+            Err(Error::invalid(
+                "linux.namespaces: an unprivileged user's container needs a user namespace (see `spec --rootless`)",
+            ))
         } else {
             Ok(None)
         };
@@ -109,9 +113,15 @@ pub(super) fn users(spec: &Spec, namespaces: &Namespaces) -> Result<Option<Users
             (_, None) => Err(Error::invalid(format!("linux.{field} reaches beyond the last id"))),
         }
     };
+    let uid = maps("uidMappings", &linux.uid_mappings)?;
+    let gid = maps("gidMappings", &linux.gid_mappings)?;
     Ok(Some(Users {
-        uid: maps("uidMappings", &linux.uid_mappings)?,
-        gid: maps("gidMappings", &linux.gid_mappings)?,
+        inside: facts.uid != 0,
+        uid_by_helper: !joined && lacks(CAP_SETUID, facts) && !itself(&uid, facts.uid),
+        gid_by_helper: !joined && lacks(CAP_SETGID, facts) && !itself(&gid, facts.gid),
+        deny_groups: !joined && lacks(CAP_SETGID, facts) && itself(&gid, facts.gid),
+        uid,
+        gid,
     }))
 }
 
@@ -122,4 +132,16 @@ pub(super) fn id_maps(maps: &[LinuxIdMapping]) -> Option<Vec<IdMap>> {
         Some(IdMap { inside: m.container_id, outside: m.host_id, count: m.size })
     };
     maps.iter().map(read).collect()
+}
+
+const CAP_SETGID: u32 = 6;
+const CAP_SETUID: u32 = 7;
+
+/// Without the capability, the kernel lets a process map its own id and nothing else.
+const fn lacks(capability: u32, facts: &Facts) -> bool {
+    facts.uid != 0 && facts.effective & 1 << capability == 0
+}
+
+fn itself(maps: &[IdMap], own: u32) -> bool {
+    matches!(maps, [map] if map.count == 1 && map.outside == own)
 }

@@ -4,7 +4,7 @@ use oci::runtime::Spec;
 use protocol::Plan;
 use protocol::plan::{
     ALL_BELOW, Act, Attributes, Cgroup, NamespaceKind, Nothing, Process, Propagation, Root, Step, Sysctl,
-    TimeOffsets,
+    TimeOffsets, Users,
 };
 use types::Rootfs;
 
@@ -12,7 +12,7 @@ use super::namespaces::{self, Namespaces};
 use super::options::{bit, propagation};
 use super::{Options, Planned, devices, hooks, mounts, net_devices, process, rdt, scheduling};
 use crate::Error;
-use crate::cgroup::{self, step};
+use crate::cgroup::{self, Place, step};
 use crate::facts::Facts;
 
 /// Decides the start of container `id`.
@@ -31,12 +31,14 @@ pub fn plan(
         return Err(Error::invalid("the document has no linux section"));
     }
     let mut namespaces = Namespaces::of(spec, facts)?;
-    let users = namespaces::users(spec, &namespaces)?;
+    let users = namespaces::users(spec, &namespaces, facts)?;
     let mut warnings = Vec::new();
     let process = program(spec, facts, &mut warnings)?;
+    check_groups(&process, users.as_ref())?;
 
-    let path = cgroup_path(id, spec, options)?;
-    let (cgroup, mut prepare) = cgroup::layout(&path, facts);
+    let place = cgroup_place(id, spec, facts, options)?;
+    let (cgroup, mut prepare) = cgroup::layout(&place, facts);
+    warnings.extend(unaccounted(&cgroup, &namespaces, facts));
     // Limits before the child is born: nothing of the container ever runs without them.
     let resources = spec.linux.as_ref().and_then(|l| l.resources.clone()).unwrap_or_default();
     let (limits, more) = cgroup::limits(&resources, &cgroup, facts)?;
@@ -67,7 +69,7 @@ pub fn plan(
     setup.extend(mounts::steps(spec, &context, &mut warnings)?);
     // Nodes and links after the mounts: /dev is one of them. A /dev of the host's is left as it is.
     if !mounts::binds_dev(spec) {
-        setup.extend(devices::steps(spec, users.is_some())?);
+        setup.extend(devices::steps(spec, users.is_some() || facts.unprivileged())?);
         if process.terminal {
             // The terminal comes from the container's devpts, which is mounted by now.
             setup.push(step(Act::Console("/dev/console".into())));
@@ -156,6 +158,17 @@ fn program(spec: &Spec, facts: &Facts, warnings: &mut Vec<String>) -> Result<Pro
     Ok(process)
 }
 
+/// In a user namespace whose groups its maker could only map to itself, the kernel lets nobody set any.
+fn check_groups(process: &Process, users: Option<&Users>) -> Result<(), Error> {
+    let denied = users.is_some_and(|u| u.deny_groups);
+    if denied && process.groups.iter().any(|group| *group != process.gid) {
+        return Err(Error::invalid(
+            "process.user.additionalGids cannot be set: the user namespace maps one group only, and an unprivileged user gives up setting groups for that",
+        ));
+    }
+    Ok(())
+}
+
 /// The annotation by which a test of the undo makes one step fail.
 const FAULT_STEP: &str = "berth.fault-step";
 
@@ -166,9 +179,19 @@ fn fault_step(spec: &Spec) -> Result<Option<u32>, Error> {
         .map_err(|_| Error::invalid(format!("annotation {FAULT_STEP}: {text:?} is not a number")))
 }
 
-fn cgroup_path(id: &str, spec: &Spec, options: &Options) -> Result<String, Error> {
+/// Nobody could find all of its processes.
+fn unaccounted(cgroup: &Cgroup, namespaces: &Namespaces, facts: &Facts) -> Option<String> {
+    let lost = cgroup.hierarchies.is_empty() && cgroup.unified.is_empty();
+    (lost && facts.rootless && !namespaces.makes(NamespaceKind::Pid)).then(|| {
+        "without a cgroup and a pid namespace of its own, not all of the container's processes can be found and killed"
+            .to_owned()
+    })
+}
+
+fn cgroup_place(id: &str, spec: &Spec, facts: &Facts, options: &Options) -> Result<Place, Error> {
     let asked = spec.linux.as_ref().map(|l| l.cgroups_path.as_str()).unwrap_or_default();
     let path = match asked {
+        "" if facts.rootless => return Ok(Place::Delegated(id.to_owned())),
         "" => format!("{}/{id}", options.cgroup_parent.trim_end_matches('/')),
         asked if asked.starts_with('/') => asked.trim_end_matches('/').to_owned(),
         asked if asked.contains(':') => {
@@ -182,7 +205,7 @@ fn cgroup_path(id: &str, spec: &Spec, options: &Options) -> Result<String, Error
     if path.len() < 2 || !path.starts_with('/') || !plain {
         return Err(Error::invalid(format!("linux.cgroupsPath {path:?} is not a plain absolute path")));
     }
-    Ok(path)
+    Ok(Place::Fixed(path))
 }
 
 fn time_offsets(spec: &Spec, namespaces: &mut Namespaces) -> Result<Option<Step>, Error> {

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use protocol::Plan;
 use protocol::plan::{
-    ALL_BELOW, Act, Bind, ExecPlan, Filesystem, NamespaceKind, Process, Propagation, Root, Step,
+    ALL_BELOW, Act, Bind, ExecPlan, Filesystem, IdMap, NamespaceKind, Process, Propagation, Root, Step,
 };
 
 use super::options::bit;
@@ -28,12 +28,16 @@ pub fn print(plan: &Plan) -> String {
         let _ = writeln!(text, "  into {}", cgroup.unified);
     }
     if let Some(users) = &plan.users {
-        for (kind, maps) in [("uid", &users.uid), ("gid", &users.gid)] {
+        for (kind, maps, helped) in
+            [("uid", &users.uid, users.uid_by_helper), ("gid", &users.gid, users.gid_by_helper)]
+        {
+            let how = if helped { format!(", by new{kind}map") } else { String::new() };
             for map in maps {
-                let _ =
-                    writeln!(text, "  {kind} {} is {} outside, {} ids", map.inside, map.outside, map.count);
+                let IdMap { inside, outside, count } = map;
+                let _ = writeln!(text, "  {kind} {inside} is {outside} outside, {count} ids{how}");
             }
         }
+        text.push_str(if users.inside { "  sources are opened inside\n" } else { "" });
     }
     text.push_str("setup\n");
     print_steps(&mut text, &plan.setup);
@@ -71,7 +75,10 @@ fn describe(act: &Act) -> String {
         Act::Write(w) => {
             format!("write {} = {}{}", w.path, w.value, if w.field.is_empty() { " (may fail)" } else { "" })
         }
-        Act::MakeCgroup(m) => format!("cgroup {}{}", m.path, if m.seed { " (seeded)" } else { "" }),
+        Act::MakeCgroup(m) => {
+            let seeded = if m.seed { " (seeded)" } else { "" };
+            format!("cgroup {}{seeded}{}", m.path, if m.delegated { " (delegated)" } else { "" })
+        }
         Act::DeviceProgram(d) => {
             format!("device filter of {} instructions on {}", d.program.len() / 8, d.cgroup)
         }
@@ -224,6 +231,9 @@ fn print_process(text: &mut String, process: &Process) {
     }
     if let Some(policy) = &process.memory_policy {
         let _ = writeln!(text, "  memory policy {:x} {:x?}", policy.mode, policy.nodes);
+    }
+    if process.unprivileged {
+        text.push_str("  unprivileged\n");
     }
     if process.terminal {
         text.push_str("  terminal\n");

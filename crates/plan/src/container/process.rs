@@ -63,6 +63,7 @@ pub(super) fn process(
         rlimits: rlimits(&document.rlimits)?,
         oom_score_adj: oom,
         terminal: document.terminal,
+        unprivileged: facts.unprivileged(),
         scheduler: document.scheduler.as_ref().map(scheduling::scheduler).transpose()?,
         io_priority: document.io_priority.as_ref().map(scheduling::io_priority).transpose()?,
         exec_affinity: document.exec_cpu_affinity.as_ref().map(scheduling::affinity).transpose()?,

@@ -10,17 +10,20 @@ use types::Rootfs;
 use super::{ExecOptions, Options, plan, plan_exec, print, print_exec};
 use crate::facts::{Cgroups, Facts, V1, V2};
 
+mod rootless;
+
 fn v1(controllers: &[&str], directory: &str) -> V1 {
     V1 {
         controllers: controllers.iter().map(|c| (*c).to_owned()).collect(),
         mount: format!("/sys/fs/cgroup/{directory}"),
         own: "/".into(),
+        delegated: String::new(),
     }
 }
 
 fn v2(controllers: &str, mount: &str) -> Option<V2> {
     let controllers = controllers.split_whitespace().map(str::to_owned).collect();
-    Some(V2 { controllers, mount: mount.into(), own: "/".into() })
+    Some(V2 { controllers, mount: mount.into(), own: "/".into(), delegated: String::new() })
 }
 
 fn facts(cgroups: Cgroups) -> Facts {
@@ -127,7 +130,12 @@ fn planned(document: &Value, facts: &Facts) -> Result<super::Planned, crate::Err
 
 #[track_caller]
 fn check(document: &Value, facts: &Facts, golden: &str) {
-    let planned = planned(document, facts).expect("a plan");
+    check_plan(planned(document, facts), golden);
+}
+
+#[track_caller]
+fn check_plan(planned: Result<super::Planned, crate::Error>, golden: &str) {
+    let planned = planned.expect("a plan");
     let text = print(&planned.plan);
     assert!(text == golden, "the plan is now\n----\n{text}----\nwarnings {:?}", planned.warnings);
 }

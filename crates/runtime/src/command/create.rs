@@ -190,7 +190,7 @@ fn begin(
         no_pivot: arguments.has("no-pivot"),
     };
     let rootfs = Rootfs::Directory(bundle.rootfs.clone().into());
-    let mut planned = plan::container::plan(id, &bundle.spec, &rootfs, &crate::facts::gather()?, &options)?;
+    let mut planned = plan::container::plan(id, &bundle.spec, &rootfs, &root.facts()?, &options)?;
     if let Some(process) = &mut planned.plan.process {
         process.preserve_fds = inherited.count;
         process.keep_keyring = arguments.has("no-new-keyring");

@@ -74,7 +74,7 @@ fn run(
 ) -> Result<i32, Complaint> {
     let options = ExecOptions {
         privileged: arguments.has("privileged"),
-        facts: crate::facts::gather()?,
+        facts: root.facts()?,
         cgroups: arguments.every(&["cgroup"]).map(str::to_owned).collect(),
     };
     let mut planned = plan_exec(&record.plan, document, &options)?;

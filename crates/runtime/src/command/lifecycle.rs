@@ -6,6 +6,7 @@ use oci::runtime::ContainerState;
 use protocol::plan::NamespaceKind;
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
+use types::Kind;
 
 use super::arguments::Arguments;
 use super::hooks::{self, Moment};
@@ -34,8 +35,13 @@ pub(super) fn kill(root: &Root, rest: &[String]) -> Result<i32, Complaint> {
     // Without a pid namespace of its own, a container does not end with its first process.
     let everybody = number == Signal::KILL.as_raw() && !record.plan.makes(NamespaceKind::Pid);
     if arguments.has("all") || arguments.has("a") || everybody {
-        crate::kill_all(&record.plan, number)?;
-        return Ok(0);
+        match crate::kill_all(&record.plan, number) {
+            // Without a cgroup nobody knows who belongs to it; with a pid namespace of its own they all end with the first.
+            Err(error) if error.kind() == Kind::Unimplemented => {
+                root.log.warn(&format!("only the first process is signalled: {error}"));
+            }
+            other => return Ok(other.map(|()| 0)?),
+        }
     }
     send(&record, number).map(|()| 0)
 }

@@ -13,6 +13,7 @@ mod lifecycle;
 mod listing;
 mod output;
 mod records;
+mod rootless;
 mod specification;
 mod update;
 
@@ -21,7 +22,7 @@ pub(crate) use foreground::next_signal;
 use output::{Complaint, Log};
 
 /// Options before the command that take a value.
-const GLOBAL_VALUES: [&str; 4] = ["root", "log", "log-format", "criu"];
+const GLOBAL_VALUES: [&str; 5] = ["root", "log", "log-format", "criu", "rootless"];
 
 /// Runs one command; `arguments` begin with the program's name. The answer is the exit code.
 pub fn main(arguments: &[String]) -> i32 {

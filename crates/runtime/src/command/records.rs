@@ -3,15 +3,18 @@
 
 use std::fs;
 use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use oci::runtime::ContainerState;
+use plan::facts::Facts;
 use protocol::{FrameReader, Plan};
 use serde_json::{Value, json};
 
 use super::arguments::Arguments;
 use super::output::{Complaint, Log};
+use super::rootless;
+use crate::Error;
 use crate::hold;
 use crate::kernel::read_file;
 
@@ -21,6 +24,10 @@ pub(crate) struct Root {
     place: PathBuf,
     /// The caller has named it.
     named: bool,
+    /// It lies in a user's runtime directory, where what has no sticky bit may be cleared away (XDG base directories).
+    sticky: bool,
+    /// `--rootless`: how cgroups are to be had; `None` is `auto`.
+    rootless: Option<bool>,
     /// Where to tell what is not fatal.
     pub(crate) log: Log,
 }
@@ -72,8 +79,17 @@ impl Root {
         {
             return Err(Complaint::new(format!("--log-format {format:?} is neither text nor json")));
         }
+        let rootless = rootless::option(global.value(&["rootless"]))?;
         let named = global.value(&["root"]);
-        Ok(Self { place: named.unwrap_or(DEFAULT_ROOT).into(), named: named.is_some(), log: Log::of(global) })
+        let own = if named.is_some() { None } else { rootless::state_directory("berth-runtime") };
+        let sticky = own.is_some();
+        let place = own.unwrap_or_else(|| named.unwrap_or(DEFAULT_ROOT).into());
+        Ok(Self { place, named: named.is_some(), sticky, rootless, log: Log::of(global) })
+    }
+
+    /// What the host is for this invocation.
+    pub(crate) fn facts(&self) -> Result<Facts, Error> {
+        crate::facts::gather_as(self.rootless)
     }
 
     /// Nothing has been made yet where nobody said where; a place that was named is there.
@@ -102,7 +118,18 @@ impl Root {
         let place = self.place(id)?;
         let make =
             |path: &Path, recursive| fs::DirBuilder::new().recursive(recursive).mode(0o700).create(path);
-        make(&self.place, true).map_err(|e| Complaint::io(&format!("make {}", self.place.display()), &e))?;
+        let tried = |e: std::io::Error| {
+            let hint = if self.named || self.sticky {
+                ""
+            } else {
+                " (--root DIR or XDG_RUNTIME_DIR names another place)"
+            };
+            Complaint::io(&format!("make {}{hint}", self.place.display()), &e)
+        };
+        make(&self.place, true).map_err(tried)?;
+        if self.sticky {
+            fs::set_permissions(&self.place, fs::Permissions::from_mode(0o1700)).map_err(tried)?;
+        }
         match make(&place, false) {
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
                 Err(Complaint::new(format!("container with id {id} already exists")))

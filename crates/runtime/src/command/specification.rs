@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::arguments::Arguments;
 use super::output::{Complaint, say};
 use super::records::write_whole;
+use super::rootless;
 
 pub(super) fn version() -> Result<i32, Complaint> {
     say(format_args!("berth-runtime version {}", env!("CARGO_PKG_VERSION")))?;
@@ -16,18 +17,23 @@ pub(super) fn version() -> Result<i32, Complaint> {
 /// Writes a document to begin with.
 pub(super) fn spec(rest: &[String]) -> Result<i32, Complaint> {
     let arguments = Arguments::of(rest, &["bundle", "b"])?;
-    arguments.only(&["bundle", "b"])?;
+    arguments.only(&["bundle", "b", "rootless"])?;
     let path = Path::new(arguments.value(&["bundle", "b"]).unwrap_or(".")).join("config.json");
     if path.exists() {
         return Err(Complaint::new(format!("{} exists; remove it first", path.display())));
     }
-    let text = format!("{:#}", document());
+    let mut document = document();
+    if arguments.has("rootless") {
+        let (uid, gid) = (rustix::process::geteuid(), rustix::process::getegid());
+        rootless::adapt(&mut document, uid.as_raw(), gid.as_raw());
+    }
+    let text = format!("{document:#}");
     write_whole(&path, text.as_bytes(), 0o666)
         .map_err(|e| Complaint::io(&format!("write {}", path.display()), &e))?;
     Ok(0)
 }
 
-fn document() -> Value {
+pub(super) fn document() -> Value {
     let capabilities = json!(["CAP_AUDIT_WRITE", "CAP_KILL", "CAP_NET_BIND_SERVICE"]);
     let mount = |destination: &str, kind: &str, source: &str, options: &[&str]| json!({"destination": destination, "type": kind, "source": source, "options": options});
     json!({

@@ -36,7 +36,7 @@ pub(super) fn update(root: &Root, rest: &[String]) -> Result<i32, Complaint> {
         Some(path) => read_document(path)?,
         None => read_options(&arguments)?,
     };
-    let writes = plan::cgroup::update(&resources, &record.plan, &crate::facts::gather()?)?;
+    let writes = plan::cgroup::update(&resources, &record.plan, &root.facts()?)?;
     crate::apply_writes(&writes)?;
     Ok(0)
 }
