@@ -39,7 +39,10 @@ pub(crate) fn make(cgroup: &MakeCgroup) -> Result<(), Error> {
     match cgroup.path.rsplit_once('/') {
         // A parent that somebody else made may hand nothing down.
         Some((above, _)) if cgroup.seed => inherit_all(&cgroup.mount, above, &cgroup.path)
-            .tried(|| format!("hand processors down to cgroup {}", cgroup.path)),
+            .tried(|| format!("hand processors down to cgroup {}", cgroup.path))
+            .inspect_err(|_| {
+                let _ = rustix::fs::rmdir(&*cgroup.path);
+            }),
         _ => Ok(()),
     }
 }

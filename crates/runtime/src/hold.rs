@@ -53,7 +53,7 @@ pub(crate) fn wait(fifo: BorrowedFd<'_>) -> Result<(), Error> {
 
 /// Does a process wait at the FIFO, or is one on its way there?
 pub(crate) fn is_waiting(path: &Path) -> bool {
-    open_other_side(path).is_ok()
+    !matches!(open_other_side(path), Err(Errno::NOENT | Errno::NXIO))
 }
 
 fn open_other_side(path: &Path) -> Result<OwnedFd, Errno> {

@@ -80,8 +80,11 @@ fn clone_sharing(what: &Clone<'_>) -> Result<Side> {
         };
     }
     let kept = what.keep.iter().map(AsRawFd::as_raw_fd).chain([alone.as_raw_fd()]).map(|fd| fd as u32);
-    let left = leave_shared_table(kept.fold(2 + what.inherited, u32::max) + 1);
-    let told = left.and_then(|()| rustix::io::write(&alone, &1_u64.to_ne_bytes()));
+    if leave_shared_table(kept.fold(2 + what.inherited, u32::max) + 1).is_err() {
+        // Still the parent's: nothing of it may be closed here.
+        exit_now(1);
+    }
+    let told = rustix::io::write(&alone, &1_u64.to_ne_bytes());
     drop(alone);
     in_child(told.and_then(|_| what.close_others()))
 }

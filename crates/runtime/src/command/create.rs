@@ -13,6 +13,7 @@ use super::hooks::{self, Moment};
 use super::output::{Complaint, humantime};
 use super::records::{self, Record, Root};
 use super::{document, foreground, lifecycle};
+use crate::error::Tried;
 use crate::{Error, Launch, Started, StdioFds, hold};
 
 const VALUES: [&str; 7] =
@@ -108,11 +109,15 @@ pub(super) fn run(root: &Root, rest: &[String]) -> Result<i32, Complaint> {
         return Err(complaint);
     }
     let Some(watch) = watch else { return Ok(0) };
-    let code = watch.until_exit(&started)?;
-    if !arguments.has("keep") {
+    let code = watch.until_exit(&started);
+    if code.is_err() {
+        // Nobody watches it any more, and the caller takes it for ended.
+        lifecycle::end(&record);
+    }
+    if code.is_err() || !arguments.has("keep") {
         lifecycle::remove(root, &record)?;
     }
-    Ok(code)
+    code
 }
 
 pub(super) fn start(root: &Root, rest: &[String]) -> Result<i32, Complaint> {
@@ -132,8 +137,8 @@ fn release(record: &Record) -> Result<(), Complaint> {
     let path = record.fifo();
     let fifo = rustix::fs::open(&path, OFlags::WRONLY | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty())
         .map_err(|_| Complaint::new("the container's first process is gone"))?;
-    rustix::io::write(&fifo, &[hold::GO])?;
-    let refused = hold::outcome(&path, &fifo)?;
+    rustix::io::write(&fifo, &[hold::GO]).tried(|| "let the container's first process go on")?;
+    let refused = hold::outcome(&path, &fifo).tried(|| "listen to the container's first process")?;
     fs::remove_file(&path).map_err(|e| Complaint::io("mark the container as started", &e))?;
     match refused {
         Some(why) => Err(Complaint::new(why)),
@@ -165,7 +170,8 @@ fn read_bundle(arguments: &Arguments) -> Result<Bundle, Complaint> {
     }
     let rootfs = fs::canonicalize(directory.join(path))
         .map_err(|e| Complaint::io(&format!("open root.path {path}"), &e))?;
-    if !rootfs.is_dir() {
+    let found = fs::metadata(&rootfs).map_err(|e| Complaint::io(&format!("look at root.path {path}"), &e))?;
+    if !found.is_dir() {
         return Err(Complaint::new(format!("root.path {path} is not a directory")));
     }
     Ok(Bundle {
@@ -247,12 +253,18 @@ fn spawn(
     } else {
         StdioFds::Pipes([stdin.as_fd(), stdout.as_fd(), stderr.as_fd()])
     };
-    let fifo = if way == Way::Held { Some(hold::make(&record.unready_fifo())?) } else { None };
+    let fifo = if way == Way::Held {
+        Some(hold::make(&record.unready_fifo()).tried(|| "make the FIFO for the start")?)
+    } else {
+        None
+    };
     let state = record.document(ContainerState::Creating).to_string();
     let launch = Launch { plan: &record.plan, stdio, fds: &[], state: &state };
     let starting = crate::spawn_held(&launch, fifo.as_ref().map(AsFd::as_fd))?;
     record.pid = starting.pid();
-    record.born = records::birth(record.pid).map_or(0, |(born, _)| born);
+    record.born = records::birth(record.pid)
+        .tried(|| "look at the container's first process")?
+        .map_or(0, |(born, _)| born);
     // While the child is busy; also hooks may ask for the state.
     record.save()?;
     let started = starting.finish_after(&|_| run_hooks(record))?;

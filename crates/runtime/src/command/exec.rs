@@ -11,6 +11,7 @@ use super::create::{self, Inherited};
 use super::output::Complaint;
 use super::records::{Record, Root};
 use super::{document, foreground};
+use crate::error::Tried;
 use crate::{Entrance, Started, StdioFds, weak};
 
 /// Options that take a value, all of them.
@@ -83,7 +84,7 @@ fn run(
         process.preserve_fds = inherited.count;
     }
     let init = Pid::from_raw(record.pid).ok_or_else(|| Complaint::new("the container has no process"))?;
-    let pidfd = pidfd_open(init, PidfdFlags::empty())?;
+    let pidfd = pidfd_open(init, PidfdFlags::empty()).tried(|| "open the container's first process")?;
     let detach = arguments.has("detach") || arguments.has("d");
     check_terminal(document.terminal, detach, arguments)?;
     let size = document.console_size.unwrap_or_default();

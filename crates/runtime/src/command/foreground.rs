@@ -15,6 +15,7 @@ use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetat
 
 use super::output::Complaint;
 use crate::Started;
+use crate::error::Tried;
 
 /// Signals are caught from its making on.
 pub(crate) struct Watch {
@@ -37,7 +38,7 @@ impl Watch {
     pub(crate) fn begin() -> Result<Self, Complaint> {
         let mut numbers: Vec<i32> = PASSED.iter().map(|s| s.as_raw()).collect();
         numbers.push(Signal::WINCH.as_raw());
-        Ok(Self { signals: sys::signal::descriptor(&numbers)? })
+        Ok(Self { signals: sys::signal::descriptor(&numbers).tried(|| "catch signals")? })
     }
 
     /// Passes signals and bytes on until the process has ended.
@@ -60,7 +61,7 @@ impl Watch {
             }
             match poll(&mut watched, None) {
                 Err(Errno::INTR) => continue,
-                other => other?,
+                other => other.tried(|| "watch the container")?,
             };
             let ready: Vec<bool> = watched.iter().map(|w| !w.revents().is_empty()).collect();
             drop(watched);
@@ -121,11 +122,12 @@ fn copy_some(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> Result<bool, Complaint
         // A terminal whose other side is closed answers so.
         Err(Errno::IO) => 0,
         Err(Errno::INTR | Errno::AGAIN) => return Ok(true),
-        other => other?,
+        other => other.tried(|| "read from the terminal")?,
     };
     let mut left = &buffer[..length];
     while !left.is_empty() {
-        let written = rustix::io::write(to, left)?;
+        // Where nobody reads, the container is to go on all the same.
+        let Ok(written) = rustix::io::write(to, left) else { break };
         left = &left[written..];
     }
     Ok(length > 0)
@@ -162,7 +164,7 @@ pub(crate) fn reap(started: &Started) -> Result<i32, Complaint> {
     let status = loop {
         match waitid(WaitId::PidFd(started.pidfd.as_fd()), WaitIdOptions::EXITED) {
             Err(Errno::INTR) => {}
-            other => break other?,
+            other => break other.tried(|| "wait for the container's end")?,
         }
     };
     let status = status.ok_or_else(|| Complaint::new("the exit status is gone"))?;

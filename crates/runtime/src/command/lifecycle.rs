@@ -12,6 +12,7 @@ use super::arguments::Arguments;
 use super::hooks::{self, Moment};
 use super::output::{Complaint, say};
 use super::records::{Record, Root, name_of};
+use crate::error::Tried;
 use crate::hold;
 
 pub(super) fn state(root: &Root, rest: &[String]) -> Result<i32, Complaint> {
@@ -57,7 +58,7 @@ fn send(record: &Record, number: i32) -> Result<(), Complaint> {
     match sys::pidfd::send_signal(pidfd.as_fd(), number) {
         Err(Errno::INVAL) => Err(Complaint::new(format!("{number} is not a signal"))),
         Err(Errno::SRCH) => Err(gone()),
-        other => Ok(other?),
+        other => Ok(other.tried(|| format!("send signal {number}"))?),
     }
 }
 

@@ -144,12 +144,6 @@ impl From<plan::Error> for Complaint {
     }
 }
 
-impl From<rustix::io::Errno> for Complaint {
-    fn from(errno: rustix::io::Errno) -> Self {
-        Self::new(crate::error::text_of(errno))
-    }
-}
-
 /// RFC 3339 in UTC with nanoseconds.
 pub(crate) fn humantime(time: std::time::SystemTime) -> String {
     let since = time.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use oci::runtime::ContainerState;
 use plan::facts::Facts;
 use protocol::{FrameReader, Plan};
+use rustix::io::Errno;
 use serde_json::{Value, json};
 
 use super::arguments::Arguments;
@@ -38,6 +39,8 @@ const LONGEST_ID: usize = 255;
 /// Names of the files of a record.
 const STATE: &str = "state.json";
 const PLAN: &str = "plan";
+const FIFO: &str = "exec.fifo";
+const UNREADY_FIFO: &str = "unready.fifo";
 
 const DEFAULT_ROOT: &str = "/run/berth-runtime";
 
@@ -152,20 +155,19 @@ impl Root {
     /// A container's record.
     pub(crate) fn load(&self, id: &str) -> Result<Record, Complaint> {
         let directory = self.place(id)?;
-        let text = fs::read_to_string(directory.join(STATE)).map_err(|error| match error.kind() {
-            std::io::ErrorKind::NotFound => Complaint::new(format!("container {id} does not exist")),
-            _ => Complaint::io(&format!("read the state of container {id}"), &error),
-        })?;
+        let Some(text) = read_part(&directory, STATE)? else {
+            return Err(Complaint::new(format!("container {id} does not exist")));
+        };
         let broken = |part: &str| {
             Complaint::new(format!(
                 "the {part} of container {id} is damaged; `delete --force` removes what can be found"
             ))
         };
-        let value: Value = serde_json::from_str(&text).unwrap_or_default();
+        let value: Value = serde_json::from_slice(&text).unwrap_or_default();
         if value["id"] != *id || pid_of(&value).is_none() {
             return Err(broken("state"));
         }
-        let plan = read_plan(&directory).ok_or_else(|| broken("plan"))?;
+        let plan = read_plan(&directory)?.ok_or_else(|| broken("plan"))?;
         Ok(Record::of(id, directory, &value, plan))
     }
 
@@ -176,10 +178,10 @@ impl Root {
         if fs::symlink_metadata(&directory).is_err() {
             return Ok(None);
         }
-        let text = fs::read(directory.join(STATE)).unwrap_or_default();
-        let value: Value = serde_json::from_slice(&text).unwrap_or_default();
-        let plan = read_plan(&directory);
-        if plan.is_none() && !text.is_empty() {
+        let text = read_part(&directory, STATE)?;
+        let value: Value = serde_json::from_slice(text.as_deref().unwrap_or_default()).unwrap_or_default();
+        let plan = read_plan(&directory)?;
+        if plan.is_none() && text.is_some() {
             self.log.warn(&format!("the plan of container {id} is lost: its cgroups may remain"));
         }
         Ok(Some(Record::of(id, directory, &value, plan.unwrap_or_default())))
@@ -191,10 +193,20 @@ fn pid_of(state: &Value) -> Option<i32> {
     state["pid"].as_i64().and_then(|pid| i32::try_from(pid).ok()).filter(|pid| *pid >= 0)
 }
 
-fn read_plan(directory: &Path) -> Option<Plan> {
+/// A file of a record. That it cannot be read now does not mean that it is not there.
+fn read_part(directory: &Path, name: &str) -> Result<Option<Vec<u8>>, Complaint> {
+    match fs::read(directory.join(name)) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Complaint::io(&format!("read {}", directory.join(name).display()), &error)),
+    }
+}
+
+/// `None` when there is no whole plan.
+fn read_plan(directory: &Path) -> Result<Option<Plan>, Complaint> {
     let mut reader = FrameReader::default();
-    reader.push(&fs::read(directory.join(PLAN)).ok()?);
-    reader.take::<Plan>().ok().flatten()
+    reader.push(&read_part(directory, PLAN)?.unwrap_or_default());
+    Ok(reader.take::<Plan>().ok().flatten())
 }
 
 impl Record {
@@ -253,18 +265,23 @@ impl Record {
 
     /// Where the first process waits for `start`.
     pub(crate) fn fifo(&self) -> PathBuf {
-        self.directory.join("exec.fifo")
+        self.directory.join(FIFO)
     }
 
     /// Its name as long as `create` has not done everything else.
     pub(crate) fn unready_fifo(&self) -> PathBuf {
-        self.directory.join("unready.fifo")
+        self.directory.join(UNREADY_FIFO)
     }
 
     /// The first process is there: its pid is alive, and still its.
     pub(crate) fn alive(&self) -> bool {
-        self.pid > 0
-            && birth(self.pid).is_some_and(|(born, state)| born == self.born && !matches!(state, 'Z' | 'X'))
+        match birth(self.pid) {
+            _ if self.pid <= 0 => false,
+            Ok(Some((born, state))) => born == self.born && !matches!(state, 'Z' | 'X'),
+            Ok(None) => false,
+            // Nobody knows: what may be alive is not cleared away.
+            Err(_) => true,
+        }
     }
 
     pub(crate) fn status(&self) -> ContainerState {
@@ -291,8 +308,15 @@ impl Record {
 
     /// Removes the record. The state document goes first: without it there is no container any more.
     pub(crate) fn forget(&self) -> Result<(), Complaint> {
-        let _ = fs::remove_file(self.directory.join(STATE));
-        fs::remove_dir_all(&self.directory).map_err(|e| Complaint::io("remove the container's state", &e))
+        for name in [STATE, PLAN, FIFO, UNREADY_FIFO] {
+            let _ = fs::remove_file(self.directory.join(name));
+        }
+        // By name, which needs no descriptor; the rest is what a killed process left in the middle of a write.
+        let mut removed = fs::remove_dir(&self.directory);
+        if removed.is_err() {
+            removed = fs::remove_dir_all(&self.directory);
+        }
+        removed.map_err(|error| Complaint::io("remove the container's state", &error))
     }
 }
 
@@ -307,8 +331,15 @@ pub(crate) const fn name_of(status: ContainerState) -> &'static str {
 }
 
 /// Start time and state of a process, from `/proc/<pid>/stat`.
-pub(crate) fn birth(pid: i32) -> Option<(u64, char)> {
-    let stat = read_file(&format!("/proc/{pid}/stat")).ok()?;
+pub(crate) fn birth(pid: i32) -> Result<Option<(u64, char)>, Errno> {
+    match read_file(&format!("/proc/{pid}/stat")) {
+        Ok(stat) => Ok(read_stat(&stat)),
+        Err(Errno::NOENT | Errno::SRCH) => Ok(None),
+        Err(errno) => Err(errno),
+    }
+}
+
+fn read_stat(stat: &str) -> Option<(u64, char)> {
     // The name may hold anything, also parentheses: the last one ends it.
     let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
     Some((fields.get(19)?.parse().ok()?, fields.first()?.chars().next()?))
