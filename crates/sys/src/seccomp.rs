@@ -13,6 +13,8 @@ const SECCOMP_GET_ACTION_AVAIL: u32 = 2;
 
 /// `SECCOMP_FILTER_FLAG_NEW_LISTENER`.
 const NEW_LISTENER: u32 = 1 << 3;
+/// `SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV`.
+const WAIT_KILLABLE: u32 = 1 << 5;
 
 /// Installs `filter`, an array of `struct sock_filter`, for this process and what it executes. With
 /// `SECCOMP_FILTER_FLAG_NEW_LISTENER` the answer is where notifications are read.
@@ -40,6 +42,18 @@ pub fn install(filter: &[u8], flags: u32) -> Result<Option<OwnedFd>> {
         }
         _ => Ok(None),
     }
+}
+
+/// Does this kernel know the flag (`SECCOMP_FILTER_FLAG_*`)?
+#[must_use]
+pub fn flag_available(flag: u32) -> bool {
+    // One that waits for a listener goes with a listener only.
+    let flags = if flag == WAIT_KILLABLE { flag | NEW_LISTENER } else { flag };
+    // SAFETY: there is no filter at the null pointer, so nothing is installed.
+    let done = unsafe {
+        libc::syscall(libc::SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, ptr::null::<libc::sock_fprog>())
+    };
+    done == -1 && last_errno() == Errno::FAULT
 }
 
 /// Does this kernel know the action (`SECCOMP_RET_*`)?

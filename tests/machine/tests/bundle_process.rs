@@ -198,3 +198,95 @@ pub(crate) fn labels() {
         assert!(said.code == 1 && said.err.contains("linux.intelRdt: no resctrl"), "{}", said.err);
     }
 }
+
+/// What is said to be there is.
+pub(crate) fn features_are_true() {
+    let b = Bundle::new();
+    let features: Value = serde_json::from_str(&b.runtime(&["features"]).ok()).unwrap();
+    let linux = &features["linux"];
+    for part in ["seccomp", "apparmor", "selinux", "intelRdt", "netDevices"] {
+        assert_eq!(linux[part]["enabled"], json!(true), "{part}");
+    }
+    for mode in linux["memoryPolicy"]["modes"].as_array().unwrap() {
+        let mut document = b.document("true");
+        let nodes = if matches!(mode.as_str().unwrap(), "MPOL_DEFAULT" | "MPOL_LOCAL") { "" } else { "0" };
+        document["linux"]["memoryPolicy"] = json!({"mode": mode, "nodes": nodes});
+        let said = b.run(&document);
+        // Known, which is not to say that every kernel has it.
+        assert!(said.code == 0 || said.err.contains("set the memory policy"), "{mode}: {}", said.err);
+    }
+    let listener = std::os::unix::net::UnixListener::bind(b.directory().join("agent")).unwrap();
+    for flag in linux["seccomp"]["supportedFlags"].as_array().unwrap() {
+        let mut document = b.document("true");
+        document["linux"]["seccomp"] = json!({"defaultAction": "SCMP_ACT_ALLOW", "flags": [flag],
+            "listenerPath": b.directory().join("agent"), "syscalls": [{"names": ["mkdir"], "action": "SCMP_ACT_NOTIFY"}]});
+        b.run(&document).ok();
+    }
+    drop(listener);
+}
+
+/// A terminal has the document's size from the beginning, whoever gets it.
+pub(crate) fn terminals_have_their_size() {
+    let b = Bundle::new();
+    let listener = std::os::unix::net::UnixListener::bind(b.directory().join("s")).unwrap();
+    // Kept: the end of a terminal is the end of its session.
+    let mut terminals = Vec::new();
+    let mut size = || {
+        let (what, fds) = crate::bundle_seccomp::receive(&listener);
+        let size = rustix::termios::tcgetwinsize(&fds[0]).unwrap();
+        terminals.extend(fds);
+        (what, size.ws_row, size.ws_col)
+    };
+    let mut document = b.document("sleep 1000");
+    document["process"]["terminal"] = json!(true);
+    document["process"]["consoleSize"] = json!({"height": 33, "width": 77});
+    b.write(&document);
+    b.runtime(&["create", "--console-socket", "s", "c1"]).ok();
+    assert_eq!(size(), ("terminal".into(), 33, 77));
+    b.runtime(&["start", "c1"]).ok();
+    let process = json!({"args": ["sleep", "1000"], "cwd": "/", "env": ["PATH=/bin"], "terminal": true, "consoleSize": {"height": 12, "width": 34}});
+    fs::write(b.directory().join("process.json"), process.to_string()).unwrap();
+    b.runtime(&["exec", "-d", "--process", "process.json", "--console-socket", "s", "c1"]).ok();
+    assert_eq!(size(), ("terminal".into(), 12, 34));
+}
+
+/// Without one of its own a process has 022; an exec has the container's.
+pub(crate) fn umasks() {
+    let b = Bundle::new();
+    let script = "umask";
+    assert_eq!(b.run(&b.document(script)).ok(), "0022");
+    let mut document = b.document("umask; sleep 1000");
+    document["process"]["user"]["umask"] = json!(0o77);
+    b.write(&document);
+    b.runtime(&["run", "-d", "c1"]).ok();
+    assert_eq!(b.runtime(&["exec", "c1", "sh", "-c", script]).ok(), "0077");
+    let process =
+        json!({"args": ["sh", "-c", script], "cwd": "/", "env": ["PATH=/bin"], "user": {"umask": 0}});
+    fs::write(b.directory().join("process.json"), process.to_string()).unwrap();
+    assert_eq!(b.runtime(&["exec", "-p", "process.json", "c1"]).ok(), "0000");
+}
+
+/// Five sets, each where it belongs; ambient ones outlive a change of user.
+pub(crate) fn capability_sets() {
+    let b = Bundle::new();
+    let mut document = b.document("grep ^Cap /proc/self/status");
+    let sets = |words: &[&str]| json!(words);
+    let (kill, bind) = ("CAP_KILL", "CAP_NET_BIND_SERVICE");
+    document["process"]["user"] = json!({"uid": 1000, "gid": 1000});
+    document["process"]["capabilities"] = json!({"bounding": sets(&[kill, bind, "CAP_CHOWN"]), "permitted": sets(&[kill, bind]),
+        "effective": sets(&[kill, bind]), "inheritable": sets(&[kill, bind]), "ambient": sets(&[bind])});
+    let read = |said: String| -> Vec<u64> {
+        said.lines().map(|l| u64::from_str_radix(l.split_whitespace().last().unwrap(), 16).unwrap()).collect()
+    };
+    let (chown, kill_bit, bind_bit) = (1, 1 << 5, 1 << 10);
+    // Inheritable, permitted, effective, bounding, ambient: what is not ambient goes at the exec of another user's program.
+    assert_eq!(
+        read(b.run(&document).ok()),
+        [bind_bit, bind_bit, bind_bit, chown | kill_bit | bind_bit, bind_bit]
+    );
+    document["process"]["capabilities"]["inheritable"] = json!([]);
+    b.write(&document);
+    let said = b.runtime(&["run", "c2"]);
+    assert_eq!(read(said.out), [0, 0, 0, chown | kill_bit | bind_bit, 0]);
+    assert!(said.err.contains("can't raise ambient capability CAP_NET_BIND_SERVICE"), "{}", said.err);
+}

@@ -25,6 +25,7 @@ pub use exec::{ExecOptions, PlannedExec, plan_exec};
 pub use options::MOUNT_OPTIONS;
 pub use order::plan;
 pub use print::{print, print_exec};
+pub use scheduling::{MEMORY_FLAGS, MEMORY_MODES};
 
 use protocol::Plan;
 

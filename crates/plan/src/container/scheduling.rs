@@ -113,7 +113,7 @@ pub(super) fn affinity(document: &CpuAffinity) -> Result<Affinity, Error> {
 }
 
 /// Modes of set_mempolicy(2), at their numbers.
-pub(super) const MEMORY_MODES: [&str; 7] = [
+pub const MEMORY_MODES: [&str; 7] = [
     "MPOL_DEFAULT",
     "MPOL_PREFERRED",
     "MPOL_BIND",
@@ -124,7 +124,7 @@ pub(super) const MEMORY_MODES: [&str; 7] = [
 ];
 
 /// Flags of set_mempolicy(2).
-pub(super) const MEMORY_FLAGS: [(&str, u32); 3] = [
+pub const MEMORY_FLAGS: [(&str, u32); 3] = [
     ("MPOL_F_NUMA_BALANCING", 1 << 13),
     ("MPOL_F_RELATIVE_NODES", 1 << 14),
     ("MPOL_F_STATIC_NODES", 1 << 15),

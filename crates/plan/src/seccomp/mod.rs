@@ -40,6 +40,40 @@ const ARCHITECTURE: u32 = 4;
 /// The kernel takes no longer program (`BPF_MAXINSNS`).
 const LONGEST: usize = 4096;
 
+const WAIT_KILLABLE: u32 = 1 << 5;
+
+/// The flags there are, with their bits. The filter is installed by a process with one thread, so for `TSYNC` nothing is to be done.
+pub const FLAGS: [(&str, u32); 4] = [
+    ("SECCOMP_FILTER_FLAG_LOG", 1 << 1),
+    ("SECCOMP_FILTER_FLAG_SPEC_ALLOW", 1 << 2),
+    ("SECCOMP_FILTER_FLAG_TSYNC", 0),
+    ("SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV", WAIT_KILLABLE),
+];
+
+/// The actions there are, as documents name them.
+pub const ACTIONS: [&str; 9] = [
+    "SCMP_ACT_ALLOW",
+    "SCMP_ACT_ERRNO",
+    "SCMP_ACT_KILL",
+    "SCMP_ACT_KILL_PROCESS",
+    "SCMP_ACT_KILL_THREAD",
+    "SCMP_ACT_LOG",
+    "SCMP_ACT_NOTIFY",
+    "SCMP_ACT_TRACE",
+    "SCMP_ACT_TRAP",
+];
+
+/// The comparisons there are.
+pub const OPERATORS: [&str; 7] = [
+    "SCMP_CMP_EQ",
+    "SCMP_CMP_GE",
+    "SCMP_CMP_GT",
+    "SCMP_CMP_LE",
+    "SCMP_CMP_LT",
+    "SCMP_CMP_MASKED_EQ",
+    "SCMP_CMP_NE",
+];
+
 /// A filter as seccomp(2) takes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Program {
@@ -134,17 +168,16 @@ fn has_errno(field: &str, action: LinuxSeccompAction, errno: Option<u32>) -> Res
 fn flags(document: &LinuxSeccomp) -> Result<u32, Error> {
     let mut bits = 0;
     for flag in &document.flags {
-        bits |= match flag.as_str() {
-            // The filter is installed by a process with one thread.
-            "SECCOMP_FILTER_FLAG_TSYNC" => 0,
-            "SECCOMP_FILTER_FLAG_LOG" => 1 << 1,
-            "SECCOMP_FILTER_FLAG_SPEC_ALLOW" => 1 << 2,
-            "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV" => 1 << 5,
-            other => return Err(Error::invalid(format!("unknown seccomp flag {other:?}"))),
-        };
+        match FLAGS.iter().find(|(name, _)| name == flag) {
+            Some((_, bit)) => bits |= bit,
+            None => return Err(Error::invalid(format!("unknown seccomp flag {flag:?}"))),
+        }
     }
     if document.syscalls.iter().any(|rule| rule.action == LinuxSeccompAction::Notify) {
         bits |= Program::NEW_LISTENER;
+    } else {
+        // Without a listener nobody waits, and the kernel takes the one only with the other.
+        bits &= !WAIT_KILLABLE;
     }
     Ok(bits)
 }

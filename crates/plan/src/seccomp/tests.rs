@@ -316,11 +316,43 @@ fn long_jumps_reach() {
     check(&document(json!({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": rules})), Arch::X86_64);
 }
 
+/// What is said to be known is: each word alone makes a filter.
+#[test]
+fn every_known_word_is_taken() {
+    for action in ACTIONS {
+        let rule = json!({"names": ["mkdir"], "action": action});
+        compile(&document(json!({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [rule]})), Arch::X86_64)
+            .unwrap();
+    }
+    for operator in OPERATORS {
+        let arg = json!({"index": 0, "value": 1, "op": operator});
+        let rule = json!({"names": ["mkdir"], "action": "SCMP_ACT_NOTIFY", "args": [arg]});
+        for (flag, bit) in FLAGS {
+            let program = compile(
+                &document(json!({"defaultAction": "SCMP_ACT_ALLOW", "flags": [flag], "syscalls": [rule]})),
+                Arch::X86_64,
+            );
+            assert_eq!(program.unwrap().flags, bit | Program::NEW_LISTENER, "{flag}");
+        }
+    }
+    let lonely = document(
+        json!({"defaultAction": "SCMP_ACT_ALLOW", "flags": ["SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV"]}),
+    );
+    assert_eq!(compile(&lonely, Arch::X86_64).unwrap().flags, 0, "nobody listens, nobody waits");
+    for arch in ALL {
+        let program = document(json!({"defaultAction": "SCMP_ACT_ALLOW", "architectures": [arch.name()]}));
+        compile(&program, Arch::X86_64).unwrap();
+    }
+}
+
 #[test]
 fn refuses_what_cannot_be_meant() {
     let rule = |extra: serde_json::Value| json!({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [extra]});
     for bad in [
         json!({"defaultAction": "SCMP_ACT_NOTIFY"}),
+        json!({"defaultAction": "SCMP_ACT_ALLOW", "defaultErrnoRet": 1}),
+        rule(json!({"names": ["read"], "action": "SCMP_ACT_TRAP", "errnoRet": 1})),
+        rule(json!({"names": ["sendmsg"], "action": "SCMP_ACT_NOTIFY"})),
         json!({"defaultAction": "SCMP_ACT_ALLOW", "flags": ["SECCOMP_FILTER_FLAG_MOON"]}),
         json!({"defaultAction": "SCMP_ACT_ALLOW", "architectures": ["SCMP_ARCH_MOON"]}),
         rule(json!({"names": ["write"], "action": "SCMP_ACT_NOTIFY"})),

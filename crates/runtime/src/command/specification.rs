@@ -82,16 +82,30 @@ pub(super) fn features() -> Result<i32, Complaint> {
             "namespaces": ["cgroup", "ipc", "mount", "network", "pid", "time", "user", "uts"],
             "capabilities": plan::capability::names(u64::MAX),
             "cgroup": {"v1": true, "v2": true, "systemd": false, "systemdUser": false, "rdma": true},
-            "seccomp": {
-                "enabled": true,
-                "archs": ["SCMP_ARCH_X86", "SCMP_ARCH_X86_64", "SCMP_ARCH_X32", "SCMP_ARCH_AARCH64", "SCMP_ARCH_ARM"],
+            "seccomp": seccomp(),
+            "apparmor": {"enabled": true},
+            "selinux": {"enabled": true},
+            "intelRdt": {"enabled": true, "schemata": true, "monitoring": true},
+            "memoryPolicy": {
+                "modes": plan::container::MEMORY_MODES,
+                "flags": plan::container::MEMORY_FLAGS.map(|(name, _)| name),
             },
-            "apparmor": {"enabled": false},
-            "selinux": {"enabled": false},
-            "intelRdt": {"enabled": false},
             "mountExtensions": {"idmap": {"enabled": true}},
-            "netDevices": {"enabled": false},
+            "netDevices": {"enabled": true},
         },
     });
     say(format_args!("{document:#}")).map(|()| 0)
+}
+
+fn seccomp() -> Value {
+    use plan::seccomp::{ACTIONS, FLAGS, OPERATORS};
+    let supported = FLAGS.into_iter().filter(|(_, bit)| sys::seccomp::flag_available(*bit));
+    json!({
+        "enabled": true,
+        "actions": ACTIONS,
+        "operators": OPERATORS,
+        "archs": ["SCMP_ARCH_AARCH64", "SCMP_ARCH_ARM", "SCMP_ARCH_X32", "SCMP_ARCH_X86", "SCMP_ARCH_X86_64"],
+        "knownFlags": FLAGS.map(|(name, _)| name),
+        "supportedFlags": supported.map(|(name, _)| name).collect::<Vec<_>>(),
+    })
 }
