@@ -43,7 +43,7 @@ pub struct Step {
     /// Which.
     #[prost(
         oneof = "Act",
-        tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 31"
+        tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 31, 40, 41, 42"
     )]
     pub act: Option<Act>,
 }
@@ -136,6 +136,15 @@ pub enum Act {
     /// Make the new root the root where the old one cannot be detached (`--no-pivot`): cover it, and `chroot(2)`.
     #[prost(message, tag = "31")]
     Chroot(Nothing),
+    /// For a container without a mount namespace of its own, on the host's side: hang its root into the mounts there are.
+    #[prost(message, tag = "40")]
+    HangRoot(HungRoot),
+    /// Take the root that hangs at this path.
+    #[prost(string, tag = "41")]
+    OpenRoot(String),
+    /// Make the root that hangs the root: `chroot(2)`, and leave the mounts of others alone.
+    #[prost(message, tag = "42")]
+    ChangeRoot(Nothing),
 }
 
 /// In [`Act::RootPropagation`]: the mounts below as well (`AT_RECURSIVE`).
@@ -240,6 +249,20 @@ pub struct Root {
     /// mounts as they are.
     #[prost(uint64, tag = "8")]
     pub propagation: u64,
+}
+
+/// A root among others' mounts.
+#[derive(Clone, PartialEq, Message)]
+pub struct HungRoot {
+    /// The directory that becomes a mount of its own.
+    #[prost(string, tag = "1")]
+    pub directory: String,
+    /// Path of the mount namespace; empty: the caller's.
+    #[prost(string, tag = "2")]
+    pub namespace: String,
+    /// That namespace's inode number at the start: later the path may lead to another.
+    #[prost(uint64, tag = "3")]
+    pub inode: u64,
 }
 
 /// A new file system instance.
@@ -816,6 +839,9 @@ pub struct ExecPlan {
     /// The cgroups were named by the caller: where the process cannot enter them, no others will do.
     #[prost(bool, tag = "6")]
     pub named_cgroup: bool,
+    /// The container's root is not that of its mount namespace.
+    #[prost(bool, tag = "7")]
+    pub changed_root: bool,
     /// Rights over the container's other namespaces are had only inside that one.
     #[prost(bool, tag = "30")]
     pub from_inside: bool,

@@ -11,6 +11,7 @@ use types::Kind;
 use crate::become_program::{self, Program};
 use crate::console;
 use crate::error::{Error, Tried};
+use crate::hang;
 use crate::join::{Visit, clone_flag};
 use crate::kernel::{Proc, read_file, write_file};
 use crate::listener::Agent;
@@ -62,8 +63,10 @@ pub fn spawn_exec(entrance: &Entrance<'_>) -> Result<Starting, Error> {
     };
     // The child's table is as long as its highest descriptor asks for, and the caller's number may be high.
     let init = rustix::io::fcntl_dupfd_cloexec(init, 3).tried(|| "copy a descriptor")?;
+    let root = if exec.changed_root { Some(hang::root_of(init_pid)?) } else { None };
     let mut keep = stdio_fds(&stdio);
     keep.extend([theirs.as_fd(), init.as_fd()]);
+    keep.extend(root.as_ref().map(AsFd::as_fd));
     let what = Clone {
         cgroup: unified.as_ref().map(AsFd::as_fd),
         keep: &keep,
@@ -84,7 +87,8 @@ pub fn spawn_exec(entrance: &Entrance<'_>) -> Result<Starting, Error> {
     match side.map_err(|e| gone(e, init_pid))? {
         Side::Child => {
             std::mem::forget((visit, ours, unified, held, agent));
-            let Err(error) = enter(exec, init.as_fd(), &kinds, stdio, program, theirs.as_fd());
+            let into = Container { init: init.as_fd(), kinds: &kinds, root: root.as_ref().map(AsFd::as_fd) };
+            let Err(error) = enter(exec, &into, stdio, program, theirs.as_fd());
             let _ = report::send(theirs.as_fd(), &Report::Failed(error));
             sys::process::exit_now(1)
         }
@@ -219,10 +223,19 @@ fn enter_host_side(exec: &ExecPlan) -> Result<Option<String>, Error> {
     Ok(warning)
 }
 
+/// Where the child goes.
+struct Container<'a> {
+    /// The container's first process.
+    init: BorrowedFd<'a>,
+    /// Namespaces to take from it.
+    kinds: &'a [NamespaceKind],
+    /// Its root, when that is not its mount namespace's.
+    root: Option<BorrowedFd<'a>>,
+}
+
 fn enter(
     exec: &ExecPlan,
-    init: BorrowedFd<'_>,
-    kinds: &[NamespaceKind],
+    into: &Container<'_>,
     stdio: StdioFds<'_>,
     program: Program,
     socket: BorrowedFd<'_>,
@@ -234,9 +247,10 @@ fn enter(
     let labels = label::handle(&process)?;
     let warnings = if exec.from_inside { None } else { enter_host_side(exec)? };
     let done = |kind| kind == NamespaceKind::Pid || exec.from_inside && kind == NamespaceKind::User;
-    let joined = kinds.iter().filter(|kind| !done(**kind));
+    let joined = into.kinds.iter().filter(|kind| !done(**kind));
     let flags = joined.map(|kind| clone_flag(*kind)).fold(0, |all, flag| all | flag);
-    sys::process::join(init, flags).tried(|| "join the container's namespaces")?;
+    sys::process::join(into.init, flags).tried(|| "join the container's namespaces")?;
+    into.root.map_or(Ok(()), hang::change_root)?;
     if exec.users && !exec.from_inside {
         become_program::become_root().tried(|| "become root of the user namespace")?;
     }

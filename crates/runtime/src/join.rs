@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use protocol::plan::{Namespace, NamespaceKind};
 use rustix::fs::{Mode, OFlags, open};
+use rustix::process::{chroot, fchdir};
 use types::Kind;
 
 use crate::error::{Error, Tried};
@@ -13,14 +14,19 @@ use crate::error::{Error, Tried};
 #[derive(Debug, Default)]
 pub(crate) struct Visit {
     home: Vec<(OwnedFd, u32)>,
+    /// Root and working directory, which another mount namespace replaces by its own.
+    place: Option<[OwnedFd; 2]>,
 }
 
 impl Visit {
     /// Joins every namespace of the list that has a path, but for a user namespace: from there no way leads back.
     pub(crate) fn join(namespaces: &[Namespace], fds: &[(String, BorrowedFd<'_>)]) -> Result<Self, Error> {
         let mut visit = Self::default();
-        let users = NamespaceKind::User as i32;
-        for namespace in namespaces.iter().filter(|n| !n.path.is_empty() && n.kind != users) {
+        let (users, mounts) = (NamespaceKind::User as i32, NamespaceKind::Mount as i32);
+        let asked = |n: &&Namespace| !n.path.is_empty() && n.kind != users;
+        // The paths are the caller's, so its mounts are left last.
+        let (last, first): (Vec<_>, Vec<_>) = namespaces.iter().filter(asked).partition(|n| n.kind == mounts);
+        for namespace in first.into_iter().chain(last) {
             let kind = NamespaceKind::try_from(namespace.kind).map_err(|_| {
                 Error::said(Kind::InvalidInput, "the plan joins a namespace of an unknown kind")
             })?;
@@ -53,6 +59,11 @@ impl Visit {
         let home =
             open(format!("/proc/self/ns/{}", kind.link()), OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
                 .tried(tried)?;
+        if kind == NamespaceKind::Mount {
+            let here =
+                |path: &str| open(path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
+            self.place = Some([here("/").tried(tried)?, here(".").tried(tried)?]);
+        }
         sys::process::join(fd, clone_flag(kind)).tried(tried)?;
         self.home.push((home, clone_flag(kind)));
         Ok(())
@@ -61,11 +72,15 @@ impl Visit {
 
 impl Drop for Visit {
     fn drop(&mut self) {
-        for (home, flag) in self.home.drain(..).rev() {
-            if let Err(errno) = sys::process::join(home.as_fd(), flag) {
-                // A supervisor in a container's namespace must not go on; the way back has no reason to fail.
-                panic!("cannot return to the host's namespace: {errno}");
-            }
+        let mut back: rustix::io::Result<()> =
+            self.home.drain(..).rev().try_for_each(|(home, flag)| sys::process::join(home.as_fd(), flag));
+        if let Some([root, directory]) = self.place.take() {
+            back =
+                back.and_then(|()| fchdir(root)).and_then(|()| chroot(".")).and_then(|()| fchdir(directory));
+        }
+        if let Err(errno) = back {
+            // A supervisor in a container's namespace must not go on; the way back has no reason to fail.
+            panic!("cannot return to the host's namespace: {errno}");
         }
     }
 }

@@ -8,7 +8,7 @@ use rustix::process::Signal;
 use types::Kind;
 
 use crate::error::{Error, Tried};
-use crate::{cgroup, fault, kernel, rdt};
+use crate::{cgroup, fault, hang, kernel, rdt};
 
 /// Does the steps in order; on a failure undoes those done.
 pub(crate) fn apply(plan: &Plan, warnings: &mut Vec<String>) -> Result<(), Error> {
@@ -34,6 +34,7 @@ fn apply_one(
         Some(Act::Write(write)) => forgive(&write.field, apply_write(write, open), warnings),
         Some(Act::DeviceProgram(filter)) => forgive(&filter.field, attach(filter), warnings),
         Some(Act::Class(class)) => rdt::make(class),
+        Some(Act::HangRoot(hung)) => hang::hang(hung),
         _ => Err(Error::said(Kind::Internal, "this step cannot be done on the host's side")),
     }
 }
@@ -78,6 +79,7 @@ pub(crate) fn undo(steps: &[Step]) -> Vec<Error> {
     let undone = acts.map(|act| match act {
         Act::MakeCgroup(made) => cgroup::remove(&made.path),
         Act::Class(class) => rdt::remove(class),
+        Act::HangRoot(hung) => hang::take_down(hung),
         // Limits and filters go with their cgroup.
         _ => Ok(()),
     });

@@ -18,7 +18,7 @@ use crate::mounts;
 use crate::report::{self, Report, Wait};
 use crate::spawn::StdioFds;
 use crate::tree::Tree;
-use crate::{fault, hook, jail, label, prepare, protect, root, users, weak};
+use crate::{fault, hang, hook, jail, label, prepare, protect, root, users, weak};
 
 /// What the child has from its parent.
 pub(crate) struct Child<'a> {
@@ -169,6 +169,11 @@ impl Setup<'_> {
                 });
                 jail::enter(tree(&mut self.tree)?, root.unwrap_or_default())
             }
+            Act::OpenRoot(path) => {
+                self.tree = Some(hang::open(path)?);
+                Ok(())
+            }
+            Act::ChangeRoot(_) => hang::change_root(tree(&mut self.tree)?.root()),
             Act::RootPropagation(word) => {
                 let change = Change { propagation: *word & !ALL_BELOW, ..Change::default() };
                 set_attributes(CWD, c"/", &change, *word & ALL_BELOW != 0)
@@ -177,7 +182,7 @@ impl Setup<'_> {
             Act::AwaitHooks(_) => self.await_parent(Wait::Hooks),
             Act::NetDevices(_) => self.await_parent(Wait::Devices),
             Act::Hook(hook) => self.hook(hook),
-            Act::Write(_) | Act::MakeCgroup(_) | Act::DeviceProgram(_) | Act::Class(_) => {
+            Act::Write(_) | Act::MakeCgroup(_) | Act::DeviceProgram(_) | Act::Class(_) | Act::HangRoot(_) => {
                 Err(Error::said(Kind::Internal, "this step belongs to the host's side"))
             }
         }

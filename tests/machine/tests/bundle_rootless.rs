@@ -69,6 +69,8 @@ pub(crate) fn commands_of_an_ordinary_user() {
     b.runtime(&["create", "c1"]).ok();
     assert_eq!(b.status("c1"), "created");
     b.runtime(&["start", "c1"]).ok();
+    // The program has the file into which what every command says goes.
+    wait_for("its word", || fs::read_to_string(b.directory().join("out")).is_ok_and(|said| said == "up\n"));
     assert_eq!(b.status("c1"), "running");
     assert_eq!(b.runtime(&["list", "-q"]).ok(), "c1");
     let script = "id -u; cat /proc/self/oom_score_adj; readlink /proc/self/ns/user; readlink /proc/1/ns/user; ls /proc/self/fd | wc -l; exit 5";

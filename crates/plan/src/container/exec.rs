@@ -68,6 +68,7 @@ pub fn plan_exec(container: &Plan, document: &Document, options: &ExecOptions) -
         users: container.users.is_some(),
         from_inside: container.users.as_ref().is_some_and(|u| u.inside),
         named_cgroup: !options.cgroups.is_empty(),
+        changed_root: !container.makes(NamespaceKind::Mount),
     };
     Ok(PlannedExec { plan, warnings })
 }

@@ -25,11 +25,7 @@ impl Namespaces {
             list.push(Namespace { kind: kind as i32, path: entry.path.clone(), late: false });
         }
         list.sort_by_key(|n| n.kind);
-        let namespaces = Self { list };
-        if !namespaces.makes(NamespaceKind::Mount) {
-            return Err(Error::invalid("linux.namespaces must have a new mount namespace"));
-        }
-        Ok(namespaces)
+        Ok(Self { list })
     }
 
     /// A new one is made.
@@ -40,6 +36,11 @@ impl Namespaces {
     /// One that exists is joined.
     pub(super) fn joined(&self, kind: NamespaceKind) -> bool {
         self.find(kind).is_some_and(|n| !n.path.is_empty())
+    }
+
+    /// Path of one that is joined.
+    pub(super) fn path(&self, kind: NamespaceKind) -> &str {
+        self.find(kind).map_or("", |n| n.path.as_str())
     }
 
     /// Leaves a new one to a step of the child.
@@ -79,11 +80,6 @@ fn check(kind: NamespaceKind, path: &str, facts: &Facts) -> Result<(), Error> {
     if kind == NamespaceKind::User && path.is_empty() && facts.max_user_namespaces == 0 {
         return Err(Error::unimplemented(
             "linux.namespaces: user namespaces are switched off (sysctl user.max_user_namespaces is 0)",
-        ));
-    }
-    if !path.is_empty() && kind == NamespaceKind::Mount {
-        return Err(Error::unimplemented(
-            "linux.namespaces: joining a mount namespace is not supported: the container's root would become everybody's in it",
         ));
     }
     Ok(())

@@ -3,8 +3,8 @@
 use oci::runtime::Spec;
 use protocol::Plan;
 use protocol::plan::{
-    ALL_BELOW, Act, Attributes, Cgroup, NamespaceKind, Nothing, Process, Propagation, Root, Step, Sysctl,
-    TimeOffsets, Users,
+    ALL_BELOW, Act, Attributes, Cgroup, HungRoot, NamespaceKind, Nothing, Process, Propagation, Root, Step,
+    Sysctl, TimeOffsets, Users,
 };
 use types::Rootfs;
 
@@ -55,8 +55,14 @@ pub fn plan(
     setup.extend(surroundings(spec, &mut namespaces, &cgroup, users.is_some(), facts)?);
     // Before the first mount: none of ours may travel to the host. What is to travel was opened before.
     let propagation = root_propagation(spec, options)?;
-    setup.push(step(Act::Propagate(bit::PRIVATE)));
-    setup.push(step(Act::Root(root(spec, rootfs, users.is_some(), propagation)?)));
+    if namespaces.makes(NamespaceKind::Mount) {
+        setup.push(step(Act::Propagate(bit::PRIVATE)));
+        setup.push(step(Act::Root(root(spec, rootfs, users.is_some(), propagation)?)));
+    } else {
+        let hung = hung_root(rootfs, &namespaces, users.is_some(), propagation)?;
+        setup.push(step(Act::OpenRoot(hung.directory.clone())));
+        prepare.push(step(Act::HangRoot(hung)));
+    }
     let context = mounts::Context {
         namespaces: &namespaces,
         cgroup: &cgroup,
@@ -64,7 +70,7 @@ pub fn plan(
         users: users.is_some(),
         bundle: &options.bundle,
         shared: propagation.word == bit::SHARED,
-        label: mount_label(spec, facts)?,
+        label: mount_label(spec, facts, &mut warnings),
     };
     setup.extend(mounts::steps(spec, &context, &mut warnings)?);
     // Nodes and links after the mounts: /dev is one of them. A /dev of the host's is left as it is.
@@ -77,7 +83,12 @@ pub fn plan(
     } else if process.terminal {
         setup.push(step(Act::Console(String::new())));
     }
-    setup.extend(last_steps(spec, options, propagation)?);
+    let switch = match (namespaces.makes(NamespaceKind::Mount), options.no_pivot) {
+        (true, false) => Act::Pivot(Nothing {}),
+        (true, true) => Act::Chroot(Nothing {}),
+        (false, _) => Act::ChangeRoot(Nothing {}),
+    };
+    setup.extend(last_steps(spec, switch, propagation)?);
 
     let plan = Plan {
         id: id.to_owned(),
@@ -93,7 +104,7 @@ pub fn plan(
 }
 
 /// What comes when everything is mounted.
-fn last_steps(spec: &Spec, options: &Options, propagation: Propagation) -> Result<Vec<Step>, Error> {
+fn last_steps(spec: &Spec, switch: Act, propagation: Propagation) -> Result<Vec<Step>, Error> {
     // Hooks may still change the root, with all its mounts in place.
     let mut setup = hooks::steps(spec)?;
     setup.extend(mounts::late_read_only(spec));
@@ -104,7 +115,7 @@ fn last_steps(spec: &Spec, options: &Options, propagation: Propagation) -> Resul
         setup.push(step(Act::Attributes(Attributes { target: String::new(), set: bit::RDONLY })));
     }
     // Last: sources of binds are paths of the host.
-    setup.push(step(if options.no_pivot { Act::Chroot(Nothing {}) } else { Act::Pivot(Nothing {}) }));
+    setup.push(step(switch));
     // A slave was one from the beginning.
     if propagation.word & (bit::SHARED | bit::UNBINDABLE) != 0 {
         let all = if propagation.all { ALL_BELOW } else { 0 };
@@ -315,23 +326,48 @@ fn root_propagation(spec: &Spec, options: &Options) -> Result<Propagation, Error
     Ok(read)
 }
 
-fn mount_label<'a>(spec: &'a Spec, facts: &Facts) -> Result<&'a str, Error> {
+/// Labels of mounts mean nothing to a kernel that checks none: as with other runtimes, such a document runs everywhere.
+fn mount_label<'a>(spec: &'a Spec, facts: &Facts, warnings: &mut Vec<String>) -> &'a str {
     let label = spec.linux.as_ref().map(|l| l.mount_label.as_str()).unwrap_or_default();
-    if !label.is_empty() && !facts.selinux {
-        return Err(Error::unimplemented(format!(
-            "linux.mountLabel {label:?} needs SELinux, which this kernel does not run"
-        )));
+    if label.is_empty() || facts.selinux {
+        return label;
     }
-    Ok(label)
+    warnings.push(format!("linux.mountLabel {label:?} has no effect: this kernel does not run SELinux"));
+    ""
+}
+
+/// The root where the container has no mount namespace of its own: the mounts there are belong to others, who go on using them.
+fn hung_root(
+    rootfs: &Rootfs,
+    namespaces: &Namespaces,
+    users: bool,
+    propagation: Propagation,
+) -> Result<HungRoot, Error> {
+    if users {
+        return Err(Error::invalid(
+            "linux.namespaces: a user namespace needs a new mount namespace: its root may not mount in another's",
+        ));
+    }
+    if propagation.word & bit::SLAVE != 0 {
+        return Err(Error::invalid("linux.rootfsPropagation: a slave root needs a new mount namespace"));
+    }
+    let Rootfs::Directory(directory) = rootfs else {
+        return Err(Error::invalid("linux.namespaces: layers need a new mount namespace"));
+    };
+    let directory = path_text(directory)?;
+    Ok(HungRoot { directory, namespace: namespaces.path(NamespaceKind::Mount).to_owned(), inode: 0 })
+}
+
+fn path_text(path: &std::path::Path) -> Result<String, Error> {
+    path.to_str()
+        .filter(|p| p.starts_with('/'))
+        .map(str::to_owned)
+        .ok_or_else(|| Error::invalid(format!("root: {} is not an absolute path in UTF-8", path.display())))
 }
 
 /// A directory hangs where it is when somebody looks for it there: hooks, or binds that begin inside it.
 fn root(spec: &Spec, rootfs: &Rootfs, users: bool, propagation: Propagation) -> Result<Root, Error> {
-    let text = |path: &std::path::Path| {
-        path.to_str().filter(|p| p.starts_with('/')).map(str::to_owned).ok_or_else(|| {
-            Error::invalid(format!("root: {} is not an absolute path in UTF-8", path.display()))
-        })
-    };
+    let text = path_text;
     match rootfs {
         Rootfs::Directory(directory) => {
             let directory = text(directory)?;

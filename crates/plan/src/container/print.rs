@@ -104,6 +104,10 @@ fn describe(act: &Act) -> String {
         }
         Act::Pivot(_) => "pivot".into(),
         Act::Chroot(_) => "chroot".into(),
+        Act::HangRoot(hung) if hung.namespace.is_empty() => format!("hang root {}", hung.directory),
+        Act::HangRoot(hung) => format!("hang root {} in {}", hung.directory, hung.namespace),
+        Act::OpenRoot(path) => format!("open root {path}"),
+        Act::ChangeRoot(_) => "change root".into(),
         Act::RootPropagation(word) => {
             format!("root{}{}", words(*word), if word & ALL_BELOW != 0 { " all" } else { "" })
         }

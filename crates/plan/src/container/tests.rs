@@ -180,6 +180,41 @@ fn privileged_with_a_terminal() {
     check(&document, &host_hybrid(), include_str!("golden/privileged.txt"));
 }
 
+/// Nothing of a container in others' mounts is made private, covered or detached but its own root.
+#[test]
+fn mounts_of_others_are_left_alone() {
+    for (namespaces, hung) in [
+        (json!([{"type": "pid"}, {"type": "uts"}]), "hang root /b/rootfs"),
+        (
+            json!([{"type": "mount", "path": "/proc/7/ns/mnt"}, {"type": "uts"}]),
+            "hang root /b/rootfs in /proc/7/ns/mnt",
+        ),
+    ] {
+        let mut document = document();
+        document["linux"]["namespaces"] = namespaces;
+        document["linux"]["sysctl"] = json!({});
+        let rootfs = Rootfs::Directory("/b/rootfs".into());
+        let spec: Spec = serde_json::from_value(document).expect("a document");
+        let options = Options { cgroup_parent: "/berth".into(), ..Options::default() };
+        let plan = plan("0123456789abcdef", &spec, &rootfs, &host_v2(), &options).expect("a plan").plan;
+        let text = print(&plan);
+        for line in [hung, "open root /b/rootfs", "change root"] {
+            assert!(text.lines().any(|l| l.trim() == line), "{line} in\n{text}");
+        }
+        assert!(!text.contains("propagat") && !text.contains("pivot"), "{text}");
+        let process = spec.process.expect("a process");
+        assert!(plan_exec(&plan, &process, &ExecOptions::default()).is_ok_and(|exec| exec.plan.changed_root));
+    }
+    let mut document = document();
+    document["linux"]["namespaces"] =
+        json!([{"type": "user"}, {"type": "uts"}, {"type": "network"}, {"type": "ipc"}]);
+    let map = json!([{"containerID": 0, "hostID": 100_000, "size": 65_536}]);
+    document["linux"]["uidMappings"] = map.clone();
+    document["linux"]["gidMappings"] = map;
+    let refused = planned(&document, &host_v2()).expect_err("no rights").to_string();
+    assert!(refused.contains("a user namespace needs a new mount namespace"), "{refused}");
+}
+
 #[test]
 fn exec_takes_the_rules_of_the_container() {
     let mut document = document();
@@ -210,7 +245,7 @@ fn notifying(path: &str, metadata: &str) -> Value {
 #[test]
 fn refusals_name_the_field() {
     type Change = fn(&mut Value);
-    let table: [(Change, &str); 22] = [
+    let table: [(Change, &str); 20] = [
         (|d| d["process"]["args"] = json!([]), "process.args names no program"),
         (|d| d["process"]["cwd"] = json!("x"), "process.cwd \"x\" is not an absolute path"),
         (|d| d["process"]["apparmorProfile"] = json!("x"), "process.apparmorProfile \"x\" cannot be applied"),
@@ -229,13 +264,8 @@ fn refusals_name_the_field() {
         ),
         (|d| d["linux"]["cgroupsPath"] = json!("/a/../b"), "is not a plain absolute path"),
         (|d| d["linux"]["cgroupsPath"] = json!("a.slice:b:c"), "systemd cgroup driver"),
-        (|d| d["linux"]["namespaces"] = json!([{"type": "pid"}]), "must have a new mount namespace"),
         (|d| d["linux"]["resources"]["memory"]["swap"] = json!(1), "must not be below memory.limit"),
         (|d| d["mounts"][6]["source"] = json!("srv"), "source \"srv\" is not an absolute path"),
-        (
-            |d| d["linux"]["namespaces"][0]["path"] = json!("/proc/1/ns/mnt"),
-            "joining a mount namespace is not supported",
-        ),
         (
             |d| d["hooks"] = json!({"poststop": [{"path": "x"}]}),
             "hooks.poststop[0]: path \"x\" is not absolute",

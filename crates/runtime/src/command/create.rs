@@ -197,6 +197,7 @@ fn begin(
     };
     let rootfs = Rootfs::Directory(bundle.rootfs.clone().into());
     let mut planned = plan::container::plan(id, &bundle.spec, &rootfs, &root.facts()?, &options)?;
+    crate::remember_namespace(&mut planned.plan);
     if let Some(process) = &mut planned.plan.process {
         process.preserve_fds = inherited.count;
         process.keep_keyring = arguments.has("no-new-keyring");
