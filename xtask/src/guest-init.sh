@@ -29,6 +29,9 @@ while read -r module; do insmod "/modules/$module" || echo "guest: $module was n
 ip link set lo up
 echo "guest: Linux $(uname -r), cgroup v2 with $(cat /sys/fs/cgroup/cgroup.controllers)"
 set +e
-BERTH=/bin/berth BERTH_RUNTIME=/bin/berth-runtime BERTH_SLOW=8 /bin/machine
+for word in $(cat /proc/cmdline); do
+    case $word in berth.test=*) set -- "$@" "${word#berth.test=}" ;; esac
+done
+BERTH=/bin/berth BERTH_RUNTIME=/bin/berth-runtime BERTH_SLOW=8 /bin/machine "$@"
 echo "guest: the tests ended with $?"
 poweroff -f

@@ -23,6 +23,8 @@ usage: cargo xtask <command>
   test <part> …     only these parts: format lints tidy unit machine teeth guest conformance
   tidy              the floors, bans and documents alone
   guest-test        the machine tests inside a guest with cgroup v2 (QEMU, no KVM needed)
+  guest-test <name> …
+                    only those whose names contain one of these
   bench start       time to start, beside docker, podman, runc, crun and a bare limit program
   bench memory      memory per idle container";
 
@@ -35,6 +37,7 @@ fn main() -> ExitCode {
         ["test", parts @ ..] => suite::run(parts),
         ["tidy"] => tidy::run(),
         ["guest-test"] => suite::run(&["guest"]),
+        ["guest-test", wanted @ ..] => guest::run(wanted).and_then(|count| count.verdict()),
         ["bench", "start", ..] => bench::start(&args[2..]),
         ["bench", "memory", ..] => bench::memory(&args[2..]),
         _ => Err(USAGE.to_owned()),

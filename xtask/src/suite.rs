@@ -20,6 +20,11 @@ impl Count {
         self.failed += other.failed;
         self.skipped += other.skipped;
     }
+
+    /// An error when a test has failed.
+    pub(crate) fn verdict(self) -> Result<(), String> {
+        if self.failed == 0 { Ok(()) } else { Err(format!("{} tests failed", self.failed)) }
+    }
 }
 
 type Part = (&'static str, fn() -> Result<Count, String>);
@@ -32,7 +37,7 @@ const PARTS: &[Part] = &[
     ("machine", machine),
     ("teeth", teeth::run),
     ("conformance", conformance),
-    ("guest", guest::run),
+    ("guest", || guest::run(&[])),
 ];
 
 /// Runs the named parts, or all.

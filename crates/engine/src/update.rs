@@ -43,7 +43,12 @@ impl Engine {
                 let mut asked = body.resources.clone();
                 asked.pids_limit = asked.pids_limit.map(|n| if n <= 0 { -1 } else { n });
                 let resources = limits::resources(&asked, &inner.host.facts);
-                let writes = plan::cgroup::update(&resources, &plan, &inner.host.facts)?;
+                let present = present(&record.host.resources);
+                let change = plan::cgroup::update(&resources, &plan, &inner.host.facts, &present)?;
+                if let Some(warning) = change.warnings.into_iter().next() {
+                    return Err(Error::unimplemented(warning));
+                }
+                let writes = change.writes;
                 let restart = Some(crate::start::restart(&wanted));
                 let update = Update { container: record.id.clone(), writes, restart };
                 inner.supervisor.update(update).await?;
@@ -111,6 +116,17 @@ impl crate::engine::Inner {
             .map_err(|e| Error::io("cannot read the container's plan", e))?;
         Plan::decode(bytes.as_slice())
             .map_err(|e| Error::doing("cannot read the container's plan", Kind::Corrupt, e))
+    }
+}
+
+/// The limits in force, as far as new ones depend on them.
+fn present(limits: &Resources) -> plan::cgroup::Present {
+    let given = |n: i64| Some(n).filter(|n| *n != 0);
+    plan::cgroup::Present {
+        memory_usage: None,
+        memory_limit: given(limits.memory),
+        memory_and_swap: given(limits.memory_swap),
+        cpu_quota: given(limits.cpu_quota),
     }
 }
 

@@ -177,6 +177,9 @@ pub struct Write {
     /// The request field that asked for it, for messages. Empty: nobody asked, so a refusal is a warning.
     #[prost(string, tag = "3")]
     pub field: String,
+    /// Done instead when there is no such file.
+    #[prost(message, optional, boxed, tag = "4")]
+    pub otherwise: Option<Box<Write>>,
 }
 
 /// A cgroup directory to make.
@@ -194,9 +197,12 @@ pub struct MakeCgroup {
     /// Where parents begin: the mount point, which is never made.
     #[prost(string, tag = "4")]
     pub mount: String,
-    /// Below a cgroup that was handed to the caller: controllers are enabled there as far as they can be.
-    #[prost(bool, tag = "30")]
-    pub delegated: bool,
+    /// One that is there and has no process is used as it is; else it is made anew.
+    #[prost(bool, tag = "5")]
+    pub keep: bool,
+    /// The user of the host that may make cgroups in it (v2).
+    #[prost(uint32, optional, tag = "6")]
+    pub owner: Option<u32>,
 }
 
 /// A BPF program of type `cgroup_device`.

@@ -59,7 +59,7 @@ mod tree;
 mod users;
 mod weak;
 
-pub use cgroup::{apply_writes, freeze, kill_all, oom_kills, pids};
+pub use cgroup::{apply_writes, freeze, kill_all, oom_kills, pids, present};
 pub use error::Error;
 pub use exec::{Entrance, spawn_exec};
 pub use hang::remember_namespace;

@@ -14,24 +14,37 @@ use crate::{cgroup, fault, hang, kernel, rdt};
 pub(crate) fn apply(plan: &Plan, warnings: &mut Vec<String>) -> Result<(), Error> {
     // Many writes go to one file (device lists): it is opened once.
     let mut open: Option<(String, OwnedFd)> = None;
+    let mut refused: Vec<(usize, &Write)> = Vec::new();
     for (index, step) in plan.prepare.iter().enumerate() {
-        let done = fault::point(plan, index as u32).and_then(|()| apply_one(step, &mut open, warnings));
+        let failed = fault::point(plan, index as u32);
+        let done = match (failed, &step.act) {
+            (Ok(()), Some(Act::Write(write))) => {
+                // In a cgroup that was there, an old limit may stand in the way of a new one until the other half of it is new.
+                let done = forgive(&write.field, apply_write(write, &mut open), warnings);
+                done.or_else(|_| {
+                    refused.push((index, write));
+                    Ok(())
+                })
+            }
+            (failed, _) => failed.and_then(|()| apply_one(step, warnings)),
+        };
         if let Err(error) = done {
             undo(&plan.prepare[..index]);
+            return Err(error.at_step(index as u32));
+        }
+    }
+    for (index, write) in refused {
+        if let Err(error) = apply_write(write, &mut None) {
+            undo(&plan.prepare);
             return Err(error.at_step(index as u32));
         }
     }
     Ok(())
 }
 
-fn apply_one(
-    step: &Step,
-    open: &mut Option<(String, OwnedFd)>,
-    warnings: &mut Vec<String>,
-) -> Result<(), Error> {
+fn apply_one(step: &Step, warnings: &mut Vec<String>) -> Result<(), Error> {
     match &step.act {
         Some(Act::MakeCgroup(made)) => cgroup::make(made),
-        Some(Act::Write(write)) => forgive(&write.field, apply_write(write, open), warnings),
         Some(Act::DeviceProgram(filter)) => forgive(&filter.field, attach(filter), warnings),
         Some(Act::Class(class)) => rdt::make(class),
         Some(Act::HangRoot(hung)) => hang::hang(hung),
@@ -51,6 +64,7 @@ pub(crate) fn forgive(field: &str, done: Result<(), Error>, warnings: &mut Vec<S
 }
 
 fn apply_write(write: &Write, open: &mut Option<(String, OwnedFd)>) -> Result<(), Error> {
+    let write = cgroup::resolve(write);
     let refused = |errno| cgroup::refusal(write, errno);
     if open.as_ref().is_none_or(|(path, _)| *path != write.path) {
         *open = Some((write.path.clone(), kernel::open_for_write(&write.path).map_err(refused)?));
@@ -70,7 +84,7 @@ fn attach(filter: &DeviceProgram) -> Result<(), Error> {
         rustix::fs::Mode::empty(),
     )
     .tried(tried)?;
-    sys::bpf::attach_device_filter(cgroup.as_fd(), program.as_fd()).tried(tried)
+    sys::bpf::set_device_filter(cgroup.as_fd(), program.as_fd()).tried(tried)
 }
 
 /// Undoes steps in reverse order, to the end, and returns what could not be undone.

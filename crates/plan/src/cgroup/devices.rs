@@ -46,7 +46,7 @@ impl Access {
     /// Plays the rules in order, as the v1 controller would, from "deny all" on.
     ///
     /// # Errors
-    /// When a rule is malformed.
+    /// When a rule is malformed, or takes back a part of an earlier rule for a family of devices: lists of exceptions cannot say that.
     pub fn of(rules: &[LinuxDeviceCgroup]) -> Result<Self, Error> {
         let mut access = Self { allow_others: false, exceptions: BTreeMap::new() };
         for rule in rules {
@@ -68,19 +68,45 @@ impl Access {
         let bits = access_bits(&rule.access)?;
         let number = |n: Option<i64>, what: &str| match n {
             None | Some(-1) => Ok(None),
-            Some(n) => u32::try_from(n)
-                .map(Some)
-                .map_err(|_| Error::invalid(format!("device rule: {what} number {n} is out of range"))),
+            Some(n) => u32::try_from(n).map(Some).map_err(|_| {
+                Error::invalid(format!("linux.resources.devices: {what} number {n} is out of range"))
+            }),
         };
         let (major, minor) = (number(rule.major, "major")?, number(rule.minor, "minor")?);
         match rule.kind.as_str() {
             "" | "a" => {
                 *self = Self { allow_others: rule.allow, exceptions: BTreeMap::new() };
             }
-            "c" | "u" => self.change(('c', major, minor), bits, rule.allow),
-            "b" => self.change(('b', major, minor), bits, rule.allow),
-            other => return Err(Error::invalid(format!("device rule: {other:?} is no type of device"))),
+            "c" | "u" => self.checked(('c', major, minor), bits, rule.allow)?,
+            "b" => self.checked(('b', major, minor), bits, rule.allow)?,
+            other => {
+                return Err(Error::invalid(format!(
+                    "linux.resources.devices: {other:?} is no type of device"
+                )));
+            }
         }
+        Ok(())
+    }
+
+    /// A hole in a family cannot be written down; to leave it out would be a false sense of security.
+    fn checked(&mut self, device: Device, bits: u8, allow: bool) -> Result<(), Error> {
+        if bits == 0 {
+            return Ok(());
+        }
+        let (kind, major, minor) = device;
+        let families = [(kind, None, minor), (kind, major, None), (kind, None, None)];
+        let holed = families.iter().filter(|family| allow == self.allow_others && **family != device);
+        for family in holed {
+            let present = self.exceptions.get(family).copied().unwrap_or(0);
+            if present & bits != 0 {
+                return Err(Error::invalid(format!(
+                    "linux.resources.devices: the rule for {} cannot take back a part of the earlier one for {}",
+                    line(device, bits),
+                    line(*family, present)
+                )));
+            }
+        }
+        self.change(device, bits, allow);
         Ok(())
     }
 
@@ -95,22 +121,33 @@ impl Access {
         }
     }
 
-    /// The writes that make a fresh v1 cgroup (which allows what its parent does) hold to this.
-    pub(super) fn list(&self, directory: &str) -> Vec<Write> {
-        if self.allows_all() {
-            return Vec::new();
-        }
-        let (first, then) =
-            if self.allow_others { (None, "devices.deny") } else { (Some("devices.deny"), "devices.allow") };
+    /// The writes that make a v1 cgroup hold to this. A fresh one allows what its parent does; of one that was there before
+    /// (`used`) nothing is known.
+    pub(super) fn list(&self, directory: &str, used: bool) -> Vec<Write> {
+        let first = match (self.allow_others, used) {
+            (true, false) => None,
+            (true, true) => Some("devices.allow"),
+            (false, _) => Some("devices.deny"),
+        };
+        let then = if self.allow_others { "devices.deny" } else { "devices.allow" };
         let write = |file: &str, value: String| Write {
             path: format!("{directory}/{file}"),
             value,
             field: "linux.resources.devices".into(),
+            otherwise: None,
         };
         let first = first.map(|file| write(file, "a".into()));
         let rest = self.exceptions.iter().map(|(device, bits)| write(then, line(*device, *bits)));
         first.into_iter().chain(rest).collect()
     }
+}
+
+/// Rules with an access that is none, one sentence each.
+pub(super) fn odd(rules: &[LinuxDeviceCgroup]) -> impl Iterator<Item = String> {
+    let odd = rules.iter().filter(|rule| rule.access.contains('a'));
+    odd.map(|rule| {
+        format!("linux.resources.devices: \"a\" in {:?} is no access and has no effect", rule.access)
+    })
 }
 
 fn access_bits(text: &str) -> Result<u8, Error> {
@@ -121,7 +158,11 @@ fn access_bits(text: &str) -> Result<u8, Error> {
         'r' => Ok(bits | READ),
         'w' => Ok(bits | WRITE),
         'm' => Ok(bits | MAKE),
-        _ => Err(Error::invalid(format!("device rule: access {text:?} has more than r, w and m"))),
+        // Others let it pass, and documents have it.
+        'a' => Ok(bits),
+        _ => {
+            Err(Error::invalid(format!("linux.resources.devices: access {text:?} has more than r, w and m")))
+        }
     })
 }
 

@@ -38,7 +38,7 @@ fn rule(allow: bool, kind: &str, major: i64, minor: i64, access: &str) -> LinuxD
 fn lines(rules: &[LinuxDeviceCgroup]) -> Vec<String> {
     let access = Access::of(rules).expect("rules");
     access
-        .list("/d")
+        .list("/d", false)
         .into_iter()
         .map(|w| format!("{} {}", w.path.trim_start_matches("/d/devices."), w.value))
         .collect()
@@ -55,6 +55,17 @@ fn lists_for_v1() {
     assert_eq!(lines(&[rule(true, "a", -1, -1, "rwm")]), Vec::<String>::new());
     let all_but = lines(&[rule(true, "a", -1, -1, "rwm"), rule(false, "b", 8, -1, "w")]);
     assert_eq!(all_but, ["deny b 8:* w"]);
+    let odd = lines(&[
+        rule(false, "a", -1, -1, "rwm"),
+        rule(true, "c", 10, 1, "wrw"),
+        rule(true, "c", 10, 2, "rwa"),
+    ]);
+    assert!(odd.contains(&"allow c 10:1 rw".to_owned()) && odd.contains(&"allow c 10:2 rw".to_owned()));
+    let hole = [rule(false, "a", -1, -1, ""), rule(true, "c", 10, -1, "rw"), rule(false, "c", 10, 5, "w")];
+    let refused = Access::of(&hole).expect_err("a hole").to_string();
+    assert!(refused.contains("the rule for c 10:5 w cannot take back"), "{refused}");
+    let used = Access::of(&[rule(true, "a", -1, -1, "")]).expect("rules").list("/d", true);
+    assert_eq!(used.first().map(|w| w.path.as_str()), Some("/d/devices.allow"));
     assert!(Access::of(&[rule(true, "x", 1, 1, "r")]).is_err());
     assert!(Access::of(&[rule(true, "c", 1, 1, "q")]).is_err());
     assert!(Access::of(&[rule(true, "c", 1 << 40, 1, "r")]).is_err());

@@ -2,7 +2,8 @@
 
 use oci::runtime::{LinuxBlockIo, LinuxCpu, LinuxMemory, LinuxResources};
 
-use super::{Target, swap_of};
+use super::either::check_weights;
+use super::target::Target;
 use crate::Error;
 
 pub(super) fn write(resources: &LinuxResources, target: &mut Target<'_>) -> Result<(), Error> {
@@ -12,23 +13,11 @@ pub(super) fn write(resources: &LinuxResources, target: &mut Target<'_>) -> Resu
     if let Some(cpu) = &resources.cpu {
         write_cpu(cpu, target)?;
     }
-    if let Some(limit) = resources.pids.as_ref().and_then(|p| p.limit).filter(|l| *l != 0) {
-        let value = if limit < 0 { "max".to_owned() } else { limit.to_string() };
-        target.v1("pids", "pids.max", "pids.limit", value)?;
-    }
     if let Some(block) = &resources.block_io {
         write_block(block, target)?;
     }
-    for huge in &resources.hugepage_limits {
-        let size = &huge.page_size;
-        if target.facts.cgroups.v1_of("hugetlb").is_some() {
-            target.v1("hugetlb", &format!("hugetlb.{size}.limit_in_bytes"), "hugepageLimits", huge.limit)?;
-        } else {
-            target.v2("hugetlb", &format!("hugetlb.{size}.max"), "hugepageLimits", huge.limit)?;
-        }
-    }
     if let Some(network) = &resources.network {
-        if let Some(class) = network.class_id {
+        if let Some(class) = network.class_id.filter(|class| *class != 0) {
             target.v1("net_cls", "net_cls.classid", "network.classID", class)?;
         }
         for entry in &network.priorities {
@@ -37,8 +26,8 @@ pub(super) fn write(resources: &LinuxResources, target: &mut Target<'_>) -> Resu
         }
     }
     if let Some(file) = resources.unified.keys().next() {
-        return Err(Error::unimplemented(format!(
-            "linux.resources.unified.{file} cannot be set: the controllers of this host are on cgroup v1"
+        return Err(Error::invalid(format!(
+            "linux.resources.unified.{file} cannot be set: invalid configuration, the controllers of this host are on cgroup v1"
         )));
     }
     Ok(())
@@ -52,7 +41,7 @@ fn write_memory(memory: &LinuxMemory, target: &mut Target<'_>) -> Result<(), Err
     put("memory.limit_in_bytes", "memory.limit", memory.limit)?;
     put("memory.soft_limit_in_bytes", "memory.reservation", memory.reservation)?;
     put("memory.kmem.tcp.limit_in_bytes", "memory.kernelTCP", memory.kernel_tcp)?;
-    if let Some(swap) = swap_of(memory, target) {
+    if let Some(swap) = target.swap_of(memory) {
         if target.facts.swap_limit {
             target.v1("memory", "memory.memsw.limit_in_bytes", "memory.swap", swap)?;
         } else {
@@ -64,18 +53,29 @@ fn write_memory(memory: &LinuxMemory, target: &mut Target<'_>) -> Result<(), Err
     }
     if let Some(swappiness) = memory.swappiness {
         if swappiness > 100 {
-            return Err(Error::invalid(format!("memory.swappiness {swappiness} is not within 0 and 100")));
+            return Err(Error::invalid(format!(
+                "linux.resources.memory.swappiness {swappiness} is not within 0 and 100"
+            )));
         }
         target.v1("memory", "memory.swappiness", "memory.swappiness", swappiness)?;
     }
     if memory.disable_oom_killer == Some(true) {
         target.v1("memory", "memory.oom_control", "memory.disableOOMKiller", 1)?;
     }
+    if memory.use_hierarchy == Some(false) {
+        target.cannot("memory.useHierarchy", "kernels since 5.11 always count what is below, too");
+    }
     Ok(())
 }
 
 fn write_cpu(cpu: &LinuxCpu, target: &mut Target<'_>) -> Result<(), Error> {
     if let Some(shares) = cpu.shares.filter(|s| *s != 0) {
+        // The kernel would take the nearest it has.
+        if !(2..=262_144).contains(&shares) {
+            return Err(Error::invalid(format!(
+                "linux.resources.cpu.shares {shares} is out of range: the minimum allowed cpu-shares is 2, the maximum 262144"
+            )));
+        }
         target.v1("cpu", "cpu.shares", "cpu.shares", shares)?;
     }
     // The period first: the kernel checks a quota against the period in force.
@@ -107,12 +107,14 @@ fn write_cpu(cpu: &LinuxCpu, target: &mut Target<'_>) -> Result<(), Error> {
 }
 
 fn write_block(block: &LinuxBlockIo, target: &mut Target<'_>) -> Result<(), Error> {
+    check_weights(block)?;
     // The plain names belonged to CFQ, which is gone since 5.0; BFQ has its own.
     if let Some(weight) = block.weight.filter(|w| *w != 0) {
         target.v1("blkio", "blkio.bfq.weight", "blockIO.weight", weight)?;
     }
     for device in &block.weight_device {
-        let line = format!("{}:{} {}", device.major, device.minor, device.weight.unwrap_or(0));
+        let Some(weight) = device.weight.filter(|w| *w != 0) else { continue };
+        let line = format!("{}:{} {weight}", device.major, device.minor);
         target.v1("blkio", "blkio.bfq.weight_device", "blockIO.weightDevice", line)?;
     }
     for (file, field, devices) in [

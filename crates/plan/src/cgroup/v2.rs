@@ -2,7 +2,9 @@
 
 use oci::runtime::{LinuxBlockIo, LinuxCpu, LinuxMemory, LinuxResources};
 
-use super::{Target, convert, swap_of};
+use super::convert;
+use super::either::check_weights;
+use super::target::Target;
 use crate::Error;
 
 pub(super) fn write(resources: &LinuxResources, target: &mut Target<'_>) -> Result<(), Error> {
@@ -12,33 +14,37 @@ pub(super) fn write(resources: &LinuxResources, target: &mut Target<'_>) -> Resu
     if let Some(cpu) = &resources.cpu {
         write_cpu(cpu, target)?;
     }
-    if let Some(limit) = resources.pids.as_ref().and_then(|p| p.limit).filter(|l| *l != 0) {
-        target.v2("pids", "pids.max", "pids.limit", number_or_max(limit))?;
-    }
     if let Some(block) = &resources.block_io {
         write_block(block, target)?;
     }
-    for huge in &resources.hugepage_limits {
-        target.v2("hugetlb", &format!("hugetlb.{}.max", huge.page_size), "hugepageLimits", huge.limit)?;
-    }
-    for (device, rdma) in &resources.rdma {
-        let mut line = device.clone();
-        line.extend(rdma.hca_handles.map(|n| format!(" hca_handle={n}")));
-        line.extend(rdma.hca_objects.map(|n| format!(" hca_object={n}")));
-        target.v2("rdma", "rdma.max", "rdma", line)?;
-    }
-    if resources.network.as_ref().is_some_and(|n| n.class_id.is_some() || !n.priorities.is_empty()) {
+    if resources
+        .network
+        .as_ref()
+        .is_some_and(|n| n.class_id.is_some_and(|c| c != 0) || !n.priorities.is_empty())
+    {
         target.cannot("network", "cgroup v2 has no traffic classes");
     }
+    // Last, so that it has the last word.
     for (file, value) in &resources.unified {
-        if file.contains('/') || !file.contains('.') {
-            return Err(Error::invalid(format!("linux.resources.unified: {file:?} is no file of a cgroup")));
-        }
-        let controller = file.split('.').next().unwrap_or_default();
+        write_unified(file, value, target)?;
+    }
+    Ok(())
+}
+
+/// A file by its name, line by line: some take only one at a time.
+fn write_unified(file: &str, value: &str, target: &mut Target<'_>) -> Result<(), Error> {
+    let (controller, parameter) = file.split_once('.').unwrap_or((file, ""));
+    if file.contains('/') || controller.is_empty() || parameter.is_empty() {
+        return Err(Error::invalid(format!(
+            "linux.resources.unified: {file:?} is not of the form CONTROLLER.PARAMETER"
+        )));
+    }
+    let field = format!("unified.{file}");
+    for line in value.lines() {
         if controller == "cgroup" {
-            target.push(format!("{}/{file}", target.cgroup.unified), "unified", value.clone());
+            target.push(format!("{}/{file}", target.cgroup.unified), &field, line.to_owned());
         } else {
-            target.v2(controller, file, &format!("unified.{file}"), value)?;
+            target.v2(controller, file, &field, line)?;
         }
     }
     Ok(())
@@ -49,15 +55,19 @@ fn number_or_max(value: i64) -> String {
 }
 
 fn write_memory(memory: &LinuxMemory, target: &mut Target<'_>) -> Result<(), Error> {
-    if let Some(swap) = swap_of(memory, target) {
-        let value = swap_max(swap, memory.limit)?;
+    check_usage(memory, target)?;
+    let limit = memory.limit.filter(|l| *l != 0);
+    // A new limit of memory leaves the sum as it was.
+    let kept = target.present.memory_and_swap.filter(|both| *both > 0 && limit.is_some());
+    if let Some(swap) = target.swap_of(memory).or(kept) {
+        let value = swap_max(swap, limit.or(target.present.memory_limit))?;
         if target.facts.swap_limit {
             target.v2("memory", "memory.swap.max", "memory.swap", value)?;
         } else {
             target.cannot("memory.swap", "the kernel does not count swap");
         }
     }
-    if let Some(limit) = memory.limit.filter(|l| *l != 0) {
+    if let Some(limit) = limit {
         target.v2("memory", "memory.max", "memory.limit", number_or_max(limit))?;
     }
     if let Some(low) = memory.reservation.filter(|l| *l != 0) {
@@ -68,9 +78,27 @@ fn write_memory(memory: &LinuxMemory, target: &mut Target<'_>) -> Result<(), Err
         ("memory.kernelTCP", memory.kernel_tcp.is_some_and(|k| k > 0)),
         ("memory.swappiness", memory.swappiness.is_some()),
         ("memory.disableOOMKiller", memory.disable_oom_killer == Some(true)),
+        ("memory.useHierarchy", memory.use_hierarchy == Some(false)),
     ] {
         if asked {
             target.cannot(field, "cgroup v2 has no such limit");
+        }
+    }
+    Ok(())
+}
+
+/// v1 refuses a limit below what is in use; v2 would kill.
+fn check_usage(memory: &LinuxMemory, target: &Target<'_>) -> Result<(), Error> {
+    let Some(usage) = target.present.memory_usage.filter(|_| memory.check_before_update == Some(true)) else {
+        return Ok(());
+    };
+    for (field, what, limit) in
+        [("swap", "memory+swap limit", memory.swap), ("limit", "memory limit", memory.limit)]
+    {
+        if let Some(limit) = limit.and_then(|l| u64::try_from(l).ok()).filter(|l| (1..=usage).contains(l)) {
+            return Err(Error::invalid(format!(
+                "linux.resources.memory.{field}: rejecting {what} {limit}, {usage} bytes are in use"
+            )));
         }
     }
     Ok(())
@@ -80,11 +108,12 @@ fn write_memory(memory: &LinuxMemory, target: &mut Target<'_>) -> Result<(), Err
 fn swap_max(both: i64, limit: Option<i64>) -> Result<String, Error> {
     match (both, limit) {
         (..0, _) => Ok("max".into()),
+        (both, Some(..=-1)) => Ok(both.to_string()),
         (both, Some(limit @ 1..)) if both >= limit => Ok((both - limit).to_string()),
-        (_, Some(1..)) => {
-            Err(Error::invalid("memory.swap is memory and swap together and must not be below memory.limit"))
-        }
-        _ => Err(Error::invalid("memory.swap needs memory.limit as well")),
+        (_, Some(1..)) => Err(Error::invalid(
+            "linux.resources.memory.swap is memory and swap together and must not be below memory.limit",
+        )),
+        _ => Err(Error::invalid("linux.resources.memory.swap needs memory.limit as well")),
     }
 }
 
@@ -94,9 +123,18 @@ fn write_cpu(cpu: &LinuxCpu, target: &mut Target<'_>) -> Result<(), Error> {
     }
     let quota = cpu.quota.filter(|q| *q != 0);
     let period = cpu.period.filter(|p| *p != 0);
-    if quota.is_some() || period.is_some() {
-        let quota = number_or_max(quota.unwrap_or(-1));
-        target.v2("cpu", "cpu.max", "cpu.quota", format!("{quota} {}", period.unwrap_or(100_000)))?;
+    let written = match (quota, period) {
+        // The period stays as it is.
+        (Some(quota), None) => Some(number_or_max(quota)),
+        (quota, Some(period)) => {
+            let quota = quota.or(target.present.cpu_quota).unwrap_or(-1);
+            Some(format!("{} {period}", number_or_max(quota)))
+        }
+        (None, None) => None,
+    };
+    if let Some(value) = written {
+        let field = if quota.is_some() { "cpu.quota" } else { "cpu.period" };
+        target.v2("cpu", "cpu.max", field, value)?;
     }
     if let Some(burst) = cpu.burst {
         target.v2("cpu", "cpu.max.burst", "cpu.burst", burst)?;
@@ -117,13 +155,17 @@ fn write_cpu(cpu: &LinuxCpu, target: &mut Target<'_>) -> Result<(), Error> {
 }
 
 fn write_block(block: &LinuxBlockIo, target: &mut Target<'_>) -> Result<(), Error> {
+    check_weights(block)?;
+    // BFQ has a file of its own, on v1's scale; without it the kernel's own scheduler has the common one.
     if let Some(weight) = block.weight.filter(|w| *w != 0) {
-        target.v2("io", "io.weight", "blockIO.weight", format!("default {}", convert::io_weight(weight)))?;
+        target.v2("io", "io.bfq.weight", "blockIO.weight", weight)?;
+        target.or_else("io.weight", format!("default {}", convert::io_weight(weight)));
     }
     for device in &block.weight_device {
-        let weight = convert::io_weight(device.weight.unwrap_or(10));
-        let line = format!("{}:{} {weight}", device.major, device.minor);
-        target.v2("io", "io.weight", "blockIO.weightDevice", line)?;
+        let Some(weight) = device.weight.filter(|w| *w != 0) else { continue };
+        let (major, minor) = (device.major, device.minor);
+        target.v2("io", "io.bfq.weight", "blockIO.weightDevice", format!("{major}:{minor} {weight}"))?;
+        target.or_else("io.weight", format!("{major}:{minor} {}", convert::io_weight(weight)));
     }
     for (key, field, devices) in [
         ("rbps", "throttleReadBpsDevice", &block.throttle_read_bps_device),
@@ -132,7 +174,9 @@ fn write_block(block: &LinuxBlockIo, target: &mut Target<'_>) -> Result<(), Erro
         ("wiops", "throttleWriteIOPSDevice", &block.throttle_write_iops_device),
     ] {
         for device in devices {
-            let line = format!("{}:{} {key}={}", device.major, device.minor, device.rate);
+            // v1's word for no ceiling.
+            let rate = if device.rate == 0 { "max".to_owned() } else { device.rate.to_string() };
+            let line = format!("{}:{} {key}={rate}", device.major, device.minor);
             target.v2("io", "io.max", &format!("blockIO.{field}"), line)?;
         }
     }

@@ -12,7 +12,7 @@ use super::namespaces::{self, Namespaces};
 use super::options::{bit, propagation};
 use super::{Options, Planned, devices, hooks, mounts, net_devices, process, rdt, scheduling};
 use crate::Error;
-use crate::cgroup::{self, Place, step};
+use crate::cgroup::{self, Place, Site, step};
 use crate::facts::Facts;
 
 /// Decides the start of container `id`.
@@ -36,12 +36,14 @@ pub fn plan(
     let process = program(spec, facts, &mut warnings)?;
     check_groups(&process, users.as_ref())?;
 
-    let place = cgroup_place(id, spec, facts, options)?;
-    let (cgroup, mut prepare) = cgroup::layout(&place, facts);
+    let owner = cgroup::owner(spec, namespaces.makes(NamespaceKind::Cgroup), users.as_ref());
+    let place =
+        Place { owner: owner.filter(|_| !facts.unprivileged()), ..cgroup_place(id, spec, facts, options)? };
+    let resources = spec.linux.as_ref().and_then(|l| l.resources.clone()).unwrap_or_default();
+    let (cgroup, mut prepare) = cgroup::layout(&place, &resources, facts);
     warnings.extend(unaccounted(&cgroup, &namespaces, facts));
     // Limits before the child is born: nothing of the container ever runs without them.
-    let resources = spec.linux.as_ref().and_then(|l| l.resources.clone()).unwrap_or_default();
-    let (limits, more) = cgroup::limits(&resources, &cgroup, facts)?;
+    let (limits, more) = cgroup::limits(&resources, &cgroup, &place, facts)?;
     prepare.extend(limits);
     warnings.extend(more);
 
@@ -201,22 +203,23 @@ fn unaccounted(cgroup: &Cgroup, namespaces: &Namespaces, facts: &Facts) -> Optio
 
 fn cgroup_place(id: &str, spec: &Spec, facts: &Facts, options: &Options) -> Result<Place, Error> {
     let asked = spec.linux.as_ref().map(|l| l.cgroups_path.as_str()).unwrap_or_default();
+    let place = |site| Place { site, keep: !asked.is_empty(), owner: None };
+    let below = if asked.starts_with('/') { "" } else { options.cgroup_parent.trim_end_matches('/') };
     let path = match asked {
-        "" if facts.rootless => return Ok(Place::Delegated(id.to_owned())),
-        "" => format!("{}/{id}", options.cgroup_parent.trim_end_matches('/')),
-        asked if asked.starts_with('/') => asked.trim_end_matches('/').to_owned(),
-        asked if asked.contains(':') => {
+        "" if facts.rootless => return Ok(place(Site::Delegated(id.to_owned()))),
+        "" => format!("{below}/{id}"),
+        asked if !asked.starts_with('/') && asked.contains(':') => {
             return Err(Error::unimplemented(format!(
                 "linux.cgroupsPath {asked:?} is for the systemd cgroup driver, which is not supported; use an absolute path"
             )));
         }
-        asked => format!("{}/{}", options.cgroup_parent.trim_end_matches('/'), asked.trim_end_matches('/')),
+        asked => format!("{below}/{asked}"),
     };
-    let plain = path.split('/').skip(1).all(|part| !matches!(part, "" | "." | ".."));
-    if path.len() < 2 || !path.starts_with('/') || !plain {
+    let parts: Vec<&str> = path.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
+    if parts.is_empty() || parts.contains(&"..") || path.contains(['\n', '\0']) {
         return Err(Error::invalid(format!("linux.cgroupsPath {path:?} is not a plain absolute path")));
     }
-    Ok(Place::Fixed(path))
+    Ok(place(Site::Fixed(format!("/{}", parts.join("/")))))
 }
 
 fn time_offsets(spec: &Spec, namespaces: &mut Namespaces) -> Result<Option<Step>, Error> {

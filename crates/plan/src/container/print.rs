@@ -73,11 +73,15 @@ fn print_steps(text: &mut String, steps: &[Step]) {
 fn describe(act: &Act) -> String {
     match act {
         Act::Write(w) => {
-            format!("write {} = {}{}", w.path, w.value, if w.field.is_empty() { " (may fail)" } else { "" })
+            let may_fail = if w.field.is_empty() { " (may fail)" } else { "" };
+            let other = w.otherwise.as_ref().map(|o| format!(", else {} = {}", o.path, o.value));
+            format!("write {} = {}{may_fail}{}", w.path, w.value, other.unwrap_or_default())
         }
         Act::MakeCgroup(m) => {
-            let seeded = if m.seed { " (seeded)" } else { "" };
-            format!("cgroup {}{seeded}{}", m.path, if m.delegated { " (delegated)" } else { "" })
+            let owner = m.owner.map(|owner| format!(" (for user {owner})")).unwrap_or_default();
+            let (seed, keep) =
+                (if m.seed { " (seeded)" } else { "" }, if m.keep { " (or as it is)" } else { "" });
+            format!("cgroup {}{seed}{keep}{owner}", m.path)
         }
         Act::DeviceProgram(d) => {
             format!("device filter of {} instructions on {}", d.program.len() / 8, d.cgroup)

@@ -191,7 +191,7 @@ fn begin(
 ) -> Result<(Record, Started), Complaint> {
     let id = arguments.id()?;
     let options = plan::container::Options {
-        cgroup_parent: "/berth".into(),
+        cgroup_parent: "/berth-runtime".into(),
         bundle: bundle.directory.clone(),
         no_pivot: arguments.has("no-pivot"),
     };

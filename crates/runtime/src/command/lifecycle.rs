@@ -44,7 +44,12 @@ pub(super) fn kill(root: &Root, rest: &[String]) -> Result<i32, Complaint> {
             other => return Ok(other.map(|()| 0)?),
         }
     }
-    send(&record, number).map(|()| 0)
+    send(&record, number)?;
+    if number == Signal::KILL.as_raw() && record.plan.cgroup.as_ref().is_some_and(crate::cgroup::is_frozen) {
+        // Whoever is frozen dies only when it goes on (v1).
+        let _ = crate::freeze(&record.plan, false);
+    }
+    Ok(0)
 }
 
 /// Signals the first process, and never another one that has its number by now.
@@ -72,7 +77,12 @@ fn signal_number(text: &str) -> Result<i32, Complaint> {
         return Ok(number);
     }
     let upper = text.to_ascii_uppercase();
-    let name = upper.strip_prefix("SIG").unwrap_or(&upper);
+    let name = match upper.strip_prefix("SIG").unwrap_or(&upper) {
+        "IOT" => "ABRT",
+        "CLD" => "CHLD",
+        "POLL" => "IO",
+        name => name,
+    };
     let at = NAMES.iter().position(|known| *known == name);
     at.map(|at| at as i32 + 1).ok_or_else(|| Complaint::new(format!("unknown signal {text:?}")))
 }

@@ -15,6 +15,7 @@ mod output;
 mod records;
 mod rootless;
 mod specification;
+mod stats;
 mod update;
 
 use arguments::Arguments;

@@ -288,21 +288,17 @@ impl Record {
         if !self.alive() {
             return ContainerState::Stopped;
         }
+        // A created one can be paused, too, and then waits for its resumption first.
+        if self.plan.cgroup.as_ref().is_some_and(crate::cgroup::is_frozen) {
+            return ContainerState::Paused;
+        }
         if hold::is_waiting(&self.fifo()) {
             return ContainerState::Created;
         }
         if hold::is_waiting(&self.unready_fifo()) {
-            return ContainerState::Creating;
-        }
-        if self.frozen() { ContainerState::Paused } else { ContainerState::Running }
-    }
-
-    fn frozen(&self) -> bool {
-        let Some(cgroup) = &self.plan.cgroup else { return false };
-        let v1 = cgroup.hierarchies.iter().find(|h| h.controllers == "freezer");
-        match v1 {
-            Some(h) => read_file(&format!("{}/freezer.state", h.path)).is_ok_and(|s| s.trim() != "THAWED"),
-            None => read_file(&format!("{}/cgroup.freeze", cgroup.unified)).is_ok_and(|s| s.trim() == "1"),
+            ContainerState::Creating
+        } else {
+            ContainerState::Running
         }
     }
 
