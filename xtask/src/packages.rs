@@ -19,6 +19,7 @@ pub(crate) const TEST: &[&str] = &[
     "curl",
     "debootstrap",
     "docker.io",
+    "fuse-overlayfs",
     "iproute2",
     "libseccomp-dev",
     "linux-image-cloud-amd64",
@@ -29,7 +30,9 @@ pub(crate) const TEST: &[&str] = &[
     "qemu-system-x86",
     "runc",
     "skopeo",
+    "slirp4netns",
     "strace",
+    "uidmap",
     "util-linux",
     "zstd",
 ];

@@ -10,6 +10,7 @@ mod docker_py;
 mod dockerd;
 mod inspection;
 mod podman;
+mod podman_rootless;
 mod validation;
 mod words;
 
@@ -25,6 +26,10 @@ fn main() -> std::process::ExitCode {
     all.extend(tests![archives: debian_by_debootstrap]);
     all.extend(tests![docker_py: python_client]);
     all.extend(tests![podman needs &[Need::Program("podman")]; runs_stops_and_executes, users_limits_and_descriptors, pods, hooks]);
+    const ROOTLESS: &[Need] = &[Need::Program("podman"), Need::Program("newuidmap")];
+    all.extend(tests![podman_rootless needs ROOTLESS; runs_stops_and_executes, users_volumes_and_devices, networks_and_pods]);
+    all.extend(tests![podman_rootless needs &[Need::Program("podman"), Need::Program("newuidmap"), Need::Program("slirp4netns")]; slirp]);
+    all.extend(tests![podman_rootless needs &[Need::Program("podman"), Need::Program("newuidmap"), Need::Program("fuse-overlayfs")]; overlays]);
     all.extend(tests![dockerd needs &[Need::Program("dockerd")]; runs_and_executes, lives_and_ends]);
     all.extend(tests![containerd needs &[Need::Program("containerd")]; tasks]);
     const VALIDATION: &[Need] = &[Need::CgroupV1, Need::Program("go")];
