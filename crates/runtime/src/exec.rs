@@ -1,7 +1,7 @@
 //! One more process in a running container.
 
 use std::convert::Infallible;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use protocol::plan::{ExecPlan, NamespaceKind, Process};
 use rustix::fs::{Mode, OFlags};
@@ -47,10 +47,7 @@ pub fn spawn_exec(entrance: &Entrance<'_>) -> Result<Starting, Error> {
     let program = Program::of(process)?;
     let agent = Agent::of(process, &exec.container, state)?;
     let (ours, theirs) = report::pair().tried(|| "make a socket pair")?;
-    let unified = match exec.cgroup.as_ref().map(|c| c.unified.as_str()) {
-        Some(path) if !path.is_empty() => Some(cgroup::open_directory(path)?),
-        _ => None,
-    };
+    let unified = unified(exec, init_pid)?;
     let kinds: Vec<NamespaceKind> =
         exec.namespaces.iter().filter_map(|kind| NamespaceKind::try_from(*kind).ok()).collect();
     // The child is born in the container's pid namespace; the others it joins itself.
@@ -149,7 +146,7 @@ fn clone_process(
     match clone(what.cgroup) {
         // The container has cgroups of its own inside, so none may be in the one above: its first process knows where.
         Err(error) if error.kind() == Kind::Conflict && may_be_elsewhere => {
-            let own = cgroup::open_directory(&own_cgroup(exec, init_pid)?)?;
+            let own = cgroup::open_directory(&own_cgroup(init_pid)?)?;
             clone(Some(own.as_fd()))
         }
         // Somebody without rights over the host may be where no way leads to the container's cgroup from.
@@ -162,23 +159,34 @@ fn clone_process(
     }
 }
 
-/// The v2 cgroup that the container's first process is in.
-fn own_cgroup(exec: &ExecPlan, init_pid: i32) -> Result<String, Error> {
+/// The v2 cgroup that the container's first process is in: somewhere below the container's, or wherever it has gone.
+fn own_cgroup(init_pid: i32) -> Result<String, Error> {
     let path = format!("/proc/{init_pid}/cgroup");
     let text = read_file(&path).tried(|| format!("read {path}"))?;
     let place = text.lines().find_map(|line| line.strip_prefix("0::")).unwrap_or_default();
-    let known = exec.cgroup.as_ref().map(|c| c.unified.as_str()).unwrap_or_default();
-    let name = format!("/{}", exec.container);
-    let below = place.split_once(&name).map(|(_, below)| below);
-    below
-        .filter(|below| !below.split('/').any(|part| part == ".."))
-        .map(|below| format!("{known}{below}"))
-        .ok_or_else(|| {
-            Error::said(
-                Kind::Conflict,
-                format!("the container's first process is in another cgroup: {place}"),
-            )
-        })
+    let mount = crate::facts::gather()?.cgroups.v2.map(|v2| v2.mount);
+    match mount {
+        // A place outside of what can be seen here begins with "/..".
+        Some(mount) if place.starts_with('/') && !place.split('/').any(|part| part == "..") => {
+            Ok(format!("{mount}{place}"))
+        }
+        _ => Err(Error::said(
+            Kind::Conflict,
+            format!("the container's first process is in a cgroup that cannot be seen from here: {place}"),
+        )),
+    }
+}
+
+/// The cgroup that the process is to be born in. Where the container's is gone, its first process has moved.
+fn unified(exec: &ExecPlan, init_pid: i32) -> Result<Option<OwnedFd>, Error> {
+    let path = exec.cgroup.as_ref().map(|c| c.unified.as_str()).filter(|path| !path.is_empty());
+    let Some(path) = path else { return Ok(None) };
+    match cgroup::open_directory(path) {
+        Err(error) if error.kind() == Kind::NotFound && !exec.named_cgroup => {
+            cgroup::open_directory(&own_cgroup(init_pid)?).map(Some)
+        }
+        other => other.map(Some),
+    }
 }
 
 fn gone(error: Error, pid: i32) -> Error {

@@ -1,19 +1,20 @@
 //! One hook: a program of the caller's, run to its end with the container's state on its stdin.
 
 use std::fs::File;
+use std::os::fd::BorrowedFd;
 use std::os::unix::fs::FileExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use protocol::plan::Hook;
-use rustix::fs::{MemfdFlags, memfd_create};
+use rustix::fs::{MemfdFlags, Mode, OFlags, memfd_create};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitOptions};
 use serde_json::Value;
 use types::Kind;
 
-use crate::error::Error;
+use crate::error::{Error, Tried};
 
 /// The environment of a hook that has none of its own.
 #[derive(Clone, Copy, Debug)]
@@ -24,9 +25,16 @@ pub(crate) enum Otherwise {
     Empty,
 }
 
-/// Runs a hook inside the container's namespaces, while the container is being made.
-pub(crate) fn run_inside(hook: &Hook, state: &str) -> Result<(), Error> {
-    run(hook, &seen_inside(state, "creating"), Otherwise::Empty)
+/// Runs a hook inside the container's namespaces, while the container is being made. As with runc, it begins in the container's
+/// root.
+pub(crate) fn run_inside(hook: &Hook, state: &str, root: BorrowedFd<'_>) -> Result<(), Error> {
+    let tried = || format!("enter the root for {}", hook.name);
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let own = rustix::fs::open(".", flags, Mode::empty()).tried(tried)?;
+    rustix::process::fchdir(root).tried(tried)?;
+    let done = run(hook, &seen_inside(state, "creating"), Otherwise::Empty);
+    rustix::process::fchdir(own).tried(tried)?;
+    done
 }
 
 /// Runs a hook in the program's stead, just before it. `confine` takes from it what the program will not have either.

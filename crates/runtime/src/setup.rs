@@ -267,7 +267,7 @@ impl Setup<'_> {
             sys::process::close_on_exec_from(3).tried(|| "keep descriptors from a hook")?;
         }
         let ours = rustix::process::umask(Mode::from_raw_mode(0o022));
-        let done = hook::run_inside(hook, self.state);
+        let done = tree(&mut self.tree).and_then(|tree| hook::run_inside(hook, self.state, tree.root()));
         rustix::process::umask(ours);
         done
     }

@@ -169,3 +169,44 @@ pub(crate) fn into_a_cgroup_below() {
     assert!(v2 || cgroups.contains(&format!(":pids:{path}\n")), "{cgroups}");
     b.runtime(&["exec", "--cgroup", "/", "c1", "true"]).ok();
 }
+
+/// A first process that has gone to another cgroup is followed there, but not where the caller names one.
+pub(crate) fn after_the_first_process() {
+    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
+    let Some(mount) = mounts.lines().find(|line| line.contains(" - cgroup2 ")) else {
+        println!("skipped: no cgroup v2 here");
+        return;
+    };
+    let b = Bundle::new();
+    let document = b.document("sleep 1000");
+    started(&b, &document);
+    let path = document["linux"]["cgroupsPath"].as_str().unwrap();
+    let own = format!("{}{path}", mount.split(' ').nth(4).unwrap());
+    let state: Value = serde_json::from_str(&b.runtime(&["state", "c1"]).ok()).unwrap();
+    let place = || {
+        let said = b.runtime(&["exec", "c1", "cat", "/proc/self/cgroup"]).ok();
+        said.lines().find_map(|line| line.strip_prefix("0::")).unwrap().to_owned()
+    };
+    let before = place();
+    fs::create_dir(format!("{own}/below")).unwrap();
+    fs::write(format!("{own}/below/cgroup.procs"), state["pid"].to_string()).unwrap();
+    assert_eq!(place(), before, "the container's own will do");
+    // With a controller for those below, nobody may be in it any more.
+    let controllers = fs::read_to_string(format!("{own}/cgroup.controllers")).unwrap();
+    if let Some(controller) =
+        controllers.split_whitespace().find(|c| matches!(*c, "memory" | "hugetlb" | "io"))
+    {
+        fs::write(format!("{own}/cgroup.subtree_control"), format!("+{controller}")).unwrap();
+        assert_eq!(place(), format!("{before}/below"));
+        fs::write(format!("{own}/cgroup.subtree_control"), format!("-{controller}")).unwrap();
+    }
+    let beside = format!("{own}-beside");
+    fs::create_dir(&beside).unwrap();
+    fs::write(format!("{beside}/cgroup.procs"), state["pid"].to_string()).unwrap();
+    fs::remove_dir(format!("{own}/below")).unwrap();
+    fs::remove_dir(&own).unwrap();
+    let found = place();
+    b.runtime(&["delete", "--force", "c1"]).ok();
+    testkit::wait_for("an empty cgroup", || fs::remove_dir(&beside).is_ok());
+    assert_eq!(found, format!("{before}-beside"));
+}

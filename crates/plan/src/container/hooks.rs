@@ -27,7 +27,10 @@ pub(super) fn steps(spec: &Spec) -> Result<Vec<Step>, Error> {
     if waits(hooks) {
         steps.push(step(Act::AwaitHooks(Nothing {})));
     }
-    let inside = read("createContainer", &hooks.create_container, &[])?;
+    // As with runc, they find programs where the container's would.
+    let env = spec.process.as_ref().map(|process| process.env.as_slice()).unwrap_or_default();
+    let path: Vec<String> = env.iter().filter(|e| e.starts_with("PATH=")).cloned().collect();
+    let inside = read("createContainer", &hooks.create_container, &path)?;
     steps.extend(inside.into_iter().map(|hook| step(Act::Hook(hook))));
     Ok(steps)
 }
