@@ -3,6 +3,7 @@
 use std::os::fd::{BorrowedFd, OwnedFd};
 
 use protocol::plan::{Capabilities, Process};
+use rustix::io::Errno;
 use rustix::thread::{CapabilitySet, CapabilitySets};
 
 use crate::error::{Error, Tried};
@@ -45,6 +46,12 @@ pub(crate) fn with_listener(
     }
     if let Some(notifications) = install(process)? {
         report::send(socket, &Report::Listener(notifications)).map_err(listener::unsaid)?;
+        // A plain read, which no filter that a program can live with refuses; the agent may have to allow it.
+        match rustix::io::read(socket, &mut [0; 1]) {
+            Ok(1..) => {}
+            Ok(_) => return Err(listener::unsaid(Errno::PIPE)),
+            Err(errno) => return Err(listener::unsaid(errno)),
+        }
     }
     complete(process, Confined { filter: false, ..left })?;
     Ok(Confined { filter: false, capabilities: false })

@@ -45,7 +45,7 @@ pub fn spawn_exec(entrance: &Entrance<'_>) -> Result<Starting, Error> {
     let process =
         exec.process.as_ref().ok_or_else(|| Error::said(Kind::InvalidInput, "the exec has no process"))?;
     let program = Program::of(process)?;
-    let agent = Agent::of(process, &exec.container, state)?;
+    let agent = Agent::of(process, &exec.container, state);
     let (ours, theirs) = report::pair().tried(|| "make a socket pair")?;
     let unified = unified(exec, init_pid)?;
     let kinds: Vec<NamespaceKind> =

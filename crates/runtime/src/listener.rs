@@ -1,4 +1,4 @@
-//! Whoever answers a filter's notifications: reached before anything is begun, told once the filter stands
+//! Whoever answers a filter's notifications: told once the filter stands, while the process waits
 //! (runtime-spec, config-linux.md#containerprocessstate).
 
 use std::io::IoSlice;
@@ -16,39 +16,28 @@ use types::Kind;
 
 use crate::error::{Error, Tried};
 
-/// An open connection to the agent.
+/// The agent, and what it is to be told.
 #[derive(Debug)]
 pub(crate) struct Agent {
-    socket: OwnedFd,
     path: String,
     metadata: String,
     state: Value,
 }
 
 impl Agent {
-    /// Connects, when the process has a filter that notifies. `state` is the container's, in JSON.
-    pub(crate) fn of(process: &Process, container: &str, state: &str) -> Result<Option<Self>, Error> {
-        let Some(filter) = process.seccomp.as_ref().filter(|f| !f.listener.is_empty()) else {
-            return Ok(None);
-        };
-        let path = filter.listener.clone();
-        let tried = || format!("linux.seccomp.listenerPath: failed to connect with seccomp agent at {path}");
-        let socket =
-            socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None).tried(tried)?;
-        let address = match path.strip_prefix('@') {
-            Some(name) => SocketAddrUnix::new_abstract_name(name.as_bytes()),
-            None => SocketAddrUnix::new(&*path),
-        };
-        connect(&socket, &address.tried(tried)?).tried(tried)?;
+    /// That of a process whose filter notifies. `state` is the container's, in JSON.
+    pub(crate) fn of(process: &Process, container: &str, state: &str) -> Option<Self> {
+        let filter = process.seccomp.as_ref().filter(|f| !f.listener.is_empty())?;
         let state = serde_json::from_str(state).unwrap_or_else(|_| {
             json!({"ociVersion": oci::runtime::VERSION, "id": container, "status": "creating", "bundle": ""})
         });
-        Ok(Some(Self { socket, path, metadata: filter.metadata.clone(), state }))
+        Some(Self { path: filter.listener.clone(), metadata: filter.metadata.clone(), state })
     }
 
-    /// Hands over where the notifications of process `pid` are read; the connection ends with it. A container's first
-    /// process is the one of the state.
+    /// Hands over where the notifications of process `pid` are read, by a connection for this alone. A container's first process is
+    /// the one of the state.
     pub(crate) fn tell(mut self, notifications: BorrowedFd<'_>, pid: i32) -> Result<(), Error> {
+        let socket = self.connect()?;
         if self.state["status"] == "creating" {
             self.state["pid"] = pid.into();
         }
@@ -61,9 +50,22 @@ impl Agent {
         if !self.metadata.is_empty() {
             message["metadata"] = self.metadata.as_str().into();
         }
-        send(self.socket.as_fd(), message.to_string().as_bytes(), notifications).tried(|| {
+        send(socket.as_fd(), message.to_string().as_bytes(), notifications).tried(|| {
             format!("linux.seccomp.listenerPath: send the state to the seccomp agent at {}", self.path)
         })
+    }
+
+    fn connect(&self) -> Result<OwnedFd, Error> {
+        let path = &self.path;
+        let tried = || format!("linux.seccomp.listenerPath: failed to connect with seccomp agent at {path}");
+        let socket =
+            socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None).tried(tried)?;
+        let address = match path.strip_prefix('@') {
+            Some(name) => SocketAddrUnix::new_abstract_name(name.as_bytes()),
+            None => SocketAddrUnix::new(&**path),
+        };
+        connect(&socket, &address.tried(tried)?).tried(tried)?;
+        Ok(socket)
     }
 }
 

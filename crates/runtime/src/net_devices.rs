@@ -7,7 +7,7 @@ use protocol::plan::{Namespace, NamespaceKind, NetDevice, NetDevices};
 use sys::netlink::{Batch, Family, KeptAddress, Link, PortLink, Socket};
 use types::Kind;
 
-use crate::error::Error;
+use crate::error::{Error, text_of};
 use crate::join::Visit;
 
 /// Devices that are in the container. Dropping it brings them back, unless [`Moved::settle`] was called.
@@ -28,7 +28,10 @@ struct Device {
 }
 
 fn netlink(what: String) -> impl FnOnce(sys::netlink::Error) -> Error {
-    move |error| Error::said(Kind::Internal, format!("linux.netDevices: {what}: {error}"))
+    move |error| {
+        let why = error.errno().map(|errno| format!(": {}", text_of(errno))).unwrap_or_default();
+        Error::said(Kind::Internal, format!("linux.netDevices: {what}: {error}{why}"))
+    }
 }
 
 /// Moves the devices into the network namespace of process `pid`.

@@ -113,7 +113,7 @@ fn start_child(
     let process =
         plan.process.as_ref().ok_or_else(|| Error::said(Kind::InvalidInput, "the plan has no process"))?;
     let program = become_program::Program::of(process)?;
-    let agent = Agent::of(process, &plan.id, launch.state)?;
+    let agent = Agent::of(process, &plan.id, launch.state);
     let (ours, theirs) = report::pair().tried(|| "make a socket pair")?;
     let unified = match plan.cgroup.as_ref().map(|c| c.unified.as_str()) {
         Some(path) if !path.is_empty() => Some(cgroup::open_directory(path)?),
@@ -295,7 +295,10 @@ impl Starting {
             }
             // At once: what it does next may already need an answer.
             Report::Listener(fd) => match self.agent.take() {
-                Some(agent) => agent.tell(fd.as_fd(), self.pid)?,
+                Some(agent) => {
+                    agent.tell(fd.as_fd(), self.pid)?;
+                    report::send_go(self.socket.as_fd(), None).tried(|| "wake the process with a filter")?;
+                }
                 None => return Err(Error::said(Kind::Internal, "nobody was to have the filter's listener")),
             },
             Report::Ready => self.ready = true,

@@ -109,7 +109,7 @@ pub(crate) fn network_devices_come_back() {
     };
     refused(
         &with_devices(&b, "true", json!({&*first.one: {"name": "x0"}, "zz-absent": {}})),
-        "find zz-absent in the runtime's namespace",
+        "find zz-absent in the runtime's namespace: look up link zz-absent: no such device",
     );
     refused(
         &with_devices(&b, "true", json!({&*first.one: {"name": "lo"}})),
