@@ -269,6 +269,9 @@ pub struct HungRoot {
     /// That namespace's inode number at the start: later the path may lead to another.
     #[prost(uint64, tag = "3")]
     pub inode: u64,
+    /// How many mounts lay on the directory before: they are not to be taken down.
+    #[prost(uint32, tag = "4")]
+    pub covered: u32,
 }
 
 /// A new file system instance.

@@ -12,6 +12,7 @@ use sys::mount::{Change, PRIVATE, set_attributes};
 
 use crate::error::{Error, Tried};
 use crate::join::Visit;
+use crate::kernel::read_file;
 use crate::root;
 use crate::tree::Tree;
 
@@ -32,6 +33,10 @@ pub(crate) fn take_down(hung: &HungRoot) -> Result<(), Error> {
         return Ok(());
     }
     let _visit = visit(hung)?;
+    // Whoever made the container may have been killed before, and the directory may be somebody else's mount.
+    if mounts_on(&hung.directory)? <= hung.covered {
+        return Ok(());
+    }
     match unmount(&*hung.directory, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW) {
         Err(Errno::INVAL | Errno::NOENT) => Ok(()),
         other => other.tried(|| format!("take the root {} down", hung.directory)),
@@ -46,11 +51,14 @@ pub(crate) fn open(directory: &str) -> Result<Tree, Error> {
     Ok(Tree::new(root))
 }
 
-/// Notes which namespace a path leads to now: it may lead to another one when the container has ended.
+/// Notes what take-down has to know: which namespace a path leads to now (it may lead to another one when the container has ended),
+/// and what lies on the directory.
 pub fn remember_namespace(plan: &mut Plan) {
     for step in &mut plan.prepare {
         if let Some(Act::HangRoot(hung)) = &mut step.act {
             hung.inode = inode(&hung.namespace).unwrap_or(0);
+            // One that cannot be entered will stop the start.
+            hung.covered = visit(hung).and_then(|_visit| mounts_on(&hung.directory)).unwrap_or(0);
         }
     }
 }
@@ -61,6 +69,19 @@ fn visit(hung: &HungRoot) -> Result<Visit, Error> {
     }
     let kind = NamespaceKind::Mount as i32;
     Visit::join(&[Namespace { kind, path: hung.namespace.clone(), late: false }], &[])
+}
+
+/// How many mounts lie on a directory.
+fn mounts_on(directory: &str) -> Result<u32, Error> {
+    let mounts = read_file("/proc/self/mountinfo").tried(|| "read /proc/self/mountinfo")?;
+    Ok(count(&mounts, directory))
+}
+
+fn count(mounts: &str, directory: &str) -> u32 {
+    // As proc_pid_mountinfo(5) writes paths.
+    let escapes = [("\\", "\\134"), (" ", "\\040"), ("\t", "\\011"), ("\n", "\\012")];
+    let written = escapes.iter().fold(directory.to_owned(), |text, (from, to)| text.replace(from, to));
+    mounts.lines().filter(|line| line.split(' ').nth(4) == Some(&written)).count() as u32
 }
 
 fn inode(path: &str) -> Option<u64> {
@@ -82,4 +103,15 @@ pub(crate) fn change_root(root: impl AsFd) -> Result<(), Error> {
         rustix::process::chdir("/")
     };
     change().tried(|| "switch to the container's root")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::count;
+
+    #[test]
+    fn mounts_on_one_place_are_counted() {
+        let mounts = "1 0 8:1 / / rw - ext4 x rw\n2 1 8:1 /a /a\\040b rw - ext4 x rw\n3 2 8:1 /a /a\\040b rw - ext4 x rw\n";
+        assert_eq!((count(mounts, "/a b"), count(mounts, "/a"), count(mounts, "/")), (2, 0, 1));
+    }
 }

@@ -7,6 +7,8 @@ use std::process::{Child, Command, Stdio};
 use serde_json::json;
 use testkit::{Bundle, wait_for};
 
+use crate::bundle_mounts::{Mounted, add, at, mount, table};
+
 /// Somebody else's mount namespace.
 struct Other(Child);
 
@@ -95,4 +97,27 @@ pub(crate) fn a_failed_start_leaves_nothing() {
     let said = b.run(&document);
     assert!(said.code != 0 && said.err.contains("nonsense"), "{}", said.err);
     assert_eq!(mounts("self", &b), before);
+}
+
+/// A root that is a mount already stays one, also when somebody took the container's away; and binds do not become the host's.
+pub(crate) fn what_was_there_stays() {
+    let (b, mut mounted) = (Bundle::new(), Mounted::new());
+    let source = b.directory().join("source");
+    fs::create_dir(&source).unwrap();
+    mounted.add(&["-t", "tmpfs", "source"], &source);
+    mounted.add(&["--make-shared"], &source);
+    mounted.add(&["--bind", &b.inside("").display().to_string()], &b.inside(""));
+    let mut document = document(&b, None);
+    document["process"]["args"] = json!(["sh", "-c", "cat /proc/self/mountinfo; sleep 1000"]);
+    add(&mut document, mount("/m", "bind", &source, &["rbind"]));
+    b.write(&document);
+    let before = mounts("self", &b);
+    b.runtime(&["run", "--detach", "c1"]).ok();
+    let said = || fs::read_to_string(b.directory().join("out")).unwrap_or_default();
+    wait_for("its mounts", || said().contains(" /m "));
+    assert_eq!(at(&table(&said()), "/m").peers, "");
+    assert!(Command::new("umount").arg("-l").arg(b.inside("")).status().unwrap().success());
+    assert_eq!(mounts("self", &b), before);
+    b.runtime(&["delete", "--force", "c1"]).ok();
+    assert_eq!(mounts("self", &b), before, "what was not the container's is still there");
 }

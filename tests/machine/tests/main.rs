@@ -59,7 +59,7 @@ fn main() -> std::process::ExitCode {
     all.extend(tests![bundle: hooks_in_order_and_place, failing_hooks_stop_the_container, start_tells_why_not, user_namespace_is_joined, descriptors_are_preserved, exec_options,
         kill_and_its_refusals, kill_reaches_everybody, scheduling_and_domain, every_processor_of_the_cpuset, hostile_documents, thousands_of_mounts, hostile_roots, one_of_many_creates_wins, broken_state_is_told]);
     all.extend(
-        tests![bundle_foreign_mounts: in_the_callers, in_one_that_is_joined, a_failed_start_leaves_nothing],
+        tests![bundle_foreign_mounts: in_the_callers, in_one_that_is_joined, a_failed_start_leaves_nothing, what_was_there_stays],
     );
     all.extend(tests![bundle_mounts: every_word_of_a_bind, every_word_of_a_file_system, mounts_travel_as_asked, propagation_of_the_root, every_kind_of_file_is_bound, overlays_and_copies, owners_that_cannot_be_mapped]);
     all.extend(tests![bundle_roots: read_only_places, mounts_are_changed_later, file_systems_of_the_kernel, the_dev_of_the_host, sys_in_a_user_namespace, cgroups_of_the_container, binds_of_earlier_mounts,

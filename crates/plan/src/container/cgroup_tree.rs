@@ -111,7 +111,7 @@ fn cgroup_mount(
         source: source.into(),
         target: target.into(),
         set: attributes,
-        propagation: if context.users { bit::PRIVATE } else { 0 },
+        propagation: if context.apart { 0 } else { bit::PRIVATE },
         ..Bind::default()
     }))
 }

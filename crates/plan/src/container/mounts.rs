@@ -21,6 +21,8 @@ pub(super) struct Context<'a> {
     pub bundle: &'a str,
     /// Mounts of the host stay shared with it where the document says so (`linux.rootfsPropagation`).
     pub shared: bool,
+    /// What the child opens is not the host's any more: its mounts were made private.
+    pub apart: bool,
     /// `linux.mountLabel`.
     pub label: &'a str,
 }
@@ -243,7 +245,7 @@ fn of_whole_sys(mount: &Mount, mounting: &Mounting) -> u64 {
 fn propagation(mounting: &Mounting, context: &Context<'_>, travels: bool) -> Vec<Propagation> {
     let asked = mounting.propagation.iter().copied();
     if !travels {
-        let apart = context.users.then_some(Propagation { word: bit::PRIVATE, all: true });
+        let apart = (!context.apart).then_some(Propagation { word: bit::PRIVATE, all: true });
         return apart.into_iter().chain(asked.skip_while(|p| p.word == bit::PRIVATE)).collect();
     }
     // As seen by the parent, the source may be shared with the host. What the container mounts there reaches the host only when its

@@ -72,6 +72,7 @@ pub fn plan(
         users: users.is_some(),
         bundle: &options.bundle,
         shared: propagation.word == bit::SHARED,
+        apart: namespaces.makes(NamespaceKind::Mount) && users.is_none(),
         label: mount_label(spec, facts, &mut warnings),
     };
     setup.extend(mounts::steps(spec, &context, &mut warnings)?);
@@ -358,7 +359,11 @@ fn hung_root(
         return Err(Error::invalid("linux.namespaces: layers need a new mount namespace"));
     };
     let directory = path_text(directory)?;
-    Ok(HungRoot { directory, namespace: namespaces.path(NamespaceKind::Mount).to_owned(), inode: 0 })
+    Ok(HungRoot {
+        directory,
+        namespace: namespaces.path(NamespaceKind::Mount).to_owned(),
+        ..HungRoot::default()
+    })
 }
 
 fn path_text(path: &std::path::Path) -> Result<String, Error> {
