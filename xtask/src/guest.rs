@@ -26,6 +26,7 @@ const MODULES: &[&str] = &[
     "nf_conntrack_netlink",
     "nf_nat",
     "tun",
+    "bfq",
 ];
 
 /// Longer than any run so far took by a factor of three.

@@ -26,7 +26,8 @@ usage: cargo xtask <command>
   guest-test <name> …
                     only those whose names contain one of these
   bench start       time to start, beside docker, podman, runc, crun and a bare limit program
-  bench memory      memory per idle container";
+  bench memory      memory per idle container
+  bench smallest    smallest memory limit under which a container starts, beside crun and runc";
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
         ["guest-test"] => suite::run(&["guest"]),
         ["guest-test", wanted @ ..] => guest::run(wanted).and_then(|count| count.verdict()),
         ["bench", "start", ..] => bench::start(&args[2..]),
+        ["bench", "smallest", ..] => bench::smallest(&args[2..]),
         ["bench", "memory", ..] => bench::memory(&args[2..]),
         _ => Err(USAGE.to_owned()),
     };

@@ -5,6 +5,7 @@
 mod bad_input;
 mod bundle;
 mod bundle_cgroups;
+mod bundle_cgroups_v2;
 mod bundle_exec;
 mod bundle_foreign_mounts;
 mod bundle_hooks;
@@ -82,6 +83,7 @@ fn main() -> std::process::ExitCode {
     all.extend(tests![bundle_cgroups: every_limit_is_in_its_file, limits_that_cannot_be, a_cgroup_that_is_there, places_of_cgroups, update_of_memory, update_of_processors, update_refuses_and_keeps, real_time_limits,
         paused_containers, events_in_runcs_form, lists_of_containers_and_processes, a_forking_container_is_killed, cgroups_of_the_container, device_rules, traffic_classes]);
     all.extend(tests![bundle_cgroups needs &[Need::CgroupV1]; a_forking_container_is_killed_on_v1]);
+    all.extend(tests![bundle_cgroups_v2 needs &[Need::CgroupV2]; files_by_their_names, pages_and_weights, handed_over]);
     all.extend(tests![bad_input: each_is_one_clear_sentence, nothing_is_half_made, disk_full]);
     all.extend(
         tests![limits needs &[Need::CgroupV2]; v2_files_hold_the_limits, frozen_cgroups_hold_nobody_up],

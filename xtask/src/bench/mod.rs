@@ -12,6 +12,7 @@ mod measure;
 mod memory;
 mod processes;
 mod report;
+mod smallest;
 mod stage;
 
 use stage::Stage;
@@ -31,6 +32,12 @@ pub(crate) fn start(args: &[String]) -> Result<(), String> {
 pub(crate) fn memory(args: &[String]) -> Result<(), String> {
     let options = Options::read(args, &["--counts", "--docker-count"])?;
     stage::within("memory", args, |stage: &Stage| memory::measure(stage, &options))
+}
+
+/// `cargo xtask bench smallest [--only a,b]`: the smallest memory limit under which a container still starts.
+pub(crate) fn smallest(args: &[String]) -> Result<(), String> {
+    let options = Options::read(args, &["--only"])?;
+    stage::within("smallest", args, |stage: &Stage| smallest::measure(stage, &options))
 }
 
 /// What the command line says.

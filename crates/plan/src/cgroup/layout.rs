@@ -64,7 +64,8 @@ pub(crate) fn layout(place: &Place, resources: &LinuxResources, facts: &Facts) -
         cgroup.unified = directory;
         steps.push(step(Act::MakeCgroup(MakeCgroup {
             path: cgroup.unified.clone(),
-            enable: enable(v2, resources, alone),
+            // Beside v1 hierarchies, a controller that is switched on here could not be mounted there any more.
+            enable: if alone { enable(v2, resources) } else { String::new() },
             seed: false,
             mount,
             keep: place.keep,
@@ -76,15 +77,11 @@ pub(crate) fn layout(place: &Place, resources: &LinuxResources, facts: &Facts) -
 }
 
 /// The controllers a container's cgroup gets on v2, as `cgroup.subtree_control` takes them: what limits may need, and whatever
-/// else the document names. Beside v1 hierarchies only what is asked for: others may still want to mount the rest there.
-fn enable(v2: &V2, resources: &LinuxResources, alone: bool) -> String {
+/// else the document names.
+fn enable(v2: &V2, resources: &LinuxResources) -> String {
     const WANTED: [&str; 8] = ["cpuset", "cpu", "io", "memory", "hugetlb", "pids", "rdma", "misc"];
-    let named = |controller: &str| match controller {
-        "hugetlb" if !resources.hugepage_limits.is_empty() => true,
-        "rdma" if !resources.rdma.is_empty() => true,
-        controller => resources.unified.keys().any(|k| k.split('.').next() == Some(controller)),
-    };
-    let wanted = v2.controllers.iter().filter(|c| alone && WANTED.contains(&c.as_str()) || named(c));
+    let named = |controller: &str| resources.unified.keys().any(|k| k.split('.').next() == Some(controller));
+    let wanted = v2.controllers.iter().filter(|c| WANTED.contains(&c.as_str()) || named(c));
     wanted.map(|c| format!("+{c}")).collect::<Vec<_>>().join(" ")
 }
 

@@ -227,7 +227,11 @@ fn unified() {
     let mut hybrid = facts(true);
     hybrid.cgroups.v2 = facts(false).cgroups.v2;
     assert_eq!(enabled(json!({}), &hybrid), "");
-    assert_eq!(enabled(json!({"hugepageLimits": [{"pageSize": "2MB", "limit": 1}]}), &hybrid), "+hugetlb");
+    hybrid.cgroups.v1.retain(|h| h.controllers != ["hugetlb"]);
+    let document = json!({"hugepageLimits": [{"pageSize": "2MB", "limit": 1}]});
+    assert_eq!(enabled(document.clone(), &hybrid), "", "others may want to mount it as v1");
+    let said = outcome(&document, &hybrid, &Present::default());
+    assert!(said.contains("this host has no usable cgroup controller \"hugetlb\""), "{said}");
 }
 
 #[test]

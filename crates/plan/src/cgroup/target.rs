@@ -39,7 +39,8 @@ impl Target<'_> {
         field: &str,
         value: impl ToString,
     ) -> Result<(), Error> {
-        if self.cgroup.unified.is_empty() || !self.facts.cgroups.v2_has(controller) {
+        let there = self.facts.cgroups.only_v2() && self.facts.cgroups.v2_has(controller);
+        if self.cgroup.unified.is_empty() || !there {
             return Err(self.missing(field, controller));
         }
         self.push(format!("{}/{file}", self.cgroup.unified), field, value.to_string());
