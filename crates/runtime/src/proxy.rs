@@ -44,7 +44,9 @@ pub(crate) fn clone(what: &Clone<'_>, door: &Door<'_>, warnings: &mut Vec<String
         Side::Child => {
             let inside = Clone { cgroup: None, sibling: true, ..*what };
             let told = match step_in(door, &inside) {
-                Ok(Side::Child) => return Ok(Side::Child),
+                // It says nothing before the proxy has: both speak to the same ear.
+                Ok(Side::Child) if report::wait_go(door.theirs).is_ok() => return Ok(Side::Child),
+                Ok(Side::Child) => sys::process::exit_now(1),
                 Ok(Side::Parent(_, pidfd)) => report::send(door.theirs, &Report::Born(pidfd)),
                 Err(error) => report::send(door.theirs, &Report::Failed(error)),
             };
@@ -55,7 +57,10 @@ pub(crate) fn clone(what: &Clone<'_>, door: &Door<'_>, warnings: &mut Vec<String
             let _ = waitid(WaitId::PidFd(proxy.as_fd()), WaitIdOptions::EXITED);
             loop {
                 match report::receive(door.ours, RecvFlags::DONTWAIT) {
-                    Ok(Report::Born(pidfd)) => return Ok(Side::Parent(pid_of(&pidfd)?, pidfd)),
+                    Ok(Report::Born(pidfd)) => {
+                        report::send_go(door.ours, None).tried(|| "wake the container's first process")?;
+                        return Ok(Side::Parent(pid_of(&pidfd)?, pidfd));
+                    }
                     Ok(Report::Warning(text)) => warnings.push(text),
                     Ok(Report::Failed(error)) => return Err(error),
                     _ => {
