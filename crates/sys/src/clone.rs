@@ -73,11 +73,11 @@ fn clone_sharing(what: &Clone<'_>) -> Result<Side> {
         // It does not run: its cgroup may be frozen. Nobody waits for that; a child with a table of its own needs no waiting.
         rustix::process::pidfd_send_signal(&pidfd, Signal::KILL)?;
         rustix::process::waitid(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::EXITED)?;
-        return match rustix::io::read(&alone, &mut [0; 8]) {
-            // It ran after all, just before its end: what it has told its parent must not be taken for the next one's.
-            Ok(_) => Err(Errno::TIMEDOUT),
-            Err(_) => clone_with_copy(what),
-        };
+        let ran = rustix::io::read(&alone, &mut [0; 8]).is_ok();
+        // The next child closes them among all others: it must not own them.
+        drop((alone, pidfd));
+        // It ran after all, just before its end: what it has told its parent must not be taken for the next one's.
+        return if ran { Err(Errno::TIMEDOUT) } else { clone_with_copy(what) };
     }
     let kept = what.keep.iter().map(AsRawFd::as_raw_fd).chain([alone.as_raw_fd()]).map(|fd| fd as u32);
     if leave_shared_table(kept.fold(2 + what.inherited, u32::max) + 1).is_err() {

@@ -170,6 +170,47 @@ impl Bundle {
         self.runtime(&["run", &self.mark])
     }
 
+    /// Everything of its containers that stands on the host, a line each; waits a moment for what is about to go. The directory of
+    /// the bundle itself does not count.
+    #[must_use]
+    pub fn left(&self) -> Vec<String> {
+        let deadline = Instant::now() + crate::slow(Duration::from_secs(3));
+        loop {
+            let left = self.left_now();
+            if left.is_empty() || Instant::now() > deadline {
+                return left;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Its containers' cgroups, in every hierarchy.
+    #[must_use]
+    pub fn cgroups(&self) -> Vec<String> {
+        let root = "/sys/fs/cgroup".to_owned();
+        let hierarchies = directories(Path::new(&root)).into_iter().chain([root]);
+        hierarchies.flat_map(|hierarchy| directories(&Path::new(&hierarchy).join(&self.mark))).collect()
+    }
+
+    fn left_now(&self) -> Vec<String> {
+        let state = self.directory.join("state").display().to_string();
+        let entries = |place: &Path| {
+            let found = std::fs::read_dir(place).into_iter().flatten().flatten();
+            found.filter(|e| e.path().is_dir()).map(|e| e.path().display().to_string()).collect::<Vec<_>>()
+        };
+        let mut left = entries(Path::new(&state));
+        for hierarchy in
+            entries(Path::new("/sys/fs/cgroup")).iter().map(String::as_str).chain(["/sys/fs/cgroup"])
+        {
+            left.extend(entries(&Path::new(hierarchy).join(&self.mark)));
+        }
+        let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+        let mounted = |line: &&str| line.contains(&format!("{}/rootfs", self.directory.display()));
+        left.extend(mounts.lines().filter(mounted).map(str::to_owned));
+        left.extend(crate::processes_naming(&state).into_iter().map(|(pid, line)| format!("{pid} {line}")));
+        left
+    }
+
     /// A container's status, or what the runtime says instead.
     #[must_use]
     pub fn status(&self, id: &str) -> String {
@@ -206,4 +247,9 @@ impl Drop for Bundle {
         let _ = std::fs::remove_dir(Path::new("/sys/fs/cgroup").join(&self.mark));
         let _ = std::fs::remove_dir_all(&self.directory);
     }
+}
+
+fn directories(place: &Path) -> Vec<String> {
+    let found = std::fs::read_dir(place).into_iter().flatten().flatten().map(|entry| entry.path());
+    found.filter(|path| path.is_dir()).map(|path| path.display().to_string()).collect()
 }

@@ -7,8 +7,10 @@ mod bundle;
 mod bundle_cgroups;
 mod bundle_cgroups_v2;
 mod bundle_exec;
+mod bundle_faults;
 mod bundle_foreign_mounts;
 mod bundle_hooks;
+mod bundle_input;
 mod bundle_mounts;
 mod bundle_process;
 mod bundle_rootless;
@@ -84,6 +86,9 @@ fn main() -> std::process::ExitCode {
         paused_containers, events_in_runcs_form, lists_of_containers_and_processes, a_forking_container_is_killed, cgroups_of_the_container, device_rules, traffic_classes]);
     all.extend(tests![bundle_cgroups needs &[Need::CgroupV1]; a_forking_container_is_killed_on_v1]);
     all.extend(tests![bundle_cgroups_v2 needs &[Need::CgroupV2]; files_by_their_names, pages_and_weights, handed_over]);
+    all.extend(tests![bundle_faults: every_step_fails, state_on_a_full_disk, deleted_while_it_is_made]);
+    all.extend(tests![bundle_faults needs &[Need::Program("strace")]; create_is_killed, run_is_killed, start_is_killed, exec_is_killed, delete_is_killed, every_call_is_refused]);
+    all.extend(tests![bundle_input: documents_that_are_wrong, files_that_are_no_documents, programs_that_cannot_run, ids_that_are_none, records_that_are_damaged, the_log_is_well_formed, answers_nobody_takes]);
     all.extend(tests![bad_input: each_is_one_clear_sentence, nothing_is_half_made, disk_full]);
     all.extend(
         tests![limits needs &[Need::CgroupV2]; v2_files_hold_the_limits, frozen_cgroups_hold_nobody_up],

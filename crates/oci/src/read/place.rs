@@ -17,14 +17,12 @@ pub(super) fn offset(bytes: &[u8], line: usize, column: usize) -> usize {
     (before + column).min(bytes.len())
 }
 
-/// The path of the value that stands, begins or has just ended before `end`, such as `mounts[2].options`.
+/// The path of the value that has just ended before `end`, or begins there, such as `mounts[2].options`.
 pub(super) fn path_at(bytes: &[u8], end: usize) -> String {
     let mut frames = Vec::new();
     let mut at = 0;
     while at < end {
         match bytes[at] {
-            // A value that has only begun is named itself.
-            b'{' | b'[' if at + 1 == end => break,
             b'{' => frames.push(Frame::Object { key: String::new(), key_next: true }),
             b'[' => frames.push(Frame::Array(0)),
             b'}' | b']' => drop(frames.pop()),

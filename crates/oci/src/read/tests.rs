@@ -239,6 +239,11 @@ fn what_is_no_document_is_told() {
     check(b"{\"process\": {\"cwd\": \"a\0b\"}}", "process.cwd: control character");
     check(b"{\"process\": {\"cwd\": \"\\ud800\"}}", "process.cwd: ");
     check(b"{'process': 1}", "key must be a string");
+    check(b"{\"mounts\": [[]]}", "mounts[0]: invalid type: sequence, expected an object");
+    check(
+        b"{\"linux\": {\"maskedPaths\": [ {}]}}",
+        "linux.maskedPaths[0]: invalid type: map, expected a string",
+    );
     check(&"[".repeat(1 << 20).into_bytes(), "invalid type");
     check(format!("{{\"root\": {}", "[".repeat(1 << 20)).as_bytes(), "root");
     check(

@@ -62,9 +62,15 @@ const LONGEST: usize = 4096;
 /// Without characters that would start a new line or steer a terminal, and of bounded length.
 fn one_line(text: &str) -> String {
     let plain = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
-    let cut = text.floor_char_boundary(LONGEST);
-    let rest = if cut < text.len() { "…" } else { "" };
-    text[..cut].trim_end().chars().map(plain).chain([rest.to_owned()]).collect()
+    let text = text.trim_end();
+    let plain = |text: &str| text.chars().map(plain).collect::<String>();
+    if text.len() <= LONGEST {
+        return plain(text);
+    }
+    // The cause stands at the end, the rest of a long quotation is not missed.
+    let head = text.floor_char_boundary(LONGEST / 2);
+    let tail = text.ceil_char_boundary(text.len() - LONGEST / 2);
+    format!("{}…{}", plain(&text[..head]), plain(&text[tail..]))
 }
 
 /// One line of a command's answer.

@@ -175,8 +175,11 @@ impl Root {
     /// is nothing.
     pub(crate) fn salvage(&self, id: &str) -> Result<Option<Record>, Complaint> {
         let directory = self.place(id)?;
-        if fs::symlink_metadata(&directory).is_err() {
-            return Ok(None);
+        match fs::symlink_metadata(&directory) {
+            Ok(found) if found.is_dir() => {}
+            Ok(_) => return Err(Complaint::new(format!("{} is not a container's", directory.display()))),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(Complaint::io(&format!("look for container {id}"), &error)),
         }
         let text = read_part(&directory, STATE)?;
         let value: Value = serde_json::from_slice(text.as_deref().unwrap_or_default()).unwrap_or_default();
