@@ -53,6 +53,18 @@ fn sealed_copy(own: std::os::fd::BorrowedFd<'_>) -> Result<std::os::fd::OwnedFd,
             sent => left -= sent,
         }
     }
-    fcntl_add_seals(&copy, ALL)?;
+    add_seals(copy.as_fd())?;
     Ok(copy)
+}
+
+/// On a busy machine the kernel may still hold a page of what was written, for the moment: it says so after a fraction of a second.
+fn add_seals(copy: std::os::fd::BorrowedFd<'_>) -> Result<(), Errno> {
+    const TRIES: u32 = 10;
+    for _ in 1..TRIES {
+        match fcntl_add_seals(copy, ALL) {
+            Err(Errno::BUSY) => {}
+            other => return other,
+        }
+    }
+    fcntl_add_seals(copy, ALL)
 }
