@@ -210,3 +210,23 @@ pub(crate) fn after_the_first_process() {
     testkit::wait_for("an empty cgroup", || fs::remove_dir(&beside).is_ok());
     assert_eq!(found, format!("{before}-beside"));
 }
+
+/// Announced to the one that has them, and to nobody after it.
+pub(crate) fn announced_descriptors() {
+    let b = Bundle::new();
+    b.write(&b.document("echo $LISTEN_FDS $LISTEN_PID > /told; sleep 1000"));
+    fs::write(b.directory().join("three"), "three").unwrap();
+    let shell = |words: &str| {
+        let command = b.command(&[]);
+        let runtime = format!("{} --root {}/state", command.get_program().display(), b.directory().display());
+        let announced = format!("LISTEN_FDS=1 LISTEN_PID=$$ exec {runtime} {words} 3< three");
+        let mut shell = std::process::Command::new("sh");
+        let output = shell.current_dir(b.directory()).args(["-c", &announced]).output().unwrap();
+        String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
+    };
+    shell("run -d c1 > /dev/null 2>&1");
+    wait_for("the first process", || fs::read_to_string(b.inside("told")).is_ok_and(|told| told == "1 1\n"));
+    let script = "echo $LISTEN_FDS $LISTEN_PID";
+    assert_eq!(b.runtime(&["exec", "c1", "sh", "-c", script]).ok(), "");
+    assert_eq!(shell("exec c1 sh -c 'cat <&3; echo $LISTEN_FDS $LISTEN_PID'"), "three1 1\n");
+}

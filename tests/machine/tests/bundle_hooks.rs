@@ -91,7 +91,7 @@ pub(crate) fn no_longer_than_their_timeout() {
             "{}",
             said.err
         );
-        assert!(said.err.contains("not done after 1 s"), "{}", said.err);
+        assert!(said.err.contains("not done after"), "{}", said.err);
         assert_eq!(b.runtime(&["list", "-q"]).out, "", "{moment}: nothing is left");
     }
 }

@@ -62,7 +62,10 @@ impl Pair {
 
 impl Drop for Pair {
     fn drop(&mut self) {
-        let _ = Command::new("ip").args(["link", "del", &self.other]).output();
+        // busybox does not name the other end; one that has moved is gone with its namespace.
+        for end in [&self.other, &self.one] {
+            let _ = Command::new("ip").args(["link", "del", end]).output();
+        }
     }
 }
 

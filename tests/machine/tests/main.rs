@@ -75,7 +75,7 @@ fn main() -> std::process::ExitCode {
     all.extend(tests![rows_runtime: r01_the_runtimes_program_cannot_be_changed, r04_nothing_is_inheritable, r10_a_covered_proc_is_not_written]);
     all.extend(tests![rows_users: r13_no_text_means_root_by_mistake, r14_numbers_out_of_range_are_refused, r15_the_primary_group_is_supplementary,
         r16_huge_accounts_cost_nothing, r17_special_files_hold_nobody_up]);
-    all.extend(tests![bundle_exec: of_each_status, takes_the_rest_from_the_container, documents_are_checked, processors, callers_are_told, into_a_cgroup_below, after_the_first_process]);
+    all.extend(tests![bundle_exec: of_each_status, takes_the_rest_from_the_container, documents_are_checked, processors, callers_are_told, into_a_cgroup_below, after_the_first_process, announced_descriptors]);
     all.extend(tests![bundle_hooks: state_on_stdin, environment_and_place, no_longer_than_their_timeout, the_one_that_fails_is_named]);
     all.extend(tests![bundle_process: memory_policies, network_devices_move_in, network_devices_come_back, clocks, labels, features_are_true, terminals_have_their_size, umasks, capability_sets]);
     all.extend(tests![bundle_seccomp: every_action, arguments_flags_and_architectures, agents_are_asked, agents_that_are_not_there, hooks_at_start_are_filtered]);

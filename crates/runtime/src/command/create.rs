@@ -4,6 +4,7 @@ use std::fs;
 use std::os::fd::AsFd;
 
 use oci::runtime::{ContainerState, Spec};
+use protocol::plan::Process;
 use rustix::fs::{Mode, OFlags};
 use serde_json::json;
 use types::Rootfs;
@@ -51,8 +52,11 @@ pub(super) struct Inherited {
     /// Those that the environment announces (systemd's socket activation), which come first.
     announced: u32,
     /// All of them.
-    pub(super) count: u32,
+    count: u32,
 }
+
+/// How the program is told of descriptors that were announced to us.
+const ANNOUNCED: [&str; 2] = ["LISTEN_FDS=", "LISTEN_PID="];
 
 impl Inherited {
     /// Checked before anything of our own could have one of these numbers.
@@ -76,6 +80,22 @@ impl Inherited {
             )));
         }
         Ok(Self { announced, count })
+    }
+
+    /// The program has them, and knows.
+    pub(super) fn hand_on(self, process: &mut Process) {
+        process.preserve_fds = self.count;
+        if self.announced > 0 {
+            process.env.push(format!("{}{}", ANNOUNCED[0], self.announced));
+            process.env.push(format!("{}1", ANNOUNCED[1]));
+        }
+    }
+
+    /// What a container's first process was told of its descriptors is not for those after it.
+    pub(super) fn forget(first: &mut Process) {
+        if first.preserve_fds > 0 {
+            first.env.retain(|e| !ANNOUNCED.iter().any(|name| e.starts_with(name)));
+        }
     }
 }
 
@@ -199,12 +219,8 @@ fn begin(
     let mut planned = plan::container::plan(id, &bundle.spec, &rootfs, &root.facts()?, &options)?;
     crate::remember_namespace(&mut planned.plan);
     if let Some(process) = &mut planned.plan.process {
-        process.preserve_fds = inherited.count;
+        inherited.hand_on(process);
         process.keep_keyring = arguments.has("no-new-keyring");
-        if inherited.announced > 0 {
-            process.env.push(format!("LISTEN_FDS={}", inherited.announced));
-            process.env.push("LISTEN_PID=1".into());
-        }
     }
     let directory = root.claim(id)?;
     let mut record = Record {

@@ -81,7 +81,7 @@ fn run(
     let mut planned = plan_exec(&record.plan, document, &options)?;
     planned.warnings.iter().for_each(|warning| root.log.warn(warning));
     if let Some(process) = &mut planned.plan.process {
-        process.preserve_fds = inherited.count;
+        inherited.hand_on(process);
     }
     let init = Pid::from_raw(record.pid).ok_or_else(|| Complaint::new("the container has no process"))?;
     let pidfd = pidfd_open(init, PidfdFlags::empty()).tried(|| "open the container's first process")?;
@@ -140,7 +140,8 @@ fn tell(started: &Started, arguments: &Arguments) -> Result<(), Complaint> {
 
 /// The container's own program, with the differences the options name.
 fn process_of(arguments: &Arguments, record: &Record, command: &[String]) -> Result<Process, Complaint> {
-    let first = record.plan.process.clone().unwrap_or_default();
+    let mut first = record.plan.process.clone().unwrap_or_default();
+    Inherited::forget(&mut first);
     if command.is_empty() {
         return Err(Complaint::new("the command is missing"));
     }
