@@ -3,7 +3,7 @@
 use std::os::fd::{AsFd, OwnedFd};
 
 use protocol::plan::{Bind, Filesystem, Propagation};
-use rustix::fs::{CWD, FileType, fstat};
+use rustix::fs::{CWD, FileType, fstat, readlinkat};
 use rustix::io::Errno;
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, FsPickFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags, fsconfig_create,
@@ -190,6 +190,10 @@ pub(crate) fn bind(tree: &mut Tree, bind: &Bind, early: &mut Early) -> Result<()
     }
     propagate(&mount, &bind.then).tried(tried)?;
     let kind = FileType::from_raw_mode(fstat(&mount).tried(tried)?.st_mode);
+    if kind == FileType::Symlink {
+        let text = readlinkat(&mount, "", Vec::new()).tried(tried)?;
+        return tree.copy_link(&bind.target, &text.to_string_lossy());
+    }
     let place =
         if kind == FileType::Directory { tree.directory(&bind.target)? } else { tree.file(&bind.target)? };
     tree.refuse_inside_proc(&place, &bind.field, &bind.target)?;

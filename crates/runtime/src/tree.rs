@@ -182,6 +182,20 @@ impl Tree {
         }
     }
 
+    /// Makes a symbolic link; what is there must be the same (OCI runtimes' `copy-symlink`).
+    pub(crate) fn copy_link(&mut self, path: &str, text: &str) -> Result<(), Error> {
+        let (parent, name) = self.parent(path)?;
+        match symlinkat(text, parent, name) {
+            Err(Errno::EXIST)
+                if readlinkat(parent, name, Vec::new())
+                    .is_ok_and(|there| there.to_bytes() == text.as_bytes()) =>
+            {
+                Ok(())
+            }
+            other => other.tried(|| format!("make link {path}")),
+        }
+    }
+
     /// A directory in which nobody can make anything: where a sysfs, the container's own, expects the cgroups to be mounted.
     /// As the cover of masked directories it costs no file system of its own.
     pub(crate) fn empty(&self) -> Option<&OwnedFd> {

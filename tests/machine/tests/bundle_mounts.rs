@@ -298,15 +298,23 @@ pub(crate) fn every_kind_of_file_is_bound() {
     assert!(Command::new("mkfifo").arg(file("fifo")).status().unwrap().success());
     assert!(Command::new("mknod").arg(file("node")).args(["c", "1", "5"]).status().unwrap().success());
     let names = ["text", "directory", "link", "socket", "fifo", "node"];
-    let mut document = b.document("stat -c '%n %F' /x/* /y; cat /x/link");
+    let mut document = b.document("stat -c '%n %F' /x/* /y; readlink /copy; cat /copy-of-text /x/link");
     for name in names {
         // By the bundle, too: relative sources begin there.
         add(&mut document, mount(&format!("/x/{name}"), "none", Path::new(name), &["bind", "ro"]));
     }
     add(&mut document, mount("y", "bind", &file("text"), &["bind"]));
+    for place in ["/copy", "/copy", "/copy-of-text"] {
+        let source = file(if place == "/copy" { "link" } else { "text" });
+        add(&mut document, mount(place, "bind", &source, &["bind", "copy-symlink"]));
+    }
     let said = b.run(&document).ok();
+    fs::remove_file(b.inside("copy")).unwrap();
+    fs::write(b.inside("copy"), "").unwrap();
+    let refused = b.run(&document);
+    assert!(refused.code == 1 && refused.err.contains("make link /copy: file exists"), "{}", refused.err);
     let wanted = "/x/directory directory\n/x/fifo fifo\n/x/link regular file\n/x/node character special file\n\
-                  /x/socket socket\n/x/text regular file\n/y regular file\ntext";
+                  /x/socket socket\n/x/text regular file\n/y regular file\ntext\ntexttext";
     assert_eq!(said, wanted);
 }
 

@@ -4,6 +4,8 @@ use std::fs;
 
 use testkit::Daemon;
 
+use crate::bundle_mounts::Mounted;
+
 pub(crate) fn bind_mounts() {
     let d = Daemon::start();
     d.busybox();
@@ -32,6 +34,35 @@ pub(crate) fn bind_mounts() {
         fs::read_to_string("/proc/self/mountinfo").unwrap().lines().all(|l| !l.contains("/data")),
         "the host sees no mount"
     );
+}
+
+/// Mounts that come later reach the other side as far as the bind's word says.
+pub(crate) fn mounts_travel_through_binds() {
+    let d = Daemon::start();
+    d.busybox();
+    let host = d.directory().join("shared");
+    fs::create_dir(&host).unwrap();
+    let mut mounted = Mounted::new();
+    mounted.add(&["-t", "tmpfs", "shared"], &host);
+    mounted.add(&["--make-shared"], &host);
+    for (word, into, out) in [("rprivate", false, false), ("rslave", true, false), ("rshared", true, true)] {
+        let (there, back) = (host.join(format!("{word}-in")), host.join(format!("{word}-out")));
+        fs::create_dir(&there).unwrap();
+        fs::create_dir(&back).unwrap();
+        let spec = format!("{}:/data:{word}", host.display());
+        d.berth(&["run", "-d", "--name", word, "--privileged", "-v", &spec, "busybox", "sleep", "1000"]).ok();
+        mounted.add(&["-t", "tmpfs", "later"], &there);
+        let seen = d.berth(&["exec", word, "cat", "/proc/self/mountinfo"]).ok();
+        let at = |table: &str, place: &str| table.lines().any(|line| line.split(' ').nth(4) == Some(place));
+        assert_eq!(at(&seen, &format!("/data/{word}-in")), into, "{word}: {seen}");
+        d.berth(&["exec", word, "mount", "-t", "tmpfs", "back", &format!("/data/{word}-out")]).ok();
+        let reached = at(&fs::read_to_string("/proc/self/mountinfo").unwrap(), &back.display().to_string());
+        assert_eq!(reached, out, "{word}");
+        if reached {
+            assert!(std::process::Command::new("umount").arg(&back).status().unwrap().success());
+        }
+        d.berth(&["rm", "-f", word]).ok();
+    }
 }
 
 pub(crate) fn volumes_outlive_containers() {
