@@ -35,6 +35,7 @@ const PARTS: &[Part] = &[
     ("tidy", || tidy::run().map(|()| Count::default())),
     ("unit", unit),
     ("machine", machine),
+    ("denied", denied),
     ("teeth", teeth::run),
     ("conformance", conformance),
     ("guest", || guest::run(&[])),
@@ -109,6 +110,20 @@ fn unit() -> Result<Count, String> {
 /// Ring 3 on this kernel.
 fn machine() -> Result<Count, String> {
     with_programs("machine")
+}
+
+/// The runtime's tests of ring 3 once more for each system call that may be missing (docs/decisions/0007).
+fn denied() -> Result<Count, String> {
+    let built = programs::build()?;
+    let tests = guest::test_program()?;
+    let mut count = Count::default();
+    for call in ["openat2", "clone3", "pidfd_open"] {
+        println!("without {call}:");
+        let mut again = Command::new(&tests);
+        again.args(["bundle", "rows_"]).env("BERTH_TEST_WITHOUT", call);
+        count.add(counted(again.env("BERTH", &built.berth).env("BERTH_RUNTIME", &built.runtime))?);
+    }
+    Ok(count)
 }
 
 /// Ring 4: other people's clients.

@@ -75,6 +75,10 @@ impl<T> Tried<T> for Result<T, Errno> {
 
 /// The kernel's message, as C programs print it but in lower case.
 pub(crate) fn text_of(errno: Errno) -> String {
+    if errno == Errno::NOSYS {
+        return "function not implemented: Berth needs Linux 5.12, and none of its calls filtered away"
+            .to_owned();
+    }
     let text = std::io::Error::from(errno).to_string();
     let text = text.split(" (os error").next().unwrap_or_default();
     let mut characters = text.chars();

@@ -12,7 +12,7 @@ use crate::become_program::{self, Program};
 use crate::console;
 use crate::error::{Error, Tried};
 use crate::hang;
-use crate::join::{Visit, clone_flag};
+use crate::join::{Visit, join_of};
 use crate::kernel::{Proc, read_file, write_file};
 use crate::listener::Agent;
 use crate::proxy::{self, Door};
@@ -199,9 +199,9 @@ fn gone(error: Error, pid: i32) -> Error {
 /// The proxy's way. An ordinary user has rights over the container's namespaces only inside its user namespace, and does before what
 /// must be done as the one outside.
 fn step_in(exec: &ExecPlan, init: BorrowedFd<'_>, joins_pid: bool) -> Result<Option<String>, Error> {
-    let pid = if joins_pid { clone_flag(NamespaceKind::Pid) } else { 0 };
+    let pid: &[NamespaceKind] = if joins_pid { &[NamespaceKind::Pid] } else { &[] };
     if !exec.from_inside {
-        sys::process::join(init, pid).tried(|| "join the container's pid namespace")?;
+        join_of(init, pid).tried(|| "join the container's pid namespace")?;
         return Ok(None);
     }
     let warning = enter_host_side(exec)?;
@@ -255,9 +255,8 @@ fn enter(
     let labels = label::handle(&process)?;
     let warnings = if exec.from_inside { None } else { enter_host_side(exec)? };
     let done = |kind| kind == NamespaceKind::Pid || exec.from_inside && kind == NamespaceKind::User;
-    let joined = into.kinds.iter().filter(|kind| !done(**kind));
-    let flags = joined.map(|kind| clone_flag(*kind)).fold(0, |all, flag| all | flag);
-    sys::process::join(into.init, flags).tried(|| "join the container's namespaces")?;
+    let joined: Vec<NamespaceKind> = into.kinds.iter().copied().filter(|kind| !done(*kind)).collect();
+    join_of(into.init, &joined).tried(|| "join the container's namespaces")?;
     into.root.map_or(Ok(()), hang::change_root)?;
     if exec.users && !exec.from_inside {
         become_program::become_root().tried(|| "become root of the user namespace")?;

@@ -4,7 +4,8 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use protocol::plan::{Namespace, NamespaceKind};
-use rustix::fs::{Mode, OFlags, open};
+use rustix::fs::{FileType, Mode, OFlags, fstat, open, openat};
+use rustix::io::Errno;
 use rustix::process::{chroot, fchdir};
 use types::Kind;
 
@@ -64,7 +65,7 @@ impl Visit {
                 |path: &str| open(path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
             self.place = Some([here("/").tried(tried)?, here(".").tried(tried)?]);
         }
-        sys::process::join(fd, clone_flag(kind)).tried(tried)?;
+        join_of(fd, &[kind]).tried(tried)?;
         self.home.push((home, clone_flag(kind)));
         Ok(())
     }
@@ -83,6 +84,37 @@ impl Drop for Visit {
             panic!("cannot return to the host's namespace: {errno}");
         }
     }
+}
+
+/// Joins namespaces of the process behind a pidfd, or a namespace by its own descriptor. Without pidfds the process is known by its
+/// directory in `/proc`, and each namespace by its link there.
+pub(crate) fn join_of(process: BorrowedFd<'_>, kinds: &[NamespaceKind]) -> Result<(), Errno> {
+    if kinds.is_empty() {
+        return Ok(());
+    }
+    match sys::process::join(process, kinds.iter().fold(0, |all, kind| all | clone_flag(*kind))) {
+        Err(Errno::INVAL) if is_directory(process) => {}
+        other => return other,
+    }
+    let open = |kind: &NamespaceKind| {
+        let link = format!("ns/{}", kind.link());
+        Ok((*kind, openat(process, link, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?))
+    };
+    let mut left = kinds.iter().map(open).collect::<Result<Vec<_>, Errno>>()?;
+    // Those of the outside need the rights of the outside, those of a user namespace perhaps only its own.
+    left.sort_by_key(|(kind, _)| (*kind == NamespaceKind::User, *kind == NamespaceKind::Mount));
+    let mut refused = Vec::new();
+    for (kind, namespace) in left {
+        match sys::process::join(namespace.as_fd(), clone_flag(kind)) {
+            Err(Errno::PERM) if kind != NamespaceKind::User => refused.push((kind, namespace)),
+            other => other?,
+        }
+    }
+    refused.iter().try_for_each(|(kind, namespace)| sys::process::join(namespace.as_fd(), clone_flag(*kind)))
+}
+
+fn is_directory(fd: BorrowedFd<'_>) -> bool {
+    fstat(fd).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory)
 }
 
 /// `CLONE_NEW*` of a kind.

@@ -57,12 +57,14 @@ mod setup;
 mod spawn;
 mod tree;
 mod users;
+mod walk;
 mod weak;
 
 pub use cgroup::{apply_writes, freeze, kill_all, oom_kills, pids, present};
 pub use error::Error;
 pub use exec::{Entrance, spawn_exec};
 pub use hang::remember_namespace;
+pub use kernel::set_own_oom_score;
 pub use memory::{MemoryWatch, watch_memory};
 pub use prepare::clean;
 pub use seal::seal;

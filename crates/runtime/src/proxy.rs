@@ -13,7 +13,7 @@ use types::Kind;
 
 use crate::become_program::become_root;
 use crate::error::{Error, Tried};
-use crate::join::clone_flag;
+use crate::join::join_of;
 use crate::kernel::read_file;
 use crate::report::{self, Report};
 
@@ -82,9 +82,9 @@ fn step_in(door: &Door<'_>, what: &Clone<'_>) -> Result<Side, Error> {
     sys::clone::clone(what).tried(|| "clone the container's first process")
 }
 
-/// Joins a user namespace, with others of the same process if wanted (`CLONE_NEW*`), and becomes its root.
-pub(crate) fn join_users(fd: BorrowedFd<'_>, others: u32) -> Result<(), Error> {
-    sys::process::join(fd, clone_flag(NamespaceKind::User) | others).tried(|| "join the user namespace")?;
+/// Joins a user namespace, with others of the same process if wanted, and becomes its root.
+pub(crate) fn join_users(fd: BorrowedFd<'_>, others: &[NamespaceKind]) -> Result<(), Error> {
+    join_of(fd, &[&[NamespaceKind::User], others].concat()).tried(|| "join the user namespace")?;
     become_root().tried(|| "become root of the user namespace")
 }
 

@@ -178,7 +178,7 @@ fn step_in(launch: &Launch<'_>, users: Option<&OwnedFd>, for_good: bool) -> Resu
         join_others()?;
     }
     if let Some(users) = users {
-        proxy::join_users(users.as_fd(), 0)?;
+        proxy::join_users(users.as_fd(), &[])?;
     }
     if inside {
         join_others()?;

@@ -10,7 +10,7 @@ use rustix::fs::{
 use rustix::io::Errno;
 
 use crate::error::{Error, Tried};
-use crate::weak;
+use crate::{walk, weak};
 use types::Kind;
 
 /// A root, and the last directory in which something was made.
@@ -271,6 +271,7 @@ pub(crate) fn open_below(
     for _ in 0..TRIES {
         match openat2(directory, path, flags | OFlags::CLOEXEC, Mode::empty(), resolve) {
             Err(Errno::AGAIN | Errno::INTR) => {}
+            Err(Errno::NOSYS) => return walk::open(directory, path, flags, resolve),
             other => return other,
         }
     }

@@ -87,15 +87,7 @@ fn settle_in() {
     let _ = rustix::process::chdir("/");
     let limit = getrlimit(Resource::Nofile);
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
-    write_oom_score("-999");
-}
-
-fn write_oom_score(score: &str) {
-    use rustix::fs::{CWD, Mode, OFlags};
-    let flags = OFlags::WRONLY | OFlags::CLOEXEC;
-    if let Ok(fd) = rustix::fs::openat(CWD, "/proc/self/oom_score_adj", flags, Mode::empty()) {
-        let _ = rustix::io::write(&fd, score.as_bytes());
-    }
+    let _ = runtime::set_own_oom_score(-999);
 }
 
 #[cfg(test)]

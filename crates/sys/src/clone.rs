@@ -3,12 +3,16 @@
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::ptr;
 
-use linux_raw_sys::general::{CLONE_INTO_CGROUP, CLONE_PARENT, CLONE_PIDFD, clone_args};
+use linux_raw_sys::general::{
+    CLONE_INTO_CGROUP, CLONE_NEWCGROUP, CLONE_NEWTIME, CLONE_PARENT, CLONE_PIDFD, clone_args,
+};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd};
+use rustix::fs::{Mode, OFlags, openat};
 use rustix::io::{Errno, Result};
+use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Signal, WaitId, WaitIdOptions};
 
-use crate::process::{exit_now, last_errno, threads};
+use crate::process::{exit_now, join, last_errno, threads, unshare};
 
 /// What [`clone`] makes.
 #[derive(Debug, Default)]
@@ -149,13 +153,16 @@ fn clone_with(what: &Clone<'_>, flags: u64) -> Result<Side> {
     // SAFETY: `args` is a whole clone_args with no stack, so the child runs on a copy of this one; there is one
     // thread, so no lock can be held by somebody who is missing in the child.
     let pid = unsafe { libc::syscall(libc::SYS_clone3, ptr::from_ref(&args), size_of::<clone_args>()) };
-    let refusal = if pid == -1 { Some(last_errno()) } else { None };
-    let pid = match refusal {
-        Some(Errno::NOSYS) if what.cgroup.is_none() => older_clone(flags, &mut pidfd)?,
-        Some(errno) => return Err(errno),
-        None => pid,
-    };
+    if pid == -1 && last_errno() == Errno::NOSYS {
+        return older_clone(what, flags);
+    }
+    answer(pid, pidfd)
+}
+
+/// Which side this is, by what the kernel answered.
+fn answer(pid: i64, pidfd: i32) -> Result<Side> {
     match pid {
+        -1 => Err(last_errno()),
         0 => Ok(Side::Child),
         pid => {
             // SAFETY: on success CLONE_PIDFD stored a fresh descriptor that nobody else owns.
@@ -165,15 +172,63 @@ fn clone_with(what: &Clone<'_>, flags: u64) -> Result<Side> {
     }
 }
 
-/// `clone(2)`, where a filter answers `clone3` with `ENOSYS` because it cannot look into its arguments (Docker's
-/// default profile does).
-fn older_clone(flags: u64, pidfd: &mut i32) -> Result<i64> {
+/// `clone(2)`, where a filter answers `clone3` with `ENOSYS` because it cannot look into its arguments (Docker's default profile does).
+/// It knows no cgroups and has no room for the flag of a time namespace: its parent moves the child, which then makes both namespaces
+/// itself. The root of a cgroup namespace is the cgroup that one is in at that moment.
+fn older_clone(what: &Clone<'_>, flags: u64) -> Result<Side> {
+    let mut late = u64::from(CLONE_NEWTIME);
+    let Some(cgroup) = what.cgroup else {
+        return match plain_clone(flags & !late)? {
+            Side::Child => in_child(make_late(flags & late)),
+            parent => Ok(parent),
+        };
+    };
+    late |= u64::from(CLONE_NEWCGROUP);
+    let procs = openat(cgroup, "cgroup.procs", OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
+    let (moved, mover) = pipe_with(PipeFlags::CLOEXEC)?;
+    // With a table of its own, the child sees it when its parent ends before it has been moved.
+    match plain_clone(flags & !(late | libc::CLONE_FILES as u64))? {
+        Side::Child => {
+            drop((mover, procs));
+            match rustix::io::read(&moved, &mut [0]) {
+                Ok(1) => in_child(make_late(flags & late)),
+                _ => exit_now(1),
+            }
+        }
+        Side::Parent(pid, pidfd) => {
+            let done = rustix::io::write(&procs, pid.to_string().as_bytes());
+            if let Err(errno) = done.and_then(|_| rustix::io::write(&mover, b".")) {
+                rustix::process::pidfd_send_signal(&pidfd, Signal::KILL)?;
+                rustix::process::waitid(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::EXITED)?;
+                return Err(errno);
+            }
+            Ok(Side::Parent(pid, pidfd))
+        }
+    }
+}
+
+/// Namespaces that `clone(2)` could not make as it was to.
+fn make_late(flags: u64) -> Result<()> {
+    if flags != 0 {
+        unshare(flags as u32)?;
+    }
+    if flags & u64::from(CLONE_NEWTIME) == 0 {
+        return Ok(());
+    }
+    let path = "/proc/self/ns/time_for_children";
+    let clocks = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+    join(clocks.as_fd(), CLONE_NEWTIME)
+}
+
+fn plain_clone(flags: u64) -> Result<Side> {
     let flags = flags | libc::SIGCHLD as u64;
+    let mut pidfd: i32 = -1;
     let nothing = ptr::null_mut::<libc::c_void>();
     // SAFETY: as for clone3 above; with CLONE_PIDFD the third argument is where the descriptor is stored.
-    let pid =
-        unsafe { libc::syscall(libc::SYS_clone, flags, nothing, ptr::from_mut(pidfd), nothing, nothing) };
-    if pid == -1 { Err(last_errno()) } else { Ok(pid) }
+    let pid = unsafe {
+        libc::syscall(libc::SYS_clone, flags, nothing, ptr::from_mut(&mut pidfd), nothing, nothing)
+    };
+    answer(pid, pidfd)
 }
 
 /// Closes every descriptor from `first` on but these.

@@ -4,6 +4,7 @@
 
 mod bundle;
 mod daemon;
+mod deny;
 mod leaks;
 mod rootfs;
 mod runner;
@@ -11,6 +12,7 @@ mod sweep;
 
 pub use bundle::Bundle;
 pub use daemon::{Daemon, Ran, is_reference, wait_for};
+pub use deny::run_without;
 pub use leaks::{Census, processes_naming};
 pub use rootfs::{busybox_tar, tar_of};
 pub use runner::{Need, Test, main, mark, slow};

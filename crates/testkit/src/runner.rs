@@ -103,6 +103,9 @@ pub fn main(tests: Vec<Test>) -> ExitCode {
     if std::env::var_os(INSIDE).is_none() {
         return done(enter());
     }
+    if let Err(message) = crate::deny::from_now_on() {
+        return done(Err(message));
+    }
     end_with_the_outside();
     let wanted: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
     let chosen =

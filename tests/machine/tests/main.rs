@@ -16,6 +16,7 @@ mod bundle_process;
 mod bundle_rootless;
 mod bundle_roots;
 mod bundle_seccomp;
+mod denied;
 mod door;
 mod exec;
 mod files;
@@ -89,6 +90,7 @@ fn main() -> std::process::ExitCode {
     all.extend(tests![bundle_faults: every_step_fails, state_on_a_full_disk, deleted_while_it_is_made]);
     all.extend(tests![bundle_faults needs &[Need::Program("strace")]; create_is_killed, run_is_killed, start_is_killed, exec_is_killed, delete_is_killed, every_call_is_refused]);
     all.extend(tests![bundle_input: documents_that_are_wrong, files_that_are_no_documents, programs_that_cannot_run, ids_that_are_none, records_that_are_damaged, the_log_is_well_formed, answers_nobody_takes]);
+    all.extend(tests![denied: openat2, clone3, pidfd_open, mounts_are_needed, refused]);
     all.extend(tests![bad_input: each_is_one_clear_sentence, nothing_is_half_made, disk_full]);
     all.extend(
         tests![limits needs &[Need::CgroupV2]; v2_files_hold_the_limits, frozen_cgroups_hold_nobody_up],

@@ -1,6 +1,7 @@
 //! The rules of the house that a compiler does not check: floors, rooms, heads, documents.
 
 mod floors;
+mod handles;
 mod text;
 
 use std::path::{Path, PathBuf};

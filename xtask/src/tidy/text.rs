@@ -30,6 +30,7 @@ pub(super) fn check(root: &Path, files: &[PathBuf]) -> Result<Vec<String>, Strin
         if file.extension().is_some_and(|e| e == "rs") {
             let text = fs::read_to_string(root.join(file)).map_err(|e| format!("{name}: {e}"))?;
             breaches.extend(source(&name, &text));
+            breaches.extend(super::handles::check(&name, &text));
         }
     }
     breaches.extend(map(root));

@@ -6,12 +6,12 @@ use std::time::Duration;
 use protocol::Plan;
 use protocol::plan::Cgroup;
 use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
+use rustix::process::{Pid, Signal};
 use types::Kind;
 
 use super::{cgroup_of, pids, v1};
 use crate::error::{Error, Tried};
-use crate::kernel::{read_file, write_file};
+use crate::kernel::{Proc, read_file, write_file};
 
 /// Sends a signal to every process of the container. None is missed by a `KILL`, also of those that are born meanwhile.
 ///
@@ -55,7 +55,7 @@ fn kill_frozen(plan: &Plan) -> Result<(), Error> {
 fn send_each(plan: &Plan, signal: i32) -> Result<usize, Error> {
     let pids = pids(plan)?;
     for pid in &pids {
-        let process = Pid::from_raw(*pid).and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
+        let process = Pid::from_raw(*pid).and_then(|pid| Proc::process(pid).ok());
         let sent = process.map(|pidfd| sys::pidfd::send_signal(pidfd.as_fd(), signal));
         // Other refusals: it has ended meanwhile.
         if sent == Some(Err(Errno::INVAL)) {

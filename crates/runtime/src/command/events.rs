@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use serde_json::{Value, json};
@@ -30,16 +30,24 @@ pub(super) fn events(root: &Root, rest: &[String]) -> Result<i32, Complaint> {
     watch(&record, interval).map(|()| 0)
 }
 
+/// How often an end that nothing tells of is looked for.
+const GLANCE: Duration = Duration::from_millis(100);
+
 /// Until the container ends.
 fn watch(record: &Record, interval: Duration) -> Result<(), Complaint> {
     let gone = || Complaint::new("container not running");
-    let init = Pid::from_raw(record.pid).and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
-    let init = init.ok_or_else(gone)?;
+    let pid = Pid::from_raw(record.pid).ok_or_else(gone)?;
+    let (init, silent) = match pidfd_open(pid, PidfdFlags::empty()) {
+        // Without pidfds nothing tells of its end: it is looked for.
+        Err(Errno::NOSYS) => (eventfd(0, EventfdFlags::CLOEXEC).tried(|| "wait for events")?, true),
+        other => (other.map_err(|_| gone())?, false),
+    };
     let memory = crate::watch_memory(&record.plan)?;
     let mut kills = crate::oom_kills(&record.plan).unwrap_or(0);
     let mut due = Instant::now() + interval;
     loop {
-        let left = Timespec::try_from(due.saturating_duration_since(Instant::now())).ok();
+        let left = due.saturating_duration_since(Instant::now());
+        let left = Timespec::try_from(if silent { left.min(GLANCE) } else { left }).ok();
         let mut watched = vec![PollFd::new(&init, PollFlags::IN)];
         if let Some(memory) = &memory {
             watched.push(PollFd::from_borrowed_fd(memory.fd(), PollFlags::IN | PollFlags::PRI));
@@ -48,7 +56,7 @@ fn watch(record: &Record, interval: Duration) -> Result<(), Complaint> {
             Err(Errno::INTR) => continue,
             other => other.tried(|| "wait for events")?,
         };
-        let over = !watched[0].revents().is_empty();
+        let over = !watched[0].revents().is_empty() || silent && !record.alive();
         // A watched file is always readable; only this is news of it.
         let news = |memory: &MemoryWatch| match memory {
             MemoryWatch::Counter(_) => PollFlags::IN,

@@ -4,7 +4,7 @@ use std::os::fd::AsFd;
 
 use oci::runtime::{ContainerState, LinuxCapabilities, Process, User};
 use plan::container::{ExecOptions, plan_exec};
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use rustix::process::Pid;
 
 use super::arguments::Arguments;
 use super::create::{self, Inherited};
@@ -12,6 +12,7 @@ use super::output::Complaint;
 use super::records::{Record, Root};
 use super::{document, foreground};
 use crate::error::Tried;
+use crate::kernel::Proc;
 use crate::{Entrance, Started, StdioFds, weak};
 
 /// Options that take a value, all of them.
@@ -84,7 +85,11 @@ fn run(
         inherited.hand_on(process);
     }
     let init = Pid::from_raw(record.pid).ok_or_else(|| Complaint::new("the container has no process"))?;
-    let pidfd = pidfd_open(init, PidfdFlags::empty()).tried(|| "open the container's first process")?;
+    let pidfd = Proc::process(init).tried(|| "open the container's first process")?;
+    // Now that its number can no longer become another's: it still is the container's.
+    if !record.alive() {
+        return Err(Complaint::new("cannot exec in a stopped container"));
+    }
     let detach = arguments.has("detach") || arguments.has("d");
     check_terminal(document.terminal, detach, arguments)?;
     let size = document.console_size.unwrap_or_default();

@@ -5,7 +5,7 @@ use std::os::fd::AsFd;
 use oci::runtime::ContainerState;
 use protocol::plan::NamespaceKind;
 use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
+use rustix::process::{Pid, Signal};
 use types::Kind;
 
 use super::arguments::Arguments;
@@ -14,6 +14,7 @@ use super::output::{Complaint, say};
 use super::records::{Record, Root, name_of};
 use crate::error::Tried;
 use crate::hold;
+use crate::kernel::Proc;
 
 pub(super) fn state(root: &Root, rest: &[String]) -> Result<i32, Complaint> {
     let arguments = Arguments::of(rest, &[])?;
@@ -56,7 +57,7 @@ pub(super) fn kill(root: &Root, rest: &[String]) -> Result<i32, Complaint> {
 fn send(record: &Record, number: i32) -> Result<(), Complaint> {
     let gone = || Complaint::new("container not running");
     let pid = Pid::from_raw(record.pid).ok_or_else(gone)?;
-    let pidfd = pidfd_open(pid, PidfdFlags::empty()).map_err(|_| gone())?;
+    let pidfd = Proc::process(pid).map_err(|_| gone())?;
     if !record.alive() {
         return Err(gone());
     }
