@@ -12,6 +12,7 @@ pub(crate) const DEMO: &[&str] = BUILD;
 
 /// What the tests need besides: a root file system, real peers and clients, a guest's kernel.
 pub(crate) const TEST: &[&str] = &[
+    "buildah",
     "busybox-static",
     "containerd",
     "cpio",

@@ -205,6 +205,8 @@ fn step_in(exec: &ExecPlan, init: BorrowedFd<'_>, joins_pid: bool) -> Result<Opt
         return Ok(None);
     }
     let warning = enter_host_side(exec)?;
+    // Inside it may be forbidden; whoever may do so here (root, in an ordinary user's container) leaves its own groups behind.
+    let _ = rustix::thread::set_thread_groups(&[]);
     proxy::join_users(init, pid)?;
     Ok(warning)
 }

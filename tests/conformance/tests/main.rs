@@ -30,6 +30,7 @@ fn main() -> std::process::ExitCode {
     all.extend(tests![podman_rootless needs ROOTLESS; runs_stops_and_executes, users_volumes_and_devices, networks_and_pods]);
     all.extend(tests![podman_rootless needs &[Need::Program("podman"), Need::Program("newuidmap"), Need::Program("slirp4netns")]; slirp]);
     all.extend(tests![podman_rootless needs &[Need::Program("podman"), Need::Program("newuidmap"), Need::Program("fuse-overlayfs")]; overlays]);
+    all.extend(tests![podman_rootless needs &[Need::Program("buildah"), Need::Program("newuidmap")]; builds]);
     all.extend(tests![dockerd needs &[Need::Program("dockerd")]; runs_and_executes, lives_and_ends]);
     all.extend(tests![containerd needs &[Need::Program("containerd")]; tasks]);
     const VALIDATION: &[Need] = &[Need::CgroupV1, Need::Program("go")];

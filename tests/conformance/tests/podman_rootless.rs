@@ -11,58 +11,53 @@ use super::caller::{self, Caller};
 const USER: u32 = 47_114;
 const SUBIDS: u32 = 700_000;
 
-/// A podman of a user who is known in a mount namespace of the command's own only.
-fn podman(storage: &str) -> Caller {
+/// A directory of a user's, who is known in a mount namespace of each command's own only; commands begin with `program`.
+fn of_user(program: &str) -> Caller {
     let mut caller = Caller::new();
     let directory = caller.directory.clone();
     let place = |name: &str| directory.join(name).display().to_string();
-    let passwd = std::fs::read_to_string("/etc/passwd").unwrap();
-    std::fs::write(place("passwd"), format!("{passwd}u{USER}:x:{USER}:{USER}::{}:/bin/sh\n", place("home")))
-        .unwrap();
-    let group = std::fs::read_to_string("/etc/group").unwrap();
-    std::fs::write(place("group"), format!("{group}u{USER}:x:{USER}:\n")).unwrap();
-    std::fs::write(place("subids"), format!("u{USER}:{SUBIDS}:65536\n")).unwrap();
-    std::fs::write(place("policy.json"), r#"{"default": [{"type": "insecureAcceptAnything"}]}"#).unwrap();
+    let append = |file: &str, line: String| {
+        let text = std::fs::read_to_string(format!("/etc/{file}")).unwrap();
+        std::fs::write(place(file), text + &line).unwrap();
+    };
+    append("passwd", format!("u{USER}:x:{USER}:{USER}::{}:/bin/sh\n", place("home")));
+    append("group", format!("u{USER}:x:{USER}:\n"));
+    for file in ["subuid", "subgid"] {
+        std::fs::write(place(file), format!("u{USER}:{SUBIDS}:65536\n")).unwrap();
+    }
     std::fs::copy(caller::runtime(), place("runtime")).unwrap();
     for name in ["home", "run", "graph"] {
         std::fs::create_dir(place(name)).unwrap();
         lchown(place(name), Some(USER), Some(USER)).unwrap();
     }
-    let subids = place("subids");
     let become_user = format!(
-        "mount --bind {} /etc/passwd && mount --bind {} /etc/group && mount --bind {subids} /etc/subuid && mount --bind {subids} /etc/subgid && cd {} && \
+        "for f in passwd group subuid subgid; do mount --bind {}/$f /etc/$f || exit; done; cd {} && \
          exec setpriv --reuid {USER} --regid {USER} --clear-groups --inh-caps=-all \"$0\" \"$@\"",
-        place("passwd"),
-        place("group"),
+        directory.display(),
         place("home"),
     );
-    let words = [
-        "unshare",
-        "-m",
-        "--propagation",
-        "private",
-        "sh",
-        "-c",
-        &become_user,
-        "podman",
-        "--root",
-        &place("graph"),
-    ];
-    let more = [
-        "--runroot",
-        &place("run/containers"),
-        "--tmpdir",
-        &place("run/tmp"),
-        "--runtime",
-        &place("runtime"),
-    ];
-    let rest = ["--storage-driver", storage, "--cgroup-manager", "cgroupfs", "--events-backend", "file"];
-    caller.head = [&words[..], &more, &rest].concat().iter().map(|w| (*w).to_owned()).collect();
+    let words = ["unshare", "-m", "--propagation", "private", "sh", "-c", &become_user, program];
+    caller.head = words.iter().map(|w| (*w).to_owned()).collect();
     caller.environment = vec![
         ("HOME".into(), place("home")),
         ("XDG_RUNTIME_DIR".into(), place("run")),
         ("CONTAINERS_CONF".into(), "/dev/null".into()),
     ];
+    caller
+}
+
+fn podman(storage: &str) -> Caller {
+    let mut caller = of_user("podman");
+    let places = [
+        ("--root", "graph"),
+        ("--runroot", "run/containers"),
+        ("--tmpdir", "run/tmp"),
+        ("--runtime", "runtime"),
+    ];
+    let places: Vec<String> =
+        places.iter().flat_map(|(word, name)| [(*word).to_owned(), caller.path(name)]).collect();
+    let rest = ["--storage-driver", storage, "--cgroup-manager", "cgroupfs", "--events-backend", "file"];
+    caller.head.extend(places.into_iter().chain(rest.iter().map(|w| (*w).to_owned())));
     caller.ok(&["import", "-q", &caller.path("busybox.tar"), "box"]);
     caller
 }
@@ -227,4 +222,27 @@ pub(crate) fn overlays() {
     let q = User(q);
     let script = "touch /x && grep -c ' / fuse.fuse-overlayfs ' /proc/mounts";
     assert_eq!(said(&q, "fuse", &[], &["sh", "-c", script]), "1");
+}
+
+/// buildah has the runtime run the steps of a build, and commands beside them.
+pub(crate) fn builds() {
+    let mut caller = of_user("buildah");
+    let (graph, run) = (caller.path("graph"), caller.path("run/containers"));
+    let words = ["--root", &graph, "--runroot", &run, "--storage-driver", "vfs"];
+    caller.head.extend(words.iter().map(|w| (*w).to_owned()));
+    let p = User(caller);
+    let context = p.path("home");
+    std::fs::copy(p.path("busybox.tar"), p.path("home/box.tar")).unwrap();
+    let file =
+        "FROM scratch\nADD box.tar /\nRUN id -u && cat /proc/self/uid_map && echo built > /made\nUSER 7\n";
+    std::fs::write(p.path("home/Dockerfile"), file).unwrap();
+    let runtime = p.path("runtime");
+    let said = p.ok(&["bud", "--isolation", "rootless", "--runtime", &runtime, "-t", "made", &context]);
+    assert!(said.contains(&format!("\n0\n         0      {USER}          1\n")), "{said}");
+    let container = p.ok(&["from", "localhost/made"]);
+    let script = "id -u; cat /made; exit 5";
+    let said =
+        p.run(&["run", "--isolation", "rootless", "--runtime", &runtime, &container, "sh", "-c", script]);
+    assert_eq!((said.code, said.out.as_str()), (5, "7\nbuilt\n"), "{}", said.err);
+    p.ok(&["rm", &container]);
 }

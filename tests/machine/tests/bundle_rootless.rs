@@ -113,6 +113,25 @@ pub(crate) fn commands_of_an_ordinary_user() {
     assert_eq!(b.runtime(&["list", "-q"]).ok(), "");
 }
 
+/// Root may do with an ordinary user's container what the user may.
+pub(crate) fn root_is_let_in() {
+    let b = Bundle::new().owned_by(USER);
+    b.write(&document(&b, "sleep 1000"));
+    b.runtime(&["run", "-d", "c1"]).ok();
+    let root = |words: &[&str]| {
+        let mut command = Command::new(b.directory().join("berth-runtime"));
+        command.args(["--root", "state"]).args(words).current_dir(b.directory()).stdin(Stdio::null());
+        run_in(&b, command)
+    };
+    let names = "id -u; for n in user pid mnt; do [ $(readlink /proc/self/ns/$n) = $(readlink /proc/1/ns/$n) ] && echo 1; done; exit 4";
+    let said = root(&["exec", "c1", "sh", "-c", names]);
+    assert_eq!((said.code, said.out.as_str(), said.err.as_str()), (4, "0\n1\n1\n1\n", ""));
+    root(&["kill", "c1", "KILL"]).ok();
+    wait_for("its end", || b.status("c1") == "stopped");
+    root(&["delete", "c1"]).ok();
+    assert_eq!(b.runtime(&["list", "-q"]).ok(), "");
+}
+
 pub(crate) fn what_an_ordinary_user_cannot_have() {
     let b = Bundle::new().owned_by(USER);
     type Change = fn(&mut Value);

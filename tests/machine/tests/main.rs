@@ -80,7 +80,7 @@ fn main() -> std::process::ExitCode {
     all.extend(tests![bundle_hooks: state_on_stdin, environment_and_place, no_longer_than_their_timeout, the_one_that_fails_is_named]);
     all.extend(tests![bundle_process: memory_policies, network_devices_move_in, network_devices_come_back, clocks, labels, features_are_true, terminals_have_their_size, umasks, capability_sets]);
     all.extend(tests![bundle_seccomp: every_action, arguments_flags_and_architectures, agents_are_asked, agents_that_are_not_there, hooks_at_start_are_filtered]);
-    all.extend(tests![bundle_rootless: own_document_and_place, commands_of_an_ordinary_user, what_an_ordinary_user_cannot_have, maps_of_root_are_written_directly,
+    all.extend(tests![bundle_rootless: own_document_and_place, commands_of_an_ordinary_user, root_is_let_in, what_an_ordinary_user_cannot_have, maps_of_root_are_written_directly,
         cgroups_where_they_are_handed_down, root_of_a_user_namespace]);
     all.extend(tests![bundle_rootless needs &[Need::Program("newuidmap"), Need::Program("setpriv")]; larger_maps_are_written_by_helpers]);
     all.extend(tests![bundle_cgroups: every_limit_is_in_its_file, limits_that_cannot_be, a_cgroup_that_is_there, places_of_cgroups, update_of_memory, update_of_processors, update_refuses_and_keeps, real_time_limits,

@@ -40,6 +40,7 @@ pub fn plan_exec(container: &Plan, document: &Document, options: &ExecOptions) -
     let mut warnings = Vec::new();
     let mut process = process::process(document, &options.facts, &mut warnings)?;
     process.no_new_privs |= first.no_new_privs;
+    process.unprivileged |= first.unprivileged;
     if options.privileged {
         let all = (2_u64 << options.facts.last_capability) - 1;
         let all = if options.facts.bounding == 0 { all } else { all & options.facts.bounding };
