@@ -40,6 +40,7 @@
 static struct {
     const char *lower, *work, *filter, *bridge, *program, *cgroup;
     int runs, warm, hold, prefix;
+    int plain; /* the root is a directory, as in an OCI bundle, and no layers */
     struct in_addr first;
     int tasks; /* join v1 cgroups by `tasks` instead of `cgroup.procs` */
 } options = {.runs = 100, .warm = 10, .program = "/true", .cgroup = "berth-limit", .tasks = 1};
@@ -249,7 +250,7 @@ static void add_veth(int fd, int pid, unsigned bridge)
     struct nlmsghdr *header = begin(buffer, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL);
     struct ifinfomsg *link = extend(header, sizeof *link);
     link->ifi_flags = link->ifi_change = IFF_UP;
-    snprintf(name, sizeof name, "blim%d", number);
+    snprintf(name, sizeof name, "bl%x.%d", getpid() & 0xffffff, number);
     attribute(header, IFLA_IFNAME, name, strlen(name) + 1);
     attribute(header, IFLA_MASTER, &bridge, sizeof bridge);
     struct rtattr *info = attribute(header, IFLA_LINKINFO, NULL, 0);
@@ -405,7 +406,10 @@ static void make_root(void)
     char layers[13000];
     snprintf(layers, sizeof layers, "lowerdir=%s,upperdir=%s/upper%d,workdir=%s/scratch%d", options.lower, options.work, number,
              options.work, number);
-    must(mount("overlay", merged, "overlay", 0, layers), "mount overlay");
+    if (options.plain)
+        must(mount(options.lower, merged, NULL, MS_BIND, NULL), "bind root");
+    else
+        must(mount("overlay", merged, "overlay", 0, layers), "mount overlay");
     must(chdir(merged), "enter root");
     mount_at("proc", "proc", PLAIN, NULL);
     mount_at("tmpfs", "dev", MS_NOSUID | MS_STRICTATIME, "mode=755,size=65536k");
@@ -415,7 +419,8 @@ static void make_root(void)
     mount_cgroups();
     mount_at("mqueue", "dev/mqueue", PLAIN, NULL);
     mount_at("tmpfs", "dev/shm", PLAIN, "mode=1777,size=67108864");
-    bind_files();
+    if (!options.plain)
+        bind_files();
     make_devices();
     protect_paths();
     must(syscall(SYS_pivot_root, ".", "."), "pivot_root");
@@ -450,8 +455,8 @@ static void child(const int network[2])
     each_cgroup(join_cgroup);
     if (!v2.there)
         must(unshare(CLONE_NEWCGROUP), "unshare cgroup namespace");
-    /* IPv6 state of every link is memory that nobody needs. For one run the writing would be the longer part. */
-    if (options.hold)
+    /* IPv6 state of every link is memory that nobody needs. For one container the writing would be the longer part. */
+    if (options.hold > 1)
         must(put("/proc/sys/net/ipv6/conf/all/disable_ipv6", "1") | put("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1"),
              "disable IPv6");
     make_root();
@@ -501,7 +506,8 @@ static int start(int netlink_fd, unsigned bridge)
     int network[2] = {-1, -1}, pidfd = -1, cgroup = -1;
     char tail[64];
     each_cgroup(make_cgroup);
-    make_directories();
+    if (!options.plain)
+        make_directories();
     if (options.bridge)
         must(pipe2(network, O_CLOEXEC), "pipe");
     struct clone_args args = {.flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_PIDFD,
@@ -533,7 +539,8 @@ static siginfo_t end(int pidfd)
     must(waitid(P_PIDFD, pidfd, &info, WEXITED), "wait");
     close(pidfd);
     each_cgroup(remove_cgroup);
-    remove_directories();
+    if (!options.plain)
+        remove_directories();
     return info;
 }
 
@@ -549,10 +556,14 @@ static void run_once(int netlink_fd, unsigned bridge)
 
 static void hold(int netlink_fd, unsigned bridge)
 {
-    int *pidfds = calloc(options.hold, sizeof *pidfds);
+    int *pidfds = calloc(options.hold, sizeof *pidfds), running[2];
+    char byte;
     must(pidfds ? 0 : -1, "allocate");
+    must(pipe2(running, O_CLOEXEC), "pipe"); /* every program's exec closes its end */
     for (number = 0; number < options.hold; number++)
         pidfds[number] = start(netlink_fd, bridge);
+    close(running[1]);
+    must(read(running[0], &byte, 1), "wait for the programs");
     puts("ready");
     fflush(stdout);
     while (getchar() != EOF)
@@ -600,6 +611,8 @@ static void read_options(int argc, char **argv)
             options.warm = atoi(value);
         else if (!strcmp(name, "--hold"))
             options.hold = atoi(value);
+        else if (!strcmp(name, "--plain"))
+            options.plain = atoi(value);
         else if (!strcmp(name, "--join"))
             options.tasks = !strcmp(value, "tasks");
         else
@@ -607,7 +620,7 @@ static void read_options(int argc, char **argv)
     }
     if (!options.lower || !options.work || (options.bridge && !options.prefix)) {
         fprintf(stderr, "usage: limit --lower <root> --work <empty dir> [--filter <sock_filter array>] [--runs n] [--warm n]\n"
-                        "             [--bridge <link> --subnet <gateway/prefix>] [--program /true] [--hold n] [--cgroup name] [--join tasks|procs]\n");
+                        "             [--bridge <link> --subnet <gateway/prefix>] [--program /true] [--hold n] [--cgroup name] [--join tasks|procs] [--plain 1]\n");
         exit(2);
     }
 }

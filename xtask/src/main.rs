@@ -26,8 +26,9 @@ usage: cargo xtask <command>
   guest-test <name> …
                     only those whose names contain one of these
   bench start       time to start, beside docker, podman, runc, crun and a bare limit program
-  bench memory      memory per idle container
-  bench smallest    smallest memory limit under which a container starts, beside crun and runc";
+  bench smallest    smallest memory limit under which a container starts, beside crun and runc
+  bench runtime     starts, execs and parallel creates of OCI runtimes, beside bare limit programs
+  bench memory      memory per idle container";
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
         ["guest-test", wanted @ ..] => guest::run(wanted).and_then(|count| count.verdict()),
         ["bench", "start", ..] => bench::start(&args[2..]),
         ["bench", "smallest", ..] => bench::smallest(&args[2..]),
+        ["bench", "runtime", ..] => bench::runtime(&args[2..]),
         ["bench", "memory", ..] => bench::memory(&args[2..]),
         _ => Err(USAGE.to_owned()),
     };

@@ -11,15 +11,31 @@ use plan::spec::defaults;
 
 use super::image::{self, Image};
 
-/// Writes a bundle whose cgroup is `cgroup`; answers its directory.
-pub(super) fn write(directory: PathBuf, image: &Image, cgroup: &str) -> Result<PathBuf, String> {
+/// In what bundles differ.
+pub(super) struct Shape {
+    /// Where it is counted.
+    pub(super) cgroup: String,
+    /// The program of the image.
+    pub(super) program: &'static str,
+    /// With Docker's default filter.
+    pub(super) filtered: bool,
+}
+
+impl Default for Shape {
+    fn default() -> Self {
+        Self { cgroup: String::new(), program: "/true", filtered: true }
+    }
+}
+
+/// Writes a bundle; answers its directory.
+pub(super) fn write(directory: PathBuf, image: &Image, shape: &Shape) -> Result<PathBuf, String> {
     std::fs::create_dir_all(&directory).map_err(|error| format!("{}: {error}", directory.display()))?;
-    let document = serde_json::to_vec(&document(&image.root, cgroup)?).map_err(|error| error.to_string())?;
+    let document = serde_json::to_vec(&document(&image.root, shape)?).map_err(|error| error.to_string())?;
     image::write(&directory.join("config.json"), &document)?;
     Ok(directory)
 }
 
-fn document(root: &Path, cgroup: &str) -> Result<Spec, String> {
+fn document(root: &Path, shape: &Shape) -> Result<Spec, String> {
     let capabilities = image::capabilities()?;
     let namespace = |kind| LinuxNamespace { kind, ..LinuxNamespace::default() };
     let mut mounts = defaults::mounts(false);
@@ -30,7 +46,7 @@ fn document(root: &Path, cgroup: &str) -> Result<Spec, String> {
         root: Some(Root { path: root.to_string_lossy().into_owned(), readonly: false }),
         process: Some(Process {
             user: User::default(),
-            args: vec!["/true".to_owned()],
+            args: vec![shape.program.to_owned()],
             env: vec!["PATH=/bin".to_owned()],
             cwd: "/".to_owned(),
             capabilities: Some(LinuxCapabilities {
@@ -53,9 +69,9 @@ fn document(root: &Path, cgroup: &str) -> Result<Spec, String> {
             ]
             .map(namespace)
             .to_vec(),
-            cgroups_path: cgroup.to_owned(),
+            cgroups_path: shape.cgroup.clone(),
             resources: Some(resources()),
-            seccomp: Some(default_profile(&capabilities, (6, 1), Arch::native())),
+            seccomp: shape.filtered.then(|| default_profile(&capabilities, (6, 1), Arch::native())),
             masked_paths: defaults::MASKED.map(str::to_owned).to_vec(),
             readonly_paths: defaults::READONLY.map(str::to_owned).to_vec(),
             ..Linux::default()

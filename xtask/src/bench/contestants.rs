@@ -32,7 +32,7 @@ pub(super) struct Contestant {
     pub(super) name: &'static str,
     pub(super) network: Network,
     pub(super) clock: Clock,
-    words: Vec<String>,
+    pub(super) words: Vec<String>,
     /// Milliseconds of every run after the warm-up.
     pub(super) times: Vec<f64>,
     /// Why it does not take part (any more).
@@ -53,7 +53,7 @@ const BRIDGE: &str = "blimit0";
 const SUBNET: &str = "172.31.251.1/24";
 
 impl Contestant {
-    fn new(name: &'static str, network: Network, words: Vec<String>) -> Self {
+    pub(super) fn new(name: &'static str, network: Network, words: Vec<String>) -> Self {
         Self { name, network, clock: Clock::Wall, words, times: Vec::new(), skipped: None }
     }
 
@@ -118,18 +118,50 @@ pub(super) fn limit_bridge() -> Result<[String; 4], String> {
 }
 
 fn add_runtimes(list: &mut Vec<Contestant>, stage: &Stage, image: &Image) -> Result<(), String> {
-    let ours = stage.programs.runtime.to_string_lossy().into_owned();
-    for (name, program) in [("berth-runtime run", ours.as_str()), ("crun run", "crun"), ("runc run", "runc")]
-    {
-        let short = name.split(' ').next().unwrap_or(name);
-        let cgroup = format!("/{}-{short}", stage.mark);
-        let bundle = bundle::write(stage.path(&format!("bundle-{short}")), image, &cgroup)?;
-        let state = stage.path(&format!("state-{short}"));
-        let mut words = vec![program.to_owned(), "--root".to_owned()];
-        words.extend(texts(&[&state, Path::new("run"), Path::new("--bundle"), &bundle, Path::new("bench")]));
-        list.push(Contestant::new(name, Network::None, words));
+    for runtime in runtimes(stage)? {
+        let shape =
+            bundle::Shape { cgroup: format!("/{}-{}", stage.mark, runtime.name), ..bundle::Shape::default() };
+        let bundle = bundle::write(stage.path(&format!("bundle-{}", runtime.name)), image, &shape)?;
+        let mut words = runtime.words.clone();
+        words.extend(texts(&[Path::new("run"), Path::new("--bundle"), &bundle, Path::new("bench")]));
+        list.push(Contestant::new(runtime.run, Network::None, words));
     }
     Ok(())
+}
+
+/// An OCI runtime.
+pub(super) struct Runtime {
+    pub(super) name: &'static str,
+    /// The row's name of a start.
+    run: &'static str,
+    /// The program and its options before the command.
+    pub(super) words: Vec<String>,
+}
+
+/// Those that are here. Each keeps its state in a directory of its own in memory, as below `/run`.
+pub(super) fn runtimes(stage: &Stage) -> Result<Vec<Runtime>, String> {
+    let state = stage.path("state");
+    std::fs::create_dir_all(&state).map_err(|error| format!("{}: {error}", state.display()))?;
+    command::run(Command::new("mount").args(["-t", "tmpfs", "tmpfs"]).arg(&state))?;
+    let ours = stage.programs.runtime.to_string_lossy().into_owned();
+    let mut runtimes = Vec::new();
+    for (name, run, program) in [
+        ("berth-runtime", "berth-runtime run", ours.as_str()),
+        ("crun", "crun run", "crun"),
+        ("runc", "runc run", "runc"),
+        ("youki", "youki run", "youki"),
+    ] {
+        let there =
+            Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+        if there.is_err() {
+            continue;
+        }
+        let state = state.join(name);
+        std::fs::create_dir(&state).map_err(|error| format!("{}: {error}", state.display()))?;
+        let words = vec![program.to_owned(), "--root".to_owned(), state.to_string_lossy().into_owned()];
+        runtimes.push(Runtime { name, run, words });
+    }
+    Ok(runtimes)
 }
 
 fn add_podman(list: &mut Vec<Contestant>, stage: &Stage, image: &Image) {
@@ -186,6 +218,6 @@ fn client(base: &[String]) -> Command {
     client
 }
 
-fn texts(paths: &[&Path]) -> Vec<String> {
+pub(super) fn texts(paths: &[&Path]) -> Vec<String> {
     paths.iter().map(|path| path.to_string_lossy().into_owned()).collect()
 }

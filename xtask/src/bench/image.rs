@@ -17,7 +17,9 @@ pub(super) struct Image {
     pub(super) archive: PathBuf,
     /// The limit program.
     pub(super) limit: PathBuf,
-    /// Berth's compiled default filter, for the limit program.
+    /// The limit program of an exec.
+    pub(super) exec: PathBuf,
+    /// Berth's compiled default filter, for the limit programs.
     pub(super) filter: PathBuf,
     /// The same profile as a document, for `--security-opt seccomp=`.
     pub(super) profile: PathBuf,
@@ -48,6 +50,7 @@ pub(super) fn build(stage: &Stage) -> Result<Image, String> {
     let pause = stage.path("pause.c");
     write(&pause, PAUSE.as_bytes())?;
     gcc(&sources.join("limit.c"), &stage.path("limit"), &[])?;
+    gcc(&sources.join("exec.c"), &stage.path("exec"), &[])?;
     gcc(&sources.join("true.c"), &root.join("true"), &["-nostdlib"])?;
     gcc(&pause, &root.join("pause"), &["-nostdlib"])?;
     let archive = stage.path("root.tar");
@@ -57,7 +60,7 @@ pub(super) fn build(stage: &Stage) -> Result<Image, String> {
     let program = compile(&document, Arch::native()).map_err(|error| error.to_string())?;
     write(&filter, &program.filter)?;
     write(&profile, &serde_json::to_vec(&document).map_err(|error| error.to_string())?)?;
-    Ok(Image { root, archive, limit: stage.path("limit"), filter, profile })
+    Ok(Image { root, archive, limit: stage.path("limit"), exec: stage.path("exec"), filter, profile })
 }
 
 /// Docker's default capabilities.

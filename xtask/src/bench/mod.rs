@@ -10,8 +10,10 @@ mod daemons;
 mod image;
 mod measure;
 mod memory;
+mod parallel;
 mod processes;
 mod report;
+mod runtime;
 mod smallest;
 mod stage;
 
@@ -19,7 +21,7 @@ use stage::Stage;
 
 /// `cargo xtask bench start [--runs N] [--warm N] [--only a,b]`: time from the command to its end, of a container that runs a static `true`.
 pub(crate) fn start(args: &[String]) -> Result<(), String> {
-    let options = Options::read(args, &["--runs", "--warm", "--only"])?;
+    let options = Options::read(args, &["--runs", "--warm", "--only"], 100)?;
     stage::within("start", args, |stage: &Stage| {
         let mut contestants = contestants::gather(stage, &options)?;
         measure::interleave(&mut contestants.list, &options);
@@ -28,9 +30,16 @@ pub(crate) fn start(args: &[String]) -> Result<(), String> {
     })
 }
 
+/// `cargo xtask bench runtime [--runs N] [--warm N]`: starts with and without a filter, execs, and starts in parallel, of OCI runtimes
+/// beside the limit programs.
+pub(crate) fn runtime(args: &[String]) -> Result<(), String> {
+    let options = Options::read(args, &["--runs", "--warm"], 300)?;
+    stage::within("runtime", args, |stage: &Stage| runtime::measure(stage, &options))
+}
+
 /// `cargo xtask bench memory [--counts 100,1000] [--docker-count N]`: memory of idle containers and of what watches over them.
 pub(crate) fn memory(args: &[String]) -> Result<(), String> {
-    let options = Options::read(args, &["--counts", "--docker-count"])?;
+    let options = Options::read(args, &["--counts", "--docker-count"], 0)?;
     stage::within("memory", args, |stage: &Stage| memory::measure(stage, &options))
 }
 
@@ -50,9 +59,9 @@ struct Options {
 }
 
 impl Options {
-    fn read(args: &[String], known: &[&str]) -> Result<Self, String> {
+    fn read(args: &[String], known: &[&str], runs: usize) -> Result<Self, String> {
         let mut options =
-            Self { runs: 100, warm: 5, only: Vec::new(), counts: vec![100, 1000], docker_count: 100 };
+            Self { runs, warm: 5, only: Vec::new(), counts: vec![100, 1000], docker_count: 100 };
         let mut words = args.iter();
         while let Some(word) = words.next() {
             if !known.contains(&word.as_str()) {

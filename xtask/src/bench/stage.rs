@@ -87,14 +87,19 @@ impl Stage {
 
 const HUGETLB: &str = "/sys/fs/cgroup/hugetlb";
 
-/// Debian's crun refuses a host with v1 and v2 as long as v2 holds a controller: it is mounted as v1, in this mount namespace.
+/// Debian's crun refuses a host with v1 and v2 as long as v2 holds a controller: it is mounted as v1, in this mount namespace. Its
+/// directory is in a copy of the host's, or whoever starts containers outside would take it for a hierarchy.
 fn take_hugetlb(mark: &str) -> Result<(), String> {
     let held = std::fs::read_to_string("/sys/fs/cgroup/unified/cgroup.controllers").unwrap_or_default();
     if !held.split_whitespace().any(|controller| controller == "hugetlb") {
         return Ok(());
     }
-    std::fs::create_dir(HUGETLB).map_err(|error| format!("{HUGETLB}: {error}"))?;
-    command::run(Command::new("mount").args(["-t", "cgroup", "-o", "hugetlb", "hugetlb", HUGETLB]))?;
+    let script = "copy=$(mktemp -d) && mount -t tmpfs tmpfs \"$copy\" && cd /sys/fs/cgroup && for each in *; do \
+                  if [ -L \"$each\" ]; then cp -P \"$each\" \"$copy\"; \
+                  else mkdir \"$copy/$each\" && mount --bind \"$each\" \"$copy/$each\"; fi || exit 1; done; \
+                  mkdir \"$copy/hugetlb\" && mount -t cgroup -o hugetlb hugetlb \"$copy/hugetlb\" && \
+                  mount --move \"$copy\" /sys/fs/cgroup && rmdir \"$copy\"";
+    command::run(Command::new("sh").args(["-c", script]))?;
     // A hierarchy without groups ends with any of its mounts, also with a container's.
     let keep = Path::new(HUGETLB).join(format!("{mark}-keep"));
     std::fs::create_dir(&keep).map_err(|error| format!("{}: {error}", keep.display()))
@@ -102,19 +107,17 @@ fn take_hugetlb(mark: &str) -> Result<(), String> {
 
 /// The mount went with its namespace; the hierarchy stays as long as it has groups.
 fn give_hugetlb_back(mark: &str) -> Result<(), String> {
-    if !Path::new(HUGETLB).exists() || Path::new(HUGETLB).join("tasks").exists() {
+    if !std::fs::read_to_string("/proc/self/cgroup").is_ok_and(|groups| groups.contains(":hugetlb:")) {
         return Ok(());
     }
-    if std::fs::read_to_string("/proc/self/cgroup").is_ok_and(|groups| groups.contains(":hugetlb:")) {
-        // Removed groups count until the kernel has freed them, and with one the hierarchy does not end.
-        let script = "mount -t cgroup -o hugetlb hugetlb \"$1\" && \
-                      find \"$1\" -mindepth 1 -depth -path \"*$2*\" -type d -exec rmdir {} + ; \
-                      for try in 1 2 3 4 5 6 7 8 9; do \
-                      grep -q '^hugetlb[[:space:]]*[0-9]*[[:space:]]1[[:space:]]' /proc/cgroups && break; sleep 0.2; done";
-        let mut unshare = Command::new("unshare");
-        command::run(unshare.args(["--mount", "sh", "-c", script, "sweep", HUGETLB, mark]))?;
-    }
-    std::fs::remove_dir(HUGETLB).map_err(|error| format!("{HUGETLB}: {error}"))
+    // Removed groups count until the kernel has freed them, and with one the hierarchy does not end.
+    let script = "place=$(mktemp -d) && mount -t cgroup -o hugetlb hugetlb \"$place\" && \
+                  find \"$place\" -mindepth 1 -depth -path \"*$1*\" -type d -exec rmdir {} + ; \
+                  for try in 1 2 3 4 5 6 7 8 9; do \
+                  grep -q '^hugetlb[[:space:]]*[0-9]*[[:space:]]1[[:space:]]' /proc/cgroups && break; sleep 0.2; done; \
+                  umount \"$place\"; rmdir \"$place\"";
+    let mut unshare = Command::new("unshare");
+    command::run(unshare.args(["--mount", "sh", "-c", script, "sweep", mark]))
 }
 
 fn directory(mark: &str) -> PathBuf {
