@@ -4,6 +4,8 @@
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use runtime::Stay;
+
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args_os().map(|a| a.to_string_lossy().into_owned()).collect();
     let name = arguments.first().and_then(|a| a.rsplit('/').next()).unwrap_or_default();
@@ -15,9 +17,9 @@ fn main() -> ExitCode {
             runtime::hello::fill_memory()
         }
         ("hello", _) | (_, Some("hello")) => hello(),
-        (_, Some("supervisor")) => sealed(&arguments, || supervisor::run(&rest[1..])),
+        (_, Some("supervisor")) => sealed(Stay::Long, &arguments, || supervisor::run(&rest[1..])),
         _ if runtime::command::enters(rest) => {
-            sealed(&arguments, || code(runtime::command::main(&arguments)))
+            sealed(Stay::Short, &arguments, || code(runtime::command::main(&arguments)))
         }
         _ => code(runtime::command::main(&arguments)),
     }
@@ -27,12 +29,12 @@ fn code(code: i32) -> ExitCode {
     ExitCode::from(code as u8)
 }
 
-/// From a sealed copy of this program, so that no container can change the file of a process that enters it.
-fn sealed(arguments: &[String], run: impl FnOnce() -> ExitCode) -> ExitCode {
+/// With nothing in its processes that leads to this program's file, so that no container can change it.
+fn sealed(stay: Stay, arguments: &[String], run: impl FnOnce() -> ExitCode) -> ExitCode {
     let environment: Vec<String> = std::env::vars_os()
         .map(|(name, value)| format!("{}={}", name.to_string_lossy(), value.to_string_lossy()))
         .collect();
-    match runtime::seal(arguments, &environment) {
+    match runtime::seal(stay, arguments, &environment) {
         Ok(()) => run(),
         Err(error) => {
             eprintln!("berth-runtime: {error}");

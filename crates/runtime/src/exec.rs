@@ -90,6 +90,7 @@ pub fn spawn_exec(entrance: &Entrance<'_>) -> Result<Starting, Error> {
             sys::process::exit_now(1)
         }
         Side::Parent(pid, pidfd) => {
+            crate::seal::close_tree();
             drop((visit, held));
             Ok(Starting::of(pid, pidfd, ours).with(agent).warned(warnings))
         }

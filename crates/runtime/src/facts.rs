@@ -1,6 +1,7 @@
 //! Seeing what the host is.
 
 use plan::facts::{Cgroups, Facts, Resctrl, V1, V2};
+use rustix::thread::CapabilitySet;
 
 use crate::error::{Error, Tried};
 use crate::kernel::read_file;
@@ -21,16 +22,13 @@ pub fn gather() -> Result<Facts, Error> {
 /// # Errors
 /// As [`gather`].
 pub fn gather_as(rootless: Option<bool>) -> Result<Facts, Error> {
-    let uid = rustix::process::geteuid().as_raw();
-    let nested = in_user_namespace();
-    let rootless = rootless.unwrap_or(uid != 0 || nested);
+    let rights = rights()?;
+    let rootless = rootless.unwrap_or(rights.uid != 0 || rights.nested);
     let mut cgroups = cgroups()?;
     if rootless {
         delegation::find(&mut cgroups);
     }
     let swap_limit = swap_limit(&cgroups);
-    let status = read_file("/proc/self/status").tried(|| "read /proc/self/status")?;
-    let last_capability = number("/proc/sys/kernel/cap_last_cap").unwrap_or(40) as u32;
     let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
     Ok(Facts {
         swap_limit,
@@ -38,18 +36,37 @@ pub fn gather_as(rootless: Option<bool>) -> Result<Facts, Error> {
         kernel: kernel(),
         seccomp: sys::seccomp::action_available(SECCOMP_RET_ERRNO),
         namespaces: namespaces(),
-        last_capability,
-        effective: set(&status, "CapEff:"),
-        bounding: set(&status, "CapBnd:"),
         nofile_hard: limit.maximum.unwrap_or(u64::MAX),
         max_user_namespaces: number("/proc/sys/user/max_user_namespaces").unwrap_or(0),
-        uid,
-        gid: rustix::process::getegid().as_raw(),
-        nested,
         rootless,
+        resctrl: resctrl(),
+        ..rights
+    })
+}
+
+/// Looks only at what an exec depends on: who this process is, its rights, and who guards processes here.
+///
+/// # Errors
+/// The kernel's.
+pub fn rights() -> Result<Facts, Error> {
+    let sets = rustix::thread::capabilities(None).tried(|| "see this process's capabilities")?;
+    let in_bounding = |number: &u32| {
+        let one = CapabilitySet::from_bits_retain(1 << number);
+        rustix::thread::capability_is_in_bounding_set(one)
+    };
+    // The kernel refuses to tell of the first one it does not know.
+    let known: Vec<bool> = (0..64).map_while(|number| in_bounding(&number).ok()).collect();
+    let bounding = (0..).zip(&known).fold(0, |all, (number, within)| all | u64::from(*within) << number);
+    Ok(Facts {
+        last_capability: known.len().saturating_sub(1) as u32,
+        effective: sets.effective.bits(),
+        bounding,
+        uid: rustix::process::geteuid().as_raw(),
+        gid: rustix::process::getegid().as_raw(),
+        nested: in_user_namespace(),
         apparmor: read_file("/sys/module/apparmor/parameters/enabled").is_ok_and(|on| on.starts_with('Y')),
         selinux: rustix::fs::statfs("/sys/fs/selinux").is_ok_and(|fs| fs.f_type == SELINUX_MAGIC),
-        resctrl: resctrl(),
+        ..Facts::default()
     })
 }
 
@@ -103,12 +120,6 @@ fn kernel() -> (u32, u32) {
     let release = name.release().to_string_lossy();
     let mut parts = release.split(['.', '-']).map_while(|p| p.parse().ok());
     (parts.next().unwrap_or(0), parts.next().unwrap_or(0))
-}
-
-/// A capability set, as `/proc/self/status` has it: hexadecimal.
-fn set(status: &str, name: &str) -> u64 {
-    let line = status.lines().find_map(|line| line.strip_prefix(name));
-    line.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok()).unwrap_or(0)
 }
 
 /// Hierarchies from the mount table, own places from `/proc/self/cgroup`.

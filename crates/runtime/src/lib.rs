@@ -67,5 +67,5 @@ pub use hang::remember_namespace;
 pub use kernel::set_own_oom_score;
 pub use memory::{MemoryWatch, watch_memory};
 pub use prepare::clean;
-pub use seal::seal;
+pub use seal::{Stay, seal};
 pub use spawn::{Launch, Started, Starting, StdioFds, spawn, spawn_held};

@@ -159,6 +159,7 @@ fn start_child(
             let mut starting = Starting::of(pid, pidfd, ours);
             (starting.warnings, starting.undo, starting.agent) = (warnings, Some(plan.clone()), agent);
             users::let_go(plan, pid, starting.socket.as_fd(), &early)?;
+            crate::seal::close_tree();
             Ok(starting)
         }
     }

@@ -37,8 +37,8 @@ impl Clone<'_> {
     }
 
     /// What the child does with its table, which is its own by now.
-    fn close_others(&self) -> Result<()> {
-        close_all_but(3 + self.inherited, self.keep)
+    fn close_others(&self, besides: Option<BorrowedFd<'_>>) -> Result<()> {
+        close_all_but(3 + self.inherited, self.keep.iter().copied().chain(besides))
     }
 }
 
@@ -88,15 +88,17 @@ fn clone_sharing(what: &Clone<'_>) -> Result<Side> {
         // Still the parent's: nothing of it may be closed here.
         exit_now(1);
     }
-    let told = rustix::io::write(&alone, &1_u64.to_ne_bytes());
+    // What the parent closes after it has been told, it is the last to close.
+    let closed = what.close_others(Some(alone.as_fd()));
+    let told = closed.and_then(|()| rustix::io::write(&alone, &1_u64.to_ne_bytes()));
     drop(alone);
-    in_child(told.and_then(|_| what.close_others()))
+    in_child(told.map(drop))
 }
 
 /// The table is copied whole.
 fn clone_with_copy(what: &Clone<'_>) -> Result<Side> {
     match clone_with(what, 0)? {
-        Side::Child => in_child(what.close_others()),
+        Side::Child => in_child(what.close_others(None)),
         parent => Ok(parent),
     }
 }
@@ -232,8 +234,8 @@ fn plain_clone(flags: u64) -> Result<Side> {
 }
 
 /// Closes every descriptor from `first` on but these.
-fn close_all_but(first: u32, keep: &[BorrowedFd<'_>]) -> Result<()> {
-    let mut keep: Vec<u32> = keep.iter().map(|fd| fd.as_raw_fd() as u32).filter(|fd| *fd >= first).collect();
+fn close_all_but<'a>(first: u32, keep: impl Iterator<Item = BorrowedFd<'a>>) -> Result<()> {
+    let mut keep: Vec<u32> = keep.map(|fd| fd.as_raw_fd() as u32).filter(|fd| *fd >= first).collect();
     keep.sort_unstable();
     keep.dedup();
     let mut first = first;

@@ -10,6 +10,7 @@ pub mod netlink;
 pub mod nft;
 pub mod pidfd;
 pub mod process;
+pub mod program_file;
 pub mod schedule;
 pub mod seccomp;
 pub mod signal;

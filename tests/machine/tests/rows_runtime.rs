@@ -40,7 +40,7 @@ pub(crate) fn r04_nothing_is_inheritable() {
 }
 
 /// A container that may look into every process of its namespaces gets hold of the runtime's program, waits until it is not
-/// executed any more, and writes there (CVE-2019-5736). What it holds is a sealed copy.
+/// executed any more, and writes there (CVE-2019-5736). What it holds is a sealed file, and what is mapped cannot be written either.
 pub(crate) fn r01_the_runtimes_program_cannot_be_changed() {
     let b = Bundle::new();
     let program = b.directory().join("runtime-copy");
@@ -58,7 +58,7 @@ pub(crate) fn r01_the_runtimes_program_cannot_be_changed() {
     };
     let script = "cd /proc; while [ ! -e /go ]; do sleep 0.05; done; \
         for p in [0-9]*; do [ $p/exe -ef /bin/busybox ] || { readlink $p/exe; exec 5< $p/exe; break; }; done > /seen; \
-        echo evil >> $p/exe; echo $? >> /seen; mv /seen /held; \
+        echo evil >> $p/exe; echo $? >> /seen; for m in $p/map_files/*; do echo evil >> $m; done; mv /seen /held; \
         while [ ! -e /on ]; do sleep 0.05; done; echo evil >> /proc/self/fd/5; echo $? > /written; sleep 1000";
     let mut document = b.document(script);
     let all = json!([

@@ -76,7 +76,7 @@ fn run(
 ) -> Result<i32, Complaint> {
     let options = ExecOptions {
         privileged: arguments.has("privileged"),
-        facts: root.facts()?,
+        facts: crate::facts::rights()?,
         cgroups: arguments.every(&["cgroup"]).map(str::to_owned).collect(),
     };
     let mut planned = plan_exec(&record.plan, document, &options)?;
