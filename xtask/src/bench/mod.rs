@@ -45,7 +45,7 @@ pub(crate) fn memory(args: &[String]) -> Result<(), String> {
 
 /// `cargo xtask bench smallest [--only a,b]`: the smallest memory limit under which a container still starts.
 pub(crate) fn smallest(args: &[String]) -> Result<(), String> {
-    let options = Options::read(args, &["--only"])?;
+    let options = Options::read(args, &["--only"], 0)?;
     stage::within("smallest", args, |stage: &Stage| smallest::measure(stage, &options))
 }
 

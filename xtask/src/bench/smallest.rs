@@ -23,8 +23,8 @@ pub(super) fn measure(stage: &Stage, options: &Options) -> Result<(), String> {
         if !options.takes(name) {
             continue;
         }
-        let cgroup = format!("/{}-{name}", stage.mark);
-        let directory = bundle::write(stage.path(&format!("bundle-{name}")), &image, &cgroup)?;
+        let shape = bundle::Shape { cgroup: format!("/{}-{name}", stage.mark), ..bundle::Shape::default() };
+        let directory = bundle::write(stage.path(&format!("bundle-{name}")), &image, &shape)?;
         let runtime =
             Runtime { program, directory: &directory, state: &stage.path(&format!("state-{name}")) };
         let document = std::fs::read(directory.join("config.json")).map_err(|error| error.to_string())?;
