@@ -50,7 +50,9 @@ pub fn leave(own: BorrowedFd<'_>, other: BorrowedFd<'_>) -> Result<()> {
 /// The program headers of this program, as the kernel handed them over (`getauxval(3)`).
 fn program_headers() -> Option<&'static [libc::Elf64_Phdr]> {
     // SAFETY: reads what the kernel left on the stack; has no preconditions.
-    let (start, count) = unsafe { (libc::getauxval(libc::AT_PHDR), libc::getauxval(libc::AT_PHNUM)) };
+    let start = unsafe { libc::getauxval(libc::AT_PHDR) };
+    // SAFETY: as above.
+    let count = unsafe { libc::getauxval(libc::AT_PHNUM) };
     let start: *const libc::Elf64_Phdr = ptr::with_exposed_provenance(start as usize);
     // SAFETY: the kernel says that so many headers lie there, in a part of the program that is mapped until its end.
     (!start.is_null()).then(|| unsafe { std::slice::from_raw_parts(start, count as usize) })
