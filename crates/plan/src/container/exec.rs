@@ -181,6 +181,7 @@ fn below(base: &str, path: &str) -> Result<String, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use protocol::plan::Class;
 
     fn of(hierarchies: &[(&str, &str)], unified: &str) -> Cgroup {
         let hierarchies = hierarchies
@@ -218,6 +219,22 @@ mod tests {
         check(&["a", "b"], Err("missing <controller>: prefix"));
         check(&[":a"], Err("empty <controller> prefix"));
         check(&["cpu:a", "cpu:b"], Err("controller cpu specified multiple times"));
+    }
+
+    #[test]
+    fn classes_of_service_are_entered_too() {
+        let class = Class { path: "/r/c".into(), monitor: "/r/c/mon_groups/c".into(), ..Class::default() };
+        let plan = Plan {
+            process: Some(Process::default()),
+            prepare: vec![crate::cgroup::step(Act::Class(class))],
+            cgroup: Some(of(&[("pids", "/p/c")], "")),
+            ..Plan::default()
+        };
+        let document = Document { args: vec!["x".into()], cwd: "/".into(), ..Document::default() };
+        let options = ExecOptions { cgroups: vec!["below".into()], ..ExecOptions::default() };
+        let placed = plan_exec(&plan, &document, &options).expect("an exec").plan.cgroup.expect("cgroups");
+        let paths: Vec<&str> = placed.hierarchies.iter().map(|h| h.path.as_str()).collect();
+        assert_eq!(paths, ["/p/c/below", "/r/c", "/r/c/mon_groups/c"]);
     }
 
     #[test]
