@@ -34,6 +34,7 @@ const PARTS: &[Part] = &[
     ("lints", lints),
     ("tidy", || tidy::run().map(|()| Count::default())),
     ("unit", unit),
+    ("fuzz", fuzz),
     ("machine", machine),
     ("denied", denied),
     ("teeth", teeth::run),
@@ -105,6 +106,12 @@ fn unit() -> Result<Count, String> {
     test.args(["test", "--workspace", "--exclude", "machine", "--exclude", "conformance", "--no-fail-fast"]);
     test.env("BERTH", built.berth).env("BERTH_RUNTIME", built.runtime);
     counted(&mut test)
+}
+
+/// Some seconds of every fuzz target; longer runs are for whoever changes a parser (CONTRIBUTING.md).
+fn fuzz() -> Result<Count, String> {
+    const SECONDS_EACH: &str = "8";
+    counted(command::cargo().args(["run", "--quiet", "--package", "fuzz", "--", "all", SECONDS_EACH]))
 }
 
 /// Ring 3 on this kernel.

@@ -99,6 +99,17 @@ mod tests {
     }
 
     #[test]
+    fn a_newer_peers_request_asks_nothing() {
+        let mut reader = FrameReader::default();
+        for tag in 19_u8..=30 {
+            // The field's key in two bytes, then an empty message.
+            reader.push(&[3, 0, 0, 0, tag << 3 | 0x82, tag >> 4, 0]);
+            let request = reader.take::<crate::Request>().expect("well formed");
+            assert_eq!(request.map(|request| request.ask), Some(None), "{tag}");
+        }
+    }
+
+    #[test]
     fn refuses_giants_and_garbage() {
         let mut reader = FrameReader::default();
         reader.push(&u32::MAX.to_le_bytes());

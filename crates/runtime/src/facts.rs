@@ -126,10 +126,13 @@ fn kernel() -> (u32, u32) {
 fn cgroups() -> Result<Cgroups, Error> {
     let mounts = read_file("/proc/self/mountinfo").tried(|| "read /proc/self/mountinfo")?;
     let own = read_file("/proc/self/cgroup").tried(|| "read /proc/self/cgroup")?;
-    Ok(read_cgroups(&mounts, &own))
+    let controllers = |place: &str| read_file(&format!("{place}/cgroup.controllers")).unwrap_or_default();
+    Ok(read_cgroups(&mounts, &own, &controllers))
 }
 
-fn read_cgroups(mounts: &str, own: &str) -> Cgroups {
+/// What `/proc/self/mountinfo` and `/proc/self/cgroup` say; `controllers` reads the list of those of a v2 mount.
+#[must_use]
+pub fn read_cgroups(mounts: &str, own: &str, controllers: &dyn Fn(&str) -> String) -> Cgroups {
     let own_place = |wanted: &str| {
         own.lines()
             .find_map(|line| {
@@ -153,7 +156,7 @@ fn read_cgroups(mounts: &str, own: &str) -> Cgroups {
         let own_place = |wanted: &str| below(root, own_place(wanted));
         match *kind {
             "cgroup2" if cgroups.v2.is_none() => {
-                let controllers = read_file(&format!("{place}/cgroup.controllers")).unwrap_or_default();
+                let controllers = controllers(&place);
                 let controllers = controllers.split_whitespace().map(str::to_owned).collect();
                 cgroups.v2 = Some(V2 { controllers, mount: place, own: own_place(""), ..V2::default() });
             }
@@ -214,7 +217,7 @@ mod tests {
             41 31 0:38 / /cg/unified rw - cgroup2 cgroup2 rw,nsdelegate\n\
             49 31 0:32 / /again/memory rw - cgroup cgroup rw,memory\n";
         let own = "9:name=systemd:/a\n4:memory:/m/x\n1:cpu,cpuacct:/\n0::/u\n";
-        let cgroups = read_cgroups(mounts, own);
+        let cgroups = read_cgroups(mounts, own, &|_| String::new());
         let seen: Vec<_> =
             cgroups.v1.iter().map(|h| (h.controllers.join(","), h.mount.as_str(), h.own.as_str())).collect();
         assert_eq!(

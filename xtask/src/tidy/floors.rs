@@ -25,7 +25,7 @@ const FLOORS: &[(&str, u8)] = &[
 ];
 
 /// Crates for development: outside the floors, and nothing on a floor may ship with them.
-const OUTSIDE: &[&str] = &["testkit", "xtask", "machine", "conformance"];
+const OUTSIDE: &[&str] = &["fuzz", "testkit", "xtask", "machine", "conformance"];
 
 /// Arrows that go sideways on purpose, each with its reason.
 const SIDEWAYS: &[(&str, &str)] = &[

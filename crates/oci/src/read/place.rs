@@ -66,7 +66,12 @@ fn written(frames: &[Frame]) -> String {
             Frame::Object { key, .. } if key.is_empty() => {}
             Frame::Object { key, .. } => {
                 let dot = if path.is_empty() { "" } else { "." };
-                path.push_str(&format!("{dot}{key}"));
+                path.push_str(dot);
+                // An error is one line, whatever the key.
+                key.chars().for_each(|c| match c {
+                    c if c.is_control() => path.extend(c.escape_default()),
+                    c => path.push(c),
+                });
             }
             Frame::Array(index) => path.push_str(&format!("[{index}]")),
         }
