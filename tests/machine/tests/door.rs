@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use testkit::{Daemon, slow, wait_for};
 
 /// One answer: its head and its body, put together again when it came in chunks.
-struct Answer {
+pub(crate) struct Answer {
     head: String,
     body: Vec<u8>,
 }
@@ -24,7 +24,7 @@ impl Answer {
         header(&self.head, name)
     }
 
-    fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body)
             .unwrap_or_else(|e| panic!("{e}: {:?}", String::from_utf8_lossy(&self.body)))
     }
@@ -58,7 +58,7 @@ fn read_head(stream: &mut UnixStream) -> String {
     String::from_utf8(head).expect("a head of text")
 }
 
-fn ask(d: &Daemon, method: &str, path: &str, body: Option<&Value>) -> Answer {
+pub(crate) fn ask(d: &Daemon, method: &str, path: &str, body: Option<&Value>) -> Answer {
     let mut stream = connect(d);
     let body = body.map(Value::to_string).unwrap_or_default();
     let kind = if body.is_empty() { "" } else { "Content-Type: application/json\r\n" };
@@ -88,7 +88,7 @@ fn dechunk(mut rest: &[u8]) -> Vec<u8> {
 }
 
 /// Asks for a stream, with `early` in the same packet as the head.
-fn hijack(d: &Daemon, path: &str, body: &str, early: &[u8]) -> (String, UnixStream) {
+pub(crate) fn hijack(d: &Daemon, path: &str, body: &str, early: &[u8]) -> (String, UnixStream) {
     let mut stream = connect(d);
     let head = format!(
         "POST {path} HTTP/1.1\r\nHost: d\r\nConnection: Upgrade\r\nUpgrade: tcp\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",

@@ -28,6 +28,7 @@ mod logs;
 mod network;
 mod rows_cgroups;
 mod rows_descriptors;
+mod rows_engine;
 mod rows_mounts;
 mod rows_runtime;
 mod rows_users;
@@ -73,6 +74,7 @@ fn main() -> std::process::ExitCode {
         r06_no_working_directory_leads_out]);
     all.extend(tests![rows_mounts: r02_proc_and_sys_are_no_links, r03_swapped_mount_target, r07_mount_points_are_made_inside, r08_masks_use_nothing_of_the_image,
         r09_the_console_is_the_terminal, r11_dev_is_a_link, r12_protected_paths_are_what_was_seen, r18_the_working_directory_is_made_inside]);
+    all.extend(tests![rows_engine: r21_readers_who_leave_early_leave_nothing, r21_output_that_nobody_reads_is_not_kept]);
     all.extend(tests![rows_runtime: r01_the_runtimes_program_cannot_be_changed, r04_nothing_is_inheritable, r10_a_covered_proc_is_not_written]);
     all.extend(tests![rows_users: r13_no_text_means_root_by_mistake, r14_numbers_out_of_range_are_refused, r15_the_primary_group_is_supplementary,
         r16_huge_accounts_cost_nothing, r17_special_files_hold_nobody_up]);

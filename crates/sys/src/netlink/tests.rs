@@ -57,7 +57,7 @@ fn what_is_written_is_read_back() {
 }
 
 #[test]
-fn lengths_past_their_field_fail_the_batch() {
+fn r20_lengths_past_their_field_fail_the_batch() {
     for length in [65_532_usize, 65_535, 65_536, 65_537, 131_072, 1 << 20] {
         let payload = vec![0; length];
         assert!(one(|w| w.put(1, &payload)).encode(1, 0, |_| false).is_err(), "{length}");
@@ -70,6 +70,45 @@ fn lengths_past_their_field_fail_the_batch() {
     assert!(one(deep).encode(1, 0, |_| false).is_ok());
     let deeper = |w: &mut Writer<'_>| w.nest(1, |w| w.nest(2, |w| w.put(3, &vec![0; 65_528])));
     assert!(one(deeper).encode(1, 0, |_| false).is_err());
+}
+
+/// What an attribute of so many bytes is after the decoder has read it: what was written, another thing, or refused.
+#[derive(Debug, PartialEq)]
+enum Fate {
+    Whole,
+    Other,
+    Refused,
+}
+
+fn fate(bytes: &[u8], payload: &[u8]) -> Fate {
+    let read: Vec<_> = attributes(bytes).map_while(Result::ok).collect();
+    match read.as_slice() {
+        [one] if one.payload == payload => Fate::Whole,
+        _ => Fate::Other,
+    }
+}
+
+/// R20: around 2^16 (and at 2^17, where a wrapped length is small again) an attribute arrives whole or fails the batch. An encoder that
+/// lets its length wrap, as that of CVE-2021-43784 did, is told from ours by the same question.
+#[test]
+fn r20_an_attribute_arrives_whole_or_not_at_all() {
+    let wraps = |payload: &[u8]| {
+        let length = (payload.len() + 4) as u16;
+        [&length.to_ne_bytes(), &1_u16.to_ne_bytes(), payload].concat()
+    };
+    let ours = |payload: &[u8]| match one(|w| w.put(1, payload)).encode(1, 0, |_| false) {
+        Ok(bytes) => fate(&bytes[encode::HEADER..], payload),
+        Err(_) => Fate::Refused,
+    };
+    let edges = [(1_usize << 16) - 40..(1 << 16) + 40, (1 << 17) - 40..(1 << 17) + 40, 0..40];
+    let mut wrapped = 0;
+    for length in edges.into_iter().flatten() {
+        let payload: Vec<u8> = (0..length).map(|at| at as u8).collect();
+        let wanted = if length + 4 <= usize::from(u16::MAX) { Fate::Whole } else { Fate::Refused };
+        assert_eq!(ours(&payload), wanted, "{length}");
+        wrapped += usize::from(fate(&wraps(&payload), &payload) != Fate::Whole);
+    }
+    assert!(wrapped > 80, "the question does not tell a wrapped length");
 }
 
 #[test]
