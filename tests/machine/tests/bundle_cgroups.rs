@@ -414,6 +414,19 @@ pub(crate) fn paused_containers() {
     assert_eq!(b.runtime(&["list", "-q"]).out, "");
 }
 
+/// What a start charges to the container's own limit is little.
+pub(crate) fn starts_with_little_memory() {
+    let b = Bundle::new();
+    let mut document = b.document("");
+    document["process"]["args"] = json!(["true"]);
+    document["linux"]["resources"]["memory"] = json!({"limit": 524_288, "swap": 524_288});
+    for _ in 0..5 {
+        b.run(&document).ok();
+    }
+    document["linux"]["resources"]["memory"] = json!({"limit": 4096, "swap": 4096});
+    refused(&b.run(&document), "the memory limit is too small for it");
+}
+
 /// Reads what `events` says, until the container has ended.
 pub(crate) fn events_in_runcs_form() {
     let b = Bundle::new();

@@ -86,7 +86,7 @@ fn main() -> std::process::ExitCode {
         cgroups_where_they_are_handed_down, root_of_a_user_namespace]);
     all.extend(tests![bundle_rootless needs &[Need::Program("newuidmap"), Need::Program("setpriv")]; larger_maps_are_written_by_helpers]);
     all.extend(tests![bundle_cgroups: every_limit_is_in_its_file, limits_that_cannot_be, a_cgroup_that_is_there, places_of_cgroups, update_of_memory, update_of_processors, update_refuses_and_keeps, real_time_limits,
-        paused_containers, events_in_runcs_form, lists_of_containers_and_processes, a_forking_container_is_killed, cgroups_of_the_container, device_rules, traffic_classes]);
+        paused_containers, starts_with_little_memory, events_in_runcs_form, lists_of_containers_and_processes, a_forking_container_is_killed, cgroups_of_the_container, device_rules, traffic_classes]);
     all.extend(tests![bundle_cgroups needs &[Need::CgroupV1]; a_forking_container_is_killed_on_v1]);
     all.extend(tests![bundle_cgroups_v2 needs &[Need::CgroupV2]; files_by_their_names, pages_and_weights, handed_over]);
     all.extend(tests![bundle_faults: every_step_fails, state_on_a_full_disk, deleted_while_it_is_made]);

@@ -78,6 +78,11 @@ fn watch(record: &Record, interval: Duration) -> Result<(), Complaint> {
             kills = now.unwrap_or(kills);
         }
         if over {
+            // On v2 the news of a kill may come after the end of who was killed.
+            let late = matches!(memory, Some(MemoryWatch::Events(_)));
+            if late && crate::oom_kills(&record.plan).is_ok_and(|now| now > kills) {
+                print(record, "oom", None)?;
+            }
             return Ok(());
         }
         if Instant::now() >= due {

@@ -120,8 +120,9 @@ pub(super) fn delete(root: &Root, rest: &[String]) -> Result<i32, Complaint> {
 
 /// Kills the first process and waits until it is gone (somebody else reaps it).
 pub(super) fn end(record: &Record) {
-    let _ = crate::freeze(&record.plan, false);
+    // A frozen one gets it when it goes on (v1), and nothing else before.
     let _ = send(record, Signal::KILL.as_raw());
+    let _ = crate::freeze(&record.plan, false);
     for _ in 0..2000 {
         if !record.alive() {
             return;
