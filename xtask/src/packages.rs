@@ -14,6 +14,7 @@ pub(crate) const DEMO: &[&str] = BUILD;
 pub(crate) const TEST: &[&str] = &[
     "buildah",
     "busybox-static",
+    "catatonit",
     "containerd",
     "cpio",
     "crun",

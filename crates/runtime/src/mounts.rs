@@ -102,7 +102,8 @@ pub(crate) fn filesystem(tree: &mut Tree, fs: &Filesystem, early: &mut Early) ->
     if fs.remount {
         return remount(tree, fs);
     }
-    let mode = if fs.inherit_mode { tree.mode(&fs.target) } else { None };
+    let there = tree.mode(&fs.target);
+    let mode = there.filter(|_| fs.inherit_mode);
     let mount = match early.take(&fs.target) {
         Some(mount) => mount,
         None => make(fs, mode)?,
@@ -110,7 +111,8 @@ pub(crate) fn filesystem(tree: &mut Tree, fs: &Filesystem, early: &mut Early) ->
     let place = if fs.strict { tree.strict_directory(&fs.target)? } else { tree.directory(&fs.target)? };
     tree.refuse_inside_proc(&place, &fs.field, &fs.target)?;
     let place = weak::again("R03", tree.root(), &fs.target, place).tried(|| tried(fs.target.clone()))?;
-    if fs.copy_up {
+    // A directory that was made for the mount says nothing about the one the user wants: everybody's, as for any new tmpfs.
+    if fs.copy_up && there.is_some() {
         crate::copy_up::copy(&place, &mount).tried(|| tried(format!("copy {} into its tmpfs", fs.target)))?;
     }
     attach(&mount, &place).tried(|| tried(format!("mount {} on {}", fs.kind, fs.target)))?;

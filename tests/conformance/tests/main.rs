@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests look at the machine")]
 
 mod archives;
+mod buildah;
 mod caller;
 mod containerd;
 mod docker_cli;
@@ -10,6 +11,7 @@ mod docker_py;
 mod dockerd;
 mod inspection;
 mod podman;
+mod podman_life;
 mod podman_rootless;
 mod validation;
 mod words;
@@ -33,6 +35,8 @@ fn main() -> std::process::ExitCode {
     all.extend(tests![podman_rootless needs &[Need::Program("buildah"), Need::Program("newuidmap")]; builds]);
     all.extend(tests![dockerd needs &[Need::Program("dockerd")]; runs_and_executes, lives_and_ends]);
     all.extend(tests![containerd needs &[Need::Program("containerd")]; tasks]);
+    all.extend(tests![podman_life needs &[Need::Program("podman")]; commands_on_a_running_one, health_and_refusals, options_of_run, kube, terminals]);
+    all.extend(tests![buildah needs &[Need::Program("buildah")]; runs, runs_in_user_namespaces, builds]);
     const VALIDATION: &[Need] = &[Need::CgroupV1, Need::Program("go")];
     all.extend(tests![validation needs VALIDATION; none_is_forgotten, lifecycle_and_process, linux, cgroups]);
     testkit::main(all)

@@ -5,7 +5,7 @@ use testkit::{processes_naming, wait_for};
 use super::caller::{self, Caller};
 
 /// A podman with everything of its own. Its default limits are above what a machine without `CAP_SYS_RESOURCE` may set.
-fn podman() -> Caller {
+pub(crate) fn podman() -> Caller {
     let mut caller = Caller::new();
     let configuration = caller.path("containers.conf");
     std::fs::write(
@@ -43,7 +43,7 @@ fn alone(p: &Caller) -> [String; 4] {
     ["--network".into(), "none".into(), "--cgroup-parent".into(), format!("/{}", p.mark)]
 }
 
-fn run(p: &Caller, options: &[&str], rest: &[&str]) -> testkit::Ran {
+pub(crate) fn run(p: &Caller, options: &[&str], rest: &[&str]) -> testkit::Ran {
     let alone = alone(p);
     let alone: Vec<&str> = alone.iter().map(String::as_str).collect();
     p.run(&[&["run"], alone.as_slice(), options, &["box"], rest].concat())
@@ -51,13 +51,13 @@ fn run(p: &Caller, options: &[&str], rest: &[&str]) -> testkit::Ran {
 
 /// What a container says, from its log: an attached podman can miss the words of one that ends at once. It is not removed: podman
 /// 4.3 at times leaves the /dev/shm of one with a user namespace mounted, with whichever runtime, and then cannot.
-fn said(p: &Caller, name: &str, options: &[&str], rest: &[&str]) -> String {
+pub(crate) fn said(p: &Caller, name: &str, options: &[&str], rest: &[&str]) -> String {
     run(p, &[&["--name", name], options].concat(), rest).ok();
     p.ok(&["logs", name])
 }
 
 /// Removes a container that has ended. conmon has another podman clean up after it, and two at once get into each other's way.
-fn remove(p: &Caller, name: &str) {
+pub(crate) fn remove(p: &Caller, name: &str) {
     wait_for("conmon and its podman to be gone", || processes_naming(&p.path("graph")).is_empty());
     p.ok(&["rm", name]);
 }

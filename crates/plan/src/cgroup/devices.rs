@@ -1,7 +1,5 @@
 //! Device access: the specification's list of rules, reduced to what holds in the end, as v1 lines or for a v2 filter.
 
-use std::collections::BTreeMap;
-
 use oci::runtime::LinuxDeviceCgroup;
 use protocol::plan::Write;
 
@@ -38,8 +36,9 @@ pub(super) type Device = (char, Option<u32>, Option<u32>);
 pub struct Access {
     /// What happens to devices that are not listed.
     pub(super) allow_others: bool,
-    /// Access bits that are allowed (or, under `allow_others`, denied).
-    pub(super) exceptions: BTreeMap<Device, u8>,
+    /// Access bits that are allowed (or, under `allow_others`, denied), in the order of the rules: v1 keeps it, and whoever reads the
+    /// list again looks for his own first.
+    pub(super) exceptions: Vec<(Device, u8)>,
 }
 
 impl Access {
@@ -48,7 +47,7 @@ impl Access {
     /// # Errors
     /// When a rule is malformed, or takes back a part of an earlier rule for a family of devices: lists of exceptions cannot say that.
     pub fn of(rules: &[LinuxDeviceCgroup]) -> Result<Self, Error> {
-        let mut access = Self { allow_others: false, exceptions: BTreeMap::new() };
+        let mut access = Self { allow_others: false, exceptions: Vec::new() };
         for rule in rules {
             access.play(rule)?;
         }
@@ -75,7 +74,7 @@ impl Access {
         let (major, minor) = (number(rule.major, "major")?, number(rule.minor, "minor")?);
         match rule.kind.as_str() {
             "" | "a" => {
-                *self = Self { allow_others: rule.allow, exceptions: BTreeMap::new() };
+                *self = Self { allow_others: rule.allow, exceptions: Vec::new() };
             }
             "c" | "u" => self.checked(('c', major, minor), bits, rule.allow)?,
             "b" => self.checked(('b', major, minor), bits, rule.allow)?,
@@ -97,7 +96,8 @@ impl Access {
         let families = [(kind, None, minor), (kind, major, None), (kind, None, None)];
         let holed = families.iter().filter(|family| allow == self.allow_others && **family != device);
         for family in holed {
-            let present = self.exceptions.get(family).copied().unwrap_or(0);
+            let present =
+                self.exceptions.iter().find(|(known, _)| known == family).map_or(0, |(_, bits)| *bits);
             if present & bits != 0 {
                 return Err(Error::invalid(format!(
                     "linux.resources.devices: the rule for {} cannot take back a part of the earlier one for {}",
@@ -111,14 +111,14 @@ impl Access {
     }
 
     fn change(&mut self, device: Device, bits: u8, allow: bool) {
-        if allow == self.allow_others {
-            if let Some(present) = self.exceptions.get_mut(&device) {
-                *present &= !bits;
-            }
-            self.exceptions.retain(|_, bits| *bits != 0);
-        } else {
-            *self.exceptions.entry(device).or_default() |= bits;
+        let present = self.exceptions.iter_mut().find(|(known, _)| *known == device);
+        match (present, allow == self.allow_others) {
+            (Some((_, present)), true) => *present &= !bits,
+            (Some((_, present)), false) => *present |= bits,
+            (None, true) => {}
+            (None, false) => self.exceptions.push((device, bits)),
         }
+        self.exceptions.retain(|(_, bits)| *bits != 0);
     }
 
     /// The writes that make a v1 cgroup hold to this. A fresh one allows what its parent does; of one that was there before

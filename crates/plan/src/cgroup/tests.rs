@@ -51,7 +51,7 @@ fn lists_for_v1() {
     assert!(default.contains(&"allow c 1:3 rwm".to_owned()) && default.contains(&"allow b *:* m".to_owned()));
     assert_eq!(default.len(), 12);
     let with_fuse = lines(&[rule(false, "a", -1, -1, ""), rule(true, "c", 10, 229, "rw")]);
-    assert!(with_fuse.contains(&"allow c 10:229 rw".to_owned()));
+    assert_eq!(with_fuse.get(1).map(String::as_str), Some("allow c 10:229 rw"), "the document's own first");
     assert_eq!(lines(&[rule(true, "a", -1, -1, "rwm")]), Vec::<String>::new());
     let all_but = lines(&[rule(true, "a", -1, -1, "rwm"), rule(false, "b", 8, -1, "w")]);
     assert_eq!(all_but, ["deny b 8:* w"]);

@@ -406,6 +406,7 @@ fn what_cannot_be_given_is_told() {
     let sets = json!(["CAP_CHOWN", "CAP_MOON"]);
     document["process"]["capabilities"] = json!({"bounding": sets, "permitted": ["CAP_CHOWN"], "inheritable": ["CAP_CHOWN"], "ambient": ["CAP_CHOWN", "CAP_KILL"]});
     document["mounts"][6]["options"] = json!(["rbind", "mode=755"]);
+    document["process"]["user"] = json!({"uid": 5, "gid": 6});
     let planned = planned_bundle(&document);
     assert_eq!(
         planned.warnings,
@@ -417,6 +418,8 @@ fn what_cannot_be_given_is_told() {
     );
     let caps = planned.plan.process.and_then(|p| p.capabilities).expect("capabilities");
     assert_eq!((caps.bounding, caps.inheritable, caps.ambient), (1, 1, 1));
+    document["process"]["user"] = json!({"uid": 0, "gid": 0});
+    assert_eq!(planned_bundle(&document).warnings.len(), 2, "root needs no ambient ones");
 }
 
 #[test]
