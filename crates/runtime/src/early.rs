@@ -1,5 +1,5 @@
 //! What the parent makes or opens before the clone. In a user namespace the child has neither the right to make these mounts nor to
-//! walk to their sources, nor to open its cgroups; and in the child's mount namespace nothing is shared with the host any more.
+//! walk to their sources, nor to open its cgroups. And what the child itself opens while its mounts are still shared with the host's.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -39,9 +39,7 @@ impl Early {
         let users = plan.users.is_some();
         for act in plan.setup.iter().filter_map(|s| s.act.as_ref()) {
             match act {
-                Act::Bind(bind) if users || bind.early || bind.maps.is_some() => {
-                    early.bind(bind, users || bind.early, &mut maps)?;
-                }
+                Act::Bind(bind) if users || bind.maps.is_some() => early.bind(bind, users, &mut maps)?,
                 Act::Root(made) if made.propagation != 0 && !users => {
                     early.mounts.push((ROOT.to_owned(), root::make(made, None)?));
                 }
@@ -55,6 +53,21 @@ impl Early {
             }
         }
         Ok(early)
+    }
+
+    /// Called by the child before its mounts are parted from the host's: opens what is to go on travelling between them.
+    pub(crate) fn open_travelling(&mut self, plan: &Plan) -> Result<(), Error> {
+        if plan.users.is_some() {
+            return Ok(());
+        }
+        for act in plan.setup.iter().filter_map(|s| s.act.as_ref()) {
+            if let Act::Bind(bind) = act
+                && bind.early
+            {
+                self.mounts.push((bind.target.clone(), open_source(bind)?));
+            }
+        }
+        Ok(())
     }
 
     fn bind(&mut self, bind: &Bind, open: bool, maps: &mut Maps) -> Result<(), Error> {

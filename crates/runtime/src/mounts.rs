@@ -162,11 +162,22 @@ pub(crate) fn open_source(bind: &Bind) -> Result<OwnedFd, Error> {
     open_tree(CWD, &*bind.source, flags).tried(text)
 }
 
+/// A copy whose number is of now: since 6.8 lists of mounts are sorted by it, and readers expect the document's order. What the kernel
+/// does not copy, as it is attached nowhere (before 6.15) or another's, stays as it is.
+fn renew(mount: OwnedFd, recursive: bool) -> OwnedFd {
+    let mut flags =
+        OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
+    if recursive {
+        flags |= OpenTreeFlags::AT_RECURSIVE;
+    }
+    open_tree(&mount, "", flags).unwrap_or(mount)
+}
+
 /// Mounts a piece of the host's tree inside the root.
 pub(crate) fn bind(tree: &mut Tree, bind: &Bind, early: &mut Early) -> Result<(), Error> {
     let tried = || tried(&bind.field, format!("bind {} on {}", bind.source, bind.target));
     let mount = match early.take(&bind.target) {
-        Some(mount) => mount,
+        Some(mount) => renew(mount, bind.recursive),
         None => open_source(bind)?,
     };
     if let Some(users) = early.take_users(&bind.target) {

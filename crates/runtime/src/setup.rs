@@ -142,7 +142,10 @@ impl Setup<'_> {
             }
             Act::Sysctl(sysctl) => self.sysctl(sysctl),
             Act::Loopback(_) => sys::loopback::up().tried(|| "bring the loopback interface up"),
-            Act::Propagate(word) => propagate(*word),
+            Act::Propagate(word) => {
+                self.early.open_travelling(self.plan)?;
+                propagate(*word)
+            }
             Act::Root(made) => self.mount_root(made),
             Act::Filesystem(fs) => mounts::filesystem(tree(&mut self.tree)?, fs, &mut self.early),
             Act::Bind(bind) => mounts::bind(tree(&mut self.tree)?, bind, &mut self.early),
