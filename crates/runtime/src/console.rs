@@ -6,7 +6,7 @@ use rustix::fs::{OFlags, fstat, fstatfs};
 use rustix::io::fcntl_dupfd_cloexec;
 use rustix::mount::{OpenTreeFlags, open_tree};
 use rustix::pty::{OpenptFlags, ioctl_tiocgptpeer, ptsname, unlockpt};
-use rustix::termios::{Winsize, tcsetwinsize};
+use rustix::termios::{OptionalActions, OutputModes, Winsize, tcgetattr, tcsetattr, tcsetwinsize};
 use types::Kind;
 
 use crate::error::{Error, Tried};
@@ -26,7 +26,7 @@ const PTMX_DEVICE: u64 = 5 << 8 | 2;
 
 /// Opens a terminal of the container's devpts. The slave comes from the master, not from a path that somebody could have
 /// exchanged (CVE-2025-52565).
-pub(crate) fn open(tree: &Tree, width: u16, height: u16) -> Result<Terminal, Error> {
+pub(crate) fn open(tree: &Tree, width: u16, height: u16, plain: bool) -> Result<Terminal, Error> {
     let tried = || "open a terminal in the container's /dev/pts";
     let master = tree.open("/dev/pts/ptmx", OFlags::RDWR | OFlags::NOCTTY).tried(tried)?;
     if fstatfs(&master).tried(tried)?.f_type != DEVPTS_MAGIC
@@ -40,6 +40,12 @@ pub(crate) fn open(tree: &Tree, width: u16, height: u16) -> Result<Terminal, Err
     if width != 0 && height != 0 {
         let size = Winsize { ws_row: height, ws_col: width, ws_xpixel: 0, ws_ypixel: 0 };
         tcsetwinsize(&master, size).tried(|| "set the size of the terminal")?;
+    }
+    if plain {
+        let tried = || "set the modes of the terminal";
+        let mut modes = tcgetattr(&master).tried(tried)?;
+        modes.output_modes.remove(OutputModes::ONLCR);
+        tcsetattr(&master, OptionalActions::Now, &modes).tried(tried)?;
     }
     Ok(Terminal { master, slave })
 }

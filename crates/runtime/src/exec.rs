@@ -265,10 +265,10 @@ fn enter(
         become_program::become_root().tried(|| "become root of the user namespace")?;
     }
     let terminal = match stdio {
-        StdioFds::Terminal { width, height } => {
+        StdioFds::Terminal { width, height, plain } => {
             let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
             let root = rustix::fs::open("/", flags, Mode::empty()).tried(|| "open the container's root")?;
-            Some(console::open(&Tree::new(root), width, height)?)
+            Some(console::open(&Tree::new(root), width, height, plain)?)
         }
         StdioFds::Pipes(_) => None,
     };

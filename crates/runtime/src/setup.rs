@@ -276,12 +276,12 @@ impl Setup<'_> {
     }
 
     fn console(&mut self, path: &str) -> Result<(), Error> {
-        let (width, height) = match self.stdio {
-            StdioFds::Terminal { width, height } => (width, height),
+        let (width, height, plain) = match self.stdio {
+            StdioFds::Terminal { width, height, plain } => (width, height, plain),
             StdioFds::Pipes(_) => return Ok(()),
         };
         let tree = tree(&mut self.tree)?;
-        let terminal = console::open(tree, width, height)?;
+        let terminal = console::open(tree, width, height, plain)?;
         if !path.is_empty() {
             console::bind(tree, &terminal, path)?;
         }

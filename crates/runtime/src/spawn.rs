@@ -44,6 +44,8 @@ pub enum StdioFds<'a> {
         width: u16,
         /// Rows.
         height: u16,
+        /// A newline stays one character: whoever copies it to a terminal of his own has it become two there.
+        plain: bool,
     },
 }
 

@@ -264,7 +264,7 @@ fn terminal(bench: &Bench) {
     let mut document = document("stat -c %F /dev/console; echo over");
     document["process"]["terminal"] = json!(true);
     let plan = bench.plan(&document);
-    let stdio = StdioFds::Terminal { width: 80, height: 25 };
+    let stdio = StdioFds::Terminal { width: 80, height: 25, plain: false };
     let started = runtime::spawn(&Launch { plan: &plan, stdio, fds: &[], state: "" })
         .and_then(runtime::Starting::finish)
         .unwrap();
@@ -337,7 +337,7 @@ fn every_step(bench: &Bench) {
         let steps = plan.prepare.len() + plan.setup.len() + 2;
         for step in 0..steps as u32 {
             plan.fault_step = Some(step);
-            let stdio = StdioFds::Terminal { width: 0, height: 0 };
+            let stdio = StdioFds::Terminal { width: 0, height: 0, plain: false };
             let error = runtime::spawn(&Launch { plan: &plan, stdio, fds: &[], state: "" })
                 .and_then(runtime::Starting::finish)
                 .expect_err("the step fails");

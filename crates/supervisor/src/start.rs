@@ -286,7 +286,7 @@ fn stdio_fds<'a>(entry: &Entry, theirs: &'a Theirs, null: BorrowedFd<'a>) -> Std
     let stdio = entry.stdio();
     if stdio.terminal {
         let size = |cells: u32| cells.min(0xffff) as u16;
-        StdioFds::Terminal { width: size(stdio.width), height: size(stdio.height) }
+        StdioFds::Terminal { width: size(stdio.width), height: size(stdio.height), plain: false }
     } else {
         StdioFds::Pipes(theirs.fds(null))
     }

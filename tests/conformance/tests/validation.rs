@@ -28,10 +28,10 @@ touch "$PLACE/ready"
 /// Runs `$PROGRAM` with the cgroups named `$MARK` as the roots of its hierarchies, so that every path it knows is its own.
 /// crun does not start on a host with both kinds of cgroups; it gets one of the first kind.
 const RUN: &str = r#"
-for h in /sys/fs/cgroup/*/; do echo $$ > $h$MARK/cgroup.procs || exit 99; done
+for h in /sys/fs/cgroup/*/$MARK; do echo $$ > $h/cgroup.procs || exit 99; done
 exec timeout -k 5 "$SECONDS_AT_MOST" unshare -m -p -f -C -i -u --kill-child sh -c '
     mount --make-rprivate / && mount -t proc proc /proc || exit 99
-    for h in /sys/fs/cgroup/*/; do mount --bind $h$MARK $h || exit 99; done
+    for h in /sys/fs/cgroup/*/$MARK; do mount --bind $h ${h%/*} || exit 99; done
     case $RUNTIME_ITSELF in */crun) umount /sys/fs/cgroup/unified; umount /sys/fs/cgroup/unified;; esac
     mount -t tmpfs tmpfs /run && exec "$PROGRAM"'
 "#;
@@ -126,9 +126,11 @@ fn run(program: &str) -> (&'static str, String) {
     let own = Caller::new();
     for hierarchy in std::fs::read_dir("/sys/fs/cgroup").unwrap().flatten() {
         let group = hierarchy.path().join(&own.mark);
-        if hierarchy.file_type().unwrap().is_dir() {
-            std::fs::create_dir(&group).unwrap();
+        // Others leave plain directories among the hierarchies.
+        if !hierarchy.path().join("cgroup.procs").exists() {
+            continue;
         }
+        std::fs::create_dir(&group).unwrap();
         for file in ["cpuset.cpus", "cpuset.mems"] {
             if let Ok(all) = std::fs::read(hierarchy.path().join(file)) {
                 std::fs::write(group.join(file), all).unwrap();

@@ -268,7 +268,8 @@ impl Handed {
             hierarchies = fs::read_dir(all)
                 .unwrap()
                 .flatten()
-                .filter(|e| !e.path().is_symlink())
+                // podman leaves plain directories beside them.
+                .filter(|e| !e.path().is_symlink() && e.path().join("cgroup.procs").exists())
                 .map(|e| e.path())
                 .collect();
         }

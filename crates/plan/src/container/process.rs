@@ -1,5 +1,7 @@
 //! The program: identity, capabilities, limits, filter.
 
+use std::collections::BTreeSet;
+
 use oci::runtime::{LinuxSeccomp, PosixRlimit, Process as Document};
 use protocol::plan::{Capabilities, Process, Rlimit, Seccomp};
 
@@ -51,7 +53,7 @@ pub(super) fn process(
     }
     Ok(Process {
         args: document.args.clone(),
-        env: document.env.clone(),
+        env: environment(&document.env),
         cwd: document.cwd.clone(),
         uid: document.user.uid,
         gid: document.user.gid,
@@ -80,6 +82,19 @@ fn groups(document: &Document) -> Vec<u32> {
         groups.insert(0, document.user.gid);
     }
     groups
+}
+
+/// Of a name that is there more than once, the last value; an empty `HOME` is none.
+fn environment(list: &[String]) -> Vec<String> {
+    let mut seen = BTreeSet::new();
+    let mut env: Vec<String> = list
+        .iter()
+        .rev()
+        .filter(|entry| *entry != "HOME=" && seen.insert(entry.split('=').next().unwrap_or_default()))
+        .cloned()
+        .collect();
+    env.reverse();
+    env
 }
 
 /// Where nothing confines programs, "unconfined" asks for nothing.

@@ -268,7 +268,8 @@ fn spawn(
     let size = bundle.spec.process.as_ref().and_then(|p| p.console_size).unwrap_or_default();
     let (stdin, stdout, stderr) = (std::io::stdin(), std::io::stdout(), std::io::stderr());
     let stdio = if terminal {
-        StdioFds::Terminal { width: size.width as u16, height: size.height as u16 }
+        let plain = way == Way::Watched && socket.is_none();
+        StdioFds::Terminal { width: size.width as u16, height: size.height as u16, plain }
     } else {
         StdioFds::Pipes([stdin.as_fd(), stdout.as_fd(), stderr.as_fd()])
     };

@@ -95,7 +95,8 @@ fn run(
     let size = document.console_size.unwrap_or_default();
     let (stdin, stdout, stderr) = (std::io::stdin(), std::io::stdout(), std::io::stderr());
     let stdio = if document.terminal {
-        StdioFds::Terminal { width: size.width as u16, height: size.height as u16 }
+        let plain = !detach && arguments.value(&["console-socket"]).is_none();
+        StdioFds::Terminal { width: size.width as u16, height: size.height as u16, plain }
     } else {
         StdioFds::Pipes([stdin.as_fd(), stdout.as_fd(), stderr.as_fd()])
     };

@@ -11,7 +11,9 @@ use rustix::net::{
     SocketType, connect, sendmsg, socket_with,
 };
 use rustix::process::{Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
-use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr, tcsetwinsize};
+use rustix::termios::{
+    OptionalActions, OutputModes, Termios, tcgetattr, tcgetwinsize, tcsetattr, tcsetwinsize,
+};
 
 use super::output::Complaint;
 use crate::Started;
@@ -148,6 +150,8 @@ impl Raw {
         let before = tcgetattr(rustix::stdio::stdin()).ok()?;
         let mut raw = before.clone();
         raw.make_raw();
+        // The container's leaves newlines as they are.
+        raw.output_modes.insert(OutputModes::OPOST);
         tcsetattr(rustix::stdio::stdin(), OptionalActions::Flush, &raw).ok()?;
         Some(Self(before))
     }

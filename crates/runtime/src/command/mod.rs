@@ -8,6 +8,7 @@ mod document;
 mod events;
 mod exec;
 mod foreground;
+mod help;
 mod hooks;
 mod lifecycle;
 mod listing;
@@ -32,10 +33,15 @@ pub fn main(arguments: &[String]) -> i32 {
         Ok(split) => split,
         Err(complaint) => return complaint.report(&Log::default()),
     };
-    match run(&global, rest) {
-        Ok(code) => code,
-        Err(complaint) => complaint.report(&Log::of(&global)),
-    }
+    let log = Log::of(&global);
+    log.debug(&format!(
+        "berth-runtime {}, process {}: {rest:?}",
+        env!("CARGO_PKG_VERSION"),
+        std::process::id()
+    ));
+    let code = run(&global, rest).unwrap_or_else(|complaint| complaint.report(&log));
+    log.debug(&format!("exit code {code}"));
+    code
 }
 
 /// Will this invocation have a process of ours enter a container?
@@ -49,8 +55,13 @@ fn run(global: &Arguments, rest: &[String]) -> Result<i32, Complaint> {
         if global.has("version") || global.has("v") {
             return specification::version();
         }
-        return output::say(format_args!("{}", output::HELP.trim_end())).map(|()| 0);
+        return help::print(None);
     };
+    let asked = help::is_asked(command, rest);
+    if command == "help" || asked {
+        let topic = if asked { Some(command) } else { rest.first() };
+        return help::print(topic.map(String::as_str));
+    }
     let root = records::Root::of(global)?;
     match command.as_str() {
         "create" => create::create(&root, rest),
@@ -68,7 +79,6 @@ fn run(global: &Arguments, rest: &[String]) -> Result<i32, Complaint> {
         "update" => update::update(&root, rest),
         "spec" => specification::spec(rest),
         "features" => specification::features(),
-        "help" => output::say(format_args!("{}", output::HELP.trim_end())).map(|()| 0),
         "checkpoint" | "restore" => Err(Complaint::new(format!("{command} is not supported yet"))),
         other => Err(Complaint::new(format!("{other:?} is not a command; see `berth-runtime help`"))),
     }

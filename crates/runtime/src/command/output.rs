@@ -9,25 +9,6 @@ use serde_json::json;
 use super::arguments::Arguments;
 use crate::Error;
 
-pub(crate) const HELP: &str = "\
-Usage: berth-runtime [--root DIR] [--log FILE] [--log-format text|json] COMMAND …
-
-An OCI runtime: containers from bundles.
-
-  create ID        make a container from a bundle; `start` runs its program
-  start ID         run the program of a created container
-  run ID           create and start, and wait (or --detach)
-  state ID         print the container's state as JSON
-  kill ID [SIGNAL] send a signal, TERM by default (--all: to every process)
-  delete ID        remove a stopped container (--force: kill it first)
-  exec ID CMD …    run one more process in a container
-  pause, resume    freeze a container, let it go on
-  update ID        change limits
-  list, ps, events see containers, their processes, their use of resources
-  spec, features   print a document to begin with, and what is supported
-  supervisor       the resident parent of a daemon's containers
-";
-
 /// Why a command failed.
 #[derive(Debug)]
 pub(crate) struct Complaint {
@@ -96,6 +77,8 @@ impl Complaint {
 pub(crate) struct Log {
     path: Option<String>,
     json: bool,
+    /// What is done is told, too.
+    debug: bool,
 }
 
 impl Log {
@@ -103,6 +86,7 @@ impl Log {
         Self {
             path: global.value(&["log"]).map(str::to_owned),
             json: global.value(&["log-format"]) == Some("json"),
+            debug: global.has("debug"),
         }
     }
 
@@ -114,20 +98,32 @@ impl Log {
         }
     }
 
+    /// For whoever has asked for it.
+    pub(crate) fn debug(&self, text: &str) {
+        let text = one_line(text);
+        if self.debug && (self.path.is_none() || self.write("debug", &text).is_err()) {
+            self.tell(&self.line("debug", &text));
+        }
+    }
+
     /// On stderr, where nobody may be, or a full disk.
     fn tell(&self, line: &str) {
         let _ = writeln!(std::io::stderr(), "{line}");
     }
 
+    fn line(&self, level: &str, text: &str) -> String {
+        let now = humantime(std::time::SystemTime::now());
+        if self.json {
+            json!({"level": level, "msg": text, "time": now}).to_string()
+        } else {
+            format!("time={now:?} level={level} msg={text:?}")
+        }
+    }
+
     /// One line in the form that callers read, if they want one.
     fn write(&self, level: &str, text: &str) -> Result<(), Complaint> {
         let Some(path) = &self.path else { return Ok(()) };
-        let line = if self.json {
-            let now = humantime(std::time::SystemTime::now());
-            json!({"level": level, "msg": text, "time": now}).to_string()
-        } else {
-            format!("level={level} msg={text:?}")
-        };
+        let line = self.line(level, text);
         // A FIFO that nobody reads must not hold us up.
         let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NONBLOCK;
         let file = rustix::fs::open(path, flags | OFlags::NOCTTY, Mode::from_raw_mode(0o644));
