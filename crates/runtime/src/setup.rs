@@ -84,6 +84,8 @@ fn become_container(child: Child<'_>) -> Result<std::convert::Infallible, Error>
             setup.apply(act).map_err(|error| error.at_step(number))?;
         }
     }
+    // While it waits for its start, nothing that it holds opens the host.
+    setup.host_proc = None;
     let number = first + plan.setup.len() as u32;
     fault::point(plan, number)?;
     let mut process = plan.process.clone().unwrap_or_default();

@@ -9,6 +9,8 @@ use std::process::Command;
 use serde_json::{Value, json};
 use testkit::{Bundle, wait_for};
 
+use crate::bundle_rootless::{USER, document as ordinary};
+
 /// A script that lists the shell's descriptors in a file. A redirection for good: for a while only, the shell would keep what was there.
 /// The one that it lists them with is gone when it looks.
 fn list(file: &str) -> String {
@@ -117,8 +119,22 @@ pub(crate) fn r06_hooks_have_only_stdio() {
 /// While it waits for its start, the first process is still the runtime: nothing that it holds opens the host.
 pub(crate) fn r06_waiting_it_holds_nothing_of_the_host() {
     let b = Bundle::new();
-    b.write(&b.document("sleep 1000"));
+    let mut document = b.document("sleep 1000");
+    // For these it looks into the host's /proc.
+    document["process"]["oomScoreAdj"] = json!(100);
+    document["linux"]["sysctl"] = json!({"net.ipv4.ip_unprivileged_port_start": "0"});
+    b.write(&document);
     fine(leaking(&b, &["create", "c1"]));
+    holds_nothing_of_the_host(&b);
+    let b = Bundle::new().owned_by(USER);
+    let mut document = ordinary(&b, "sleep 1000");
+    document["process"]["oomScoreAdj"] = json!(100);
+    b.write(&document);
+    b.runtime(&["create", "c1"]).ok();
+    holds_nothing_of_the_host(&b);
+}
+
+fn holds_nothing_of_the_host(b: &Bundle) {
     let state: Value = serde_json::from_str(&b.runtime(&["state", "c1"]).ok()).unwrap();
     let process = format!("/proc/{}", state["pid"]);
     let mounts = fs::read_to_string(format!("{process}/mountinfo")).unwrap();
