@@ -79,6 +79,30 @@ fn is_new_error(error: &str) -> bool {
     is_new(error)
 }
 
+/// Parts of documents: a refusal of one says which.
+const FIELDS: [&str; 14] = [
+    "process",
+    "root",
+    "hostname",
+    "mount",
+    "hook",
+    "annotation",
+    "linux",
+    "seccomp",
+    "sysctl",
+    "capabilit",
+    "rlimit",
+    "cgroup",
+    "namespace",
+    "document",
+];
+
+fn is_new_refusal(error: &plan::Error) -> bool {
+    let text = error.to_string();
+    assert!(FIELDS.iter().any(|field| text.contains(field)), "{text:?} names no field");
+    is_new_error(&text)
+}
+
 fn plan_for(spec: &Spec, facts: &plan::facts::Facts) -> Result<Plan, plan::Error> {
     let rootfs = Rootfs::Directory("/bundle/rootfs".into());
     let options = Options { cgroup_parent: "/berth".into(), bundle: "/bundle".into(), ..Options::default() };
@@ -95,7 +119,7 @@ fn config(input: &[u8]) -> bool {
     let mut new = false;
     for facts in host::all() {
         match plan_for(&spec, &facts) {
-            Err(error) => new |= is_new_error(&error.to_string()),
+            Err(error) => new |= is_new_refusal(&error),
             Ok(plan) => {
                 new |= is_new(&print(&plan));
                 let mut reader = FrameReader::default();
@@ -122,7 +146,7 @@ fn process(input: &[u8]) -> bool {
         let Ok(container) = plan_for(&spec, &facts) else { continue };
         let options = ExecOptions { privileged: input.len().is_multiple_of(2), facts, cgroups: Vec::new() };
         new |= match plan_exec(&container, &process, &options) {
-            Err(error) => is_new_error(&error.to_string()),
+            Err(error) => is_new_refusal(&error),
             Ok(exec) => is_new(&print_exec(&exec.plan)),
         };
     }
@@ -139,7 +163,7 @@ fn resources(input: &[u8]) -> bool {
     for facts in host::all() {
         let Ok(container) = plan_for(&spec, &facts) else { continue };
         new |= match plan::cgroup::update(&resources, &container, &facts, &plan::cgroup::Present::default()) {
-            Err(error) => is_new_error(&error.to_string()),
+            Err(error) => is_new_refusal(&error),
             Ok(writes) => is_new(&format!("{writes:?}")),
         };
     }
@@ -161,7 +185,7 @@ fn cgroups(input: &[u8]) -> bool {
     let new = is_new(&format!("{cgroups:?}"));
     facts.cgroups = cgroups;
     match plan_for(&spec, &facts) {
-        Err(error) => new | is_new_error(&error.to_string()),
+        Err(error) => new | is_new_refusal(&error),
         Ok(plan) => new | is_new(&print(&plan)),
     }
 }

@@ -36,10 +36,7 @@ fn sealed(stay: Stay, arguments: &[String], run: impl FnOnce() -> ExitCode) -> E
         .collect();
     match runtime::seal(stay, arguments, &environment) {
         Ok(()) => run(),
-        Err(error) => {
-            eprintln!("berth-runtime: {error}");
-            ExitCode::FAILURE
-        }
+        Err(error) => code(runtime::command::fail(arguments, &error)),
     }
 }
 

@@ -151,7 +151,7 @@ pub fn read_cgroups(mounts: &str, own: &str, controllers: &dyn Fn(&str) -> Strin
         let right: Vec<&str> = right.split(' ').collect();
         let (Some(root), Some(place)) = (left.get(3), left.get(4)) else { continue };
         let (Some(kind), Some(options)) = (right.first(), right.get(2)) else { continue };
-        let place = (*place).to_owned();
+        let place = unescaped(place);
         // What is mounted may be a part of the hierarchy; places are told from the hierarchy's own root.
         let own_place = |wanted: &str| below(root, own_place(wanted));
         match *kind {
@@ -173,6 +173,19 @@ pub fn read_cgroups(mounts: &str, own: &str, controllers: &dyn Fn(&str) -> Strin
         }
     }
     cgroups
+}
+
+/// Blanks and backslashes of a path are written in octal, `\040`.
+fn unescaped(path: &str) -> String {
+    let mut text = String::with_capacity(path.len());
+    let mut rest = path;
+    while let Some((before, after)) = rest.split_once('\\') {
+        text.push_str(before);
+        let digits = after.get(..3).and_then(|digits| u8::from_str_radix(digits, 8).ok());
+        text.push(digits.map_or('\\', char::from));
+        rest = if digits.is_some() { &after[3..] } else { after };
+    }
+    text + rest
 }
 
 fn below(root: &str, place: String) -> String {
@@ -229,5 +242,12 @@ mod tests {
             ]
         );
         assert_eq!(cgroups.v2.map(|v| (v.mount, v.own)), Some(("/cg/unified".into(), "/u".into())));
+    }
+
+    #[test]
+    fn reads_places_with_blanks() {
+        let mounts = "35 31 0:32 / /c\\040g\\134x\\9 rw - cgroup2 cgroup2 rw\n";
+        let cgroups = read_cgroups(mounts, "0::/\n", &|place| place.to_owned());
+        assert_eq!(cgroups.v2.map(|v2| v2.mount), Some("/c g\\x\\9".into()));
     }
 }

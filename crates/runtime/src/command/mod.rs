@@ -44,6 +44,13 @@ pub fn main(arguments: &[String]) -> i32 {
     code
 }
 
+/// Says why this invocation could not begin, where its caller wants to read it. The answer is the exit code.
+pub fn fail(arguments: &[String], error: &crate::Error) -> i32 {
+    let global = Arguments::leading(arguments.get(1..).unwrap_or_default(), &GLOBAL_VALUES);
+    let log = global.map_or_else(|_| Log::default(), |(global, _)| Log::of(&global));
+    Complaint::from(error.clone()).report(&log)
+}
+
 /// Will this invocation have a process of ours enter a container?
 pub fn enters(words: &[String]) -> bool {
     let command = Arguments::leading(words, &GLOBAL_VALUES).ok().and_then(|(_, rest)| rest.first());
