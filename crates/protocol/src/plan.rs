@@ -373,6 +373,9 @@ pub struct Bind {
     /// With `mapped`: the mounts below as well.
     #[prost(bool, tag = "16")]
     pub map_all: bool,
+    /// Opened by the child, also in a user namespace: the source is among the container's own mounts.
+    #[prost(bool, tag = "17")]
+    pub late: bool,
 }
 
 /// A device node or FIFO.

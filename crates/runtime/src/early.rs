@@ -39,7 +39,9 @@ impl Early {
         let users = plan.users.is_some();
         for act in plan.setup.iter().filter_map(|s| s.act.as_ref()) {
             match act {
-                Act::Bind(bind) if users || bind.maps.is_some() => early.bind(bind, users, &mut maps)?,
+                Act::Bind(bind) if users || bind.maps.is_some() => {
+                    early.bind(bind, users && !bind.late, &mut maps)?;
+                }
                 Act::Root(made) if made.propagation != 0 && !users => {
                     early.mounts.push((ROOT.to_owned(), root::make(made, None)?));
                 }

@@ -166,6 +166,10 @@ pub(crate) fn binds_of_earlier_mounts() {
     add(&mut document, mount("/mnt/x", "bind", Path::new("b"), &["rbind"]));
     add(&mut document, mount("/final", "bind", &b.inside("mnt"), &["rbind", "rprivate"]));
     assert_eq!(b.run(&document).ok(), "b/y");
+    own_users(&mut document);
+    assert_eq!(b.run(&document).ok(), "b/y", "in a user namespace");
+    document["mounts"][6]["options"] = json!(["rbind", "rslave"]);
+    assert_eq!(b.run(&document).ok(), "b/y", "whatever it is to receive");
 }
 
 /// `--no-pivot` for `run` and `create`, also where hooks look for the root.

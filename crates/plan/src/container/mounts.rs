@@ -23,6 +23,8 @@ pub(super) struct Context<'a> {
     pub shared: bool,
     /// What the child opens is not the host's any more: its mounts were made private.
     pub apart: bool,
+    /// The root's directory, where its mounts are seen before it is the root.
+    pub root: &'a str,
     /// `linux.mountLabel`.
     pub label: &'a str,
 }
@@ -118,7 +120,11 @@ pub(super) fn binds_dev(spec: &Spec) -> bool {
 
 /// Does a bind begin inside the root, where other mounts of the document may lie?
 pub(super) fn bind_of_the_root(spec: &Spec, root: &str) -> bool {
-    spec.mounts.iter().any(|m| m.source.strip_prefix(root).is_some_and(|rest| rest.starts_with('/')))
+    spec.mounts.iter().any(|m| is_inside(&m.source, root))
+}
+
+fn is_inside(source: &str, root: &str) -> bool {
+    !root.is_empty() && source.strip_prefix(root).is_some_and(|rest| rest.starts_with('/'))
 }
 
 /// What was mounted writable so that the rest could be made in it, and is to be read-only.
@@ -197,6 +203,7 @@ fn bind(
         );
     }
     let travels = mounting.propagation.iter().any(|p| p.word & (bit::SHARED | bit::SLAVE) != 0);
+    let late = is_inside(&source, context.root);
     let mut words = propagation(&mounting, context, travels).into_iter();
     let first = words.next().unwrap_or_default();
     Ok(step(Act::Bind(Bind {
@@ -213,7 +220,8 @@ fn bind(
         no_follow: mounting.no_follow,
         field: place.field,
         then: words.collect(),
-        early: travels && !context.users,
+        early: travels && !context.users && !late,
+        late,
         maps,
         map_all: mounting.map_all,
     })))

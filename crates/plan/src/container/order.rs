@@ -73,6 +73,7 @@ pub fn plan(
         bundle: &options.bundle,
         shared: propagation.word == bit::SHARED,
         apart: namespaces.makes(NamespaceKind::Mount) && users.is_none(),
+        root: rootfs_text(rootfs),
         label: mount_label(spec, facts, &mut warnings),
     };
     setup.extend(mounts::steps(spec, &context, &mut warnings)?);
@@ -86,12 +87,7 @@ pub fn plan(
     } else if process.terminal {
         setup.push(step(Act::Console(String::new())));
     }
-    let switch = match (namespaces.makes(NamespaceKind::Mount), options.no_pivot) {
-        (true, false) => Act::Pivot(Nothing {}),
-        (true, true) => Act::Chroot(Nothing {}),
-        (false, _) => Act::ChangeRoot(Nothing {}),
-    };
-    setup.extend(last_steps(spec, switch, propagation)?);
+    setup.extend(last_steps(spec, switch(&namespaces, options), propagation)?);
 
     let plan = Plan {
         id: id.to_owned(),
@@ -364,6 +360,23 @@ fn hung_root(
         namespace: namespaces.path(NamespaceKind::Mount).to_owned(),
         ..HungRoot::default()
     })
+}
+
+/// How the new root becomes the root.
+fn switch(namespaces: &Namespaces, options: &Options) -> Act {
+    match (namespaces.makes(NamespaceKind::Mount), options.no_pivot) {
+        (true, false) => Act::Pivot(Nothing {}),
+        (true, true) => Act::Chroot(Nothing {}),
+        (false, _) => Act::ChangeRoot(Nothing {}),
+    }
+}
+
+/// Where a root that is a directory lies; empty for layers.
+fn rootfs_text(rootfs: &Rootfs) -> &str {
+    match rootfs {
+        Rootfs::Directory(directory) => directory.to_str().unwrap_or_default(),
+        Rootfs::Overlay { .. } => "",
+    }
 }
 
 fn path_text(path: &std::path::Path) -> Result<String, Error> {

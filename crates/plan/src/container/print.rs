@@ -177,6 +177,7 @@ fn describe_bind(b: &Bind) -> String {
     }
     text.push_str(if b.map_all { " all" } else { "" });
     text.push_str(if b.early { " early" } else { "" });
+    text.push_str(if b.late { " late" } else { "" });
     text
 }
 
