@@ -5,6 +5,11 @@ use testkit::wait_for;
 use super::caller::{self, Caller};
 
 fn dockerd() -> Caller {
+    dockerd_with(&[], &[])
+}
+
+/// `first`: what executes the daemon. `more`: options.
+fn dockerd_with(first: &[&str], more: &[&str]) -> Caller {
     let mut caller = Caller::new();
     let host = format!("unix://{}", caller.path("sock"));
     let (data, exec, pid) = (caller.path("data"), caller.path("exec"), caller.path("pid"));
@@ -34,7 +39,7 @@ fn dockerd() -> Caller {
     ];
     caller.head = vec!["docker".into()];
     caller.environment = vec![("DOCKER_HOST".into(), host.clone())];
-    caller.serve(&words, &["version"]);
+    caller.serve(&[first, &words, more].concat(), &["version"]);
     caller.ok(&["import", &caller.path("busybox.tar"), "box"]);
     caller
 }
@@ -84,6 +89,25 @@ pub(crate) fn runs_and_executes() {
     let shared = ["--rm", "--pid", "container:c1", "--network", "container:c1"];
     assert!(run(&d, &shared, &["ps"]).ok().contains("sleep 1000"));
     d.ok(&["rm", "-f", "c1"]);
+}
+
+/// Every container in a user namespace. The daemon looks its ids up in files of the machine's, which are other ones in its mounts.
+pub(crate) fn remapped_users() {
+    let script = "for f in subuid subgid passwd group; do touch /etc/$f; cat /etc/$f > $0.$f; done; \
+        echo dockremap:100000:65536 | tee -a $0.subuid >> $0.subgid; echo dockremap:x:990:990::/:/bin/false >> $0.passwd; \
+        echo dockremap:x:990: >> $0.group; for f in subuid subgid passwd group; do mount --bind $0.$f /etc/$f; done; exec \"$@\"";
+    let names = std::env::temp_dir().join(format!("{}remap", testkit::mark())).display().to_string();
+    let d = dockerd_with(&["unshare", "-m", "sh", "-c", script, &names], &["--userns-remap", "dockremap"]);
+    let script = "id -u; cat /proc/self/uid_map; touch /x && stat -c %u /x";
+    let said = run(&d, &["--rm"], &["sh", "-c", script]).ok();
+    assert_eq!(said.split_whitespace().collect::<Vec<_>>(), ["0", "0", "100000", "65536", "0"]);
+    run(&d, &["-d", "--name", "u1"], &["sleep", "1000"]).ok();
+    assert_eq!(d.ok(&["exec", "u1", "id", "-u"]), "0");
+    assert_eq!(d.ok(&["exec", "-u", "1000", "u1", "id", "-u"]), "1000");
+    d.ok(&["rm", "-f", "u1"]);
+    for file in ["subuid", "subgid", "passwd", "group"] {
+        let _ = std::fs::remove_file(format!("{names}.{file}"));
+    }
 }
 
 pub(crate) fn lives_and_ends() {

@@ -33,7 +33,9 @@ fn main() -> std::process::ExitCode {
     all.extend(tests![podman_rootless needs &[Need::Program("podman"), Need::Program("newuidmap"), Need::Program("slirp4netns")]; slirp]);
     all.extend(tests![podman_rootless needs &[Need::Program("podman"), Need::Program("newuidmap"), Need::Program("fuse-overlayfs")]; overlays]);
     all.extend(tests![podman_rootless needs &[Need::Program("buildah"), Need::Program("newuidmap")]; builds]);
-    all.extend(tests![dockerd needs &[Need::Program("dockerd")]; runs_and_executes, lives_and_ends]);
+    all.extend(
+        tests![dockerd needs &[Need::Program("dockerd")]; runs_and_executes, remapped_users, lives_and_ends],
+    );
     all.extend(tests![containerd needs &[Need::Program("containerd")]; tasks]);
     all.extend(tests![podman_life needs &[Need::Program("podman")]; commands_on_a_running_one, health_and_refusals, options_of_run, kube, terminals]);
     all.extend(tests![buildah needs &[Need::Program("buildah")]; runs, runs_in_user_namespaces, builds]);

@@ -90,7 +90,7 @@ fn environment(list: &[String]) -> Vec<String> {
     let mut env: Vec<String> = list
         .iter()
         .rev()
-        .filter(|entry| *entry != "HOME=" && seen.insert(entry.split('=').next().unwrap_or_default()))
+        .filter(|entry| seen.insert(entry.split('=').next().unwrap_or_default()) && *entry != "HOME=")
         .cloned()
         .collect();
     env.reverse();
