@@ -119,7 +119,7 @@ fn machine() -> Result<Count, String> {
     with_programs("machine")
 }
 
-/// The runtime's tests of ring 3 once more for each system call that may be missing (docs/decisions/0007).
+/// The runtime's tests of ring 3 once more for each system call that may be missing (docs/decisions/0009).
 fn denied() -> Result<Count, String> {
     let built = programs::build()?;
     let tests = guest::test_program()?;

@@ -1,6 +1,6 @@
 //! `openat2(2)` where a filter or an old kernel answers that there is none: the path is walked part by part, each part opened as a handle
 //! without following it. Links are read and walked the same way, `..` goes back to the handle one came from, so no step can leave
-//! the directory that the walk began in, whoever renames what meanwhile (docs/decisions/0007).
+//! the directory that the walk began in, whoever renames what meanwhile (docs/decisions/0009).
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 

@@ -2,7 +2,8 @@
 //! tables and mounts went with their namespaces.
 
 use std::io::Read;
-use std::path::Path;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -38,21 +39,39 @@ pub fn end_sweeper(mut sweeper: Child) -> Result<(), String> {
 /// # Errors
 /// What is left after some tries, a line each.
 pub fn when_over(mark: &str, also: impl Fn() -> Result<(), String>) -> Result<(), String> {
+    let before = plain_directories();
     std::io::stdin().read_to_end(&mut Vec::new()).map_err(|error| format!("wait for the end: {error}"))?;
     let all = || sweep(mark).and(also());
+    let tidy = || {
+        for new in plain_directories().iter().filter(|directory| !before.contains(directory)) {
+            // Only when nobody uses it.
+            let _ = std::fs::remove_dir(new);
+        }
+    };
     // The last processes may still be dying.
     for pause_ms in [0, 100, 1000, 5000] {
         std::thread::sleep(Duration::from_millis(pause_ms));
         if all().is_ok() {
+            tidy();
             return Ok(());
         }
     }
+    tidy();
     all()
+}
+
+const CGROUPS: &str = "/sys/fs/cgroup";
+
+/// Directories beside the cgroup hierarchies that are none: podman makes them for controllers that are mounted nowhere.
+fn plain_directories() -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(CGROUPS).into_iter().flatten().flatten();
+    let directories = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+    directories.map(|entry| entry.path()).filter(|path| !is_kernels(path)).collect()
 }
 
 fn sweep(mark: &str) -> Result<(), String> {
     let mut left = Vec::new();
-    let root = Path::new("/sys/fs/cgroup");
+    let root = Path::new(CGROUPS);
     let hierarchies = std::fs::read_dir(root).into_iter().flatten().flatten().map(|entry| entry.path());
     for parent in hierarchies.chain([root.to_owned()]) {
         marked(&parent, mark).for_each(|group| remove_group(&group, &mut left));
@@ -66,7 +85,7 @@ fn sweep(mark: &str) -> Result<(), String> {
 }
 
 /// What is in `parent` and is named by the mark, or begins with it.
-fn marked(parent: &Path, mark: &str) -> impl Iterator<Item = std::path::PathBuf> {
+fn marked(parent: &Path, mark: &str) -> impl Iterator<Item = PathBuf> {
     let entries = std::fs::read_dir(parent).into_iter().flatten().flatten();
     let is_marked = move |name: &str| {
         // 12 is no mark of 123's.
@@ -81,9 +100,17 @@ fn remove_group(group: &Path, left: &mut Vec<String>) {
             remove_group(&entry.path(), left);
         }
     }
-    if let Err(error) = std::fs::remove_dir(group) {
+    // In podman's directories other programs write files, where the kernel would have made them.
+    let removed = if is_kernels(group) { std::fs::remove_dir(group) } else { std::fs::remove_dir_all(group) };
+    if let Err(error) = removed {
         left.push(format!("{}: {error}", group.display()));
     }
+}
+
+/// A directory of the cgroup file system, not of the tmpfs that holds its mounts: the kernel makes what is in it.
+fn is_kernels(group: &Path) -> bool {
+    let device = |path: &Path| std::fs::metadata(path).map(|found| found.dev()).ok();
+    device(group) != device(Path::new(CGROUPS)) || Path::new(CGROUPS).join("cgroup.controllers").exists()
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
 //! Kernels and filters that answer `ENOSYS` to newer system calls: what has a fallback passes the same tests by it, what has none is one
-//! clear sentence (docs/decisions/0007). `cargo xtask test denied` runs all tests of the runtime so; here is the choice that also
+//! clear sentence (docs/decisions/0009). `cargo xtask test denied` runs all tests of the runtime so; here is the choice that also
 //! the guest has time for.
 
 use testkit::{Bundle, run_without};
