@@ -119,6 +119,10 @@ fn places_types_and_sources() {
             "! mounts[0] /m: it has no type of file system, and no bind or rbind among its options",
         ),
         (json!({"destination": "/m", "type": "bind", "source": "/s"}), "bind /s on /m"),
+        (
+            json!({"destination": "/m", "type": "cgroup", "options": ["rslave"]}),
+            "mount cgroup2 on /m nosuid nodev noexec | mounts[0] /m: a mount of cgroups is private, whatever its options say",
+        ),
         (json!({"destination": "/m", "type": "ext4", "source": "s", "options": ["bind"]}), "bind /b/s on /m"),
         (
             json!({"destination": "/m", "options": ["bind"]}),

@@ -72,7 +72,15 @@ pub(super) fn steps(
                 );
             }
             _ if mounting.remount => steps.push(remount(mount, place, mounting)),
-            "cgroup" => steps.extend(cgroup_tree::steps(&place, &mounting, context)?),
+            "cgroup" => {
+                if mounting.propagation.iter().any(|change| change.word != bit::PRIVATE) {
+                    warnings.push(format!(
+                        "{} {}: a mount of cgroups is private, whatever its options say",
+                        place.field, place.target
+                    ));
+                }
+                steps.extend(cgroup_tree::steps(&place, &mounting, context)?);
+            }
             _ => steps.push(filesystem(mount, place, mounting, context)?),
         }
     }
