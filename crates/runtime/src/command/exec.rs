@@ -1,9 +1,10 @@
 //! `exec`.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use oci::runtime::{ContainerState, LinuxCapabilities, Process, User};
 use plan::container::{ExecOptions, plan_exec};
+use rustix::io::Errno;
 use rustix::process::Pid;
 
 use super::arguments::Arguments;
@@ -51,25 +52,43 @@ fn attempt(root: &Root, arguments: &Arguments, words: &[String]) -> Result<i32, 
     let inherited = Inherited::of(arguments)?;
     let (id, command) = words.split_first().ok_or_else(|| Complaint::new("the container's id is missing"))?;
     let record = root.load(id)?;
-    match record.status() {
-        ContainerState::Stopped => return Err(Complaint::new("cannot exec in a stopped container")),
-        ContainerState::Paused if !arguments.has("ignore-paused") => {
-            return Err(Complaint::new(
-                "cannot exec in a paused container (use --ignore-paused to override)",
-            ));
-        }
-        _ => {}
+    let first = First::of(&record)?;
+    if first.status == ContainerState::Paused && !arguments.has("ignore-paused") {
+        return Err(Complaint::new("cannot exec in a paused container (use --ignore-paused to override)"));
     }
     let document = match arguments.value(&["process", "p"]) {
         Some(path) => document::read(path.as_ref(), "process", document::From::FileOrPipe)?,
         None => process_of(arguments, &record, command)?,
     };
-    run(root, &record, &document, arguments, inherited)
+    run(root, &record, &first, &document, arguments, inherited)
+}
+
+/// The container's first process, which the new one follows.
+struct First {
+    handle: OwnedFd,
+    /// As seen when its number could no longer become another's.
+    status: ContainerState,
+}
+
+impl First {
+    fn of(record: &Record) -> Result<Self, Complaint> {
+        let stopped = || Complaint::new("cannot exec in a stopped container");
+        let pid = Pid::from_raw(record.pid).ok_or_else(stopped)?;
+        let handle = match Proc::process(pid) {
+            Err(Errno::SRCH) => return Err(stopped()),
+            other => other.tried(|| "open the container's first process")?,
+        };
+        match record.status() {
+            ContainerState::Stopped => Err(stopped()),
+            status => Ok(Self { handle, status }),
+        }
+    }
 }
 
 fn run(
     root: &Root,
     record: &Record,
+    first: &First,
     document: &Process,
     arguments: &Arguments,
     inherited: Inherited,
@@ -84,12 +103,6 @@ fn run(
     if let Some(process) = &mut planned.plan.process {
         inherited.hand_on(process);
     }
-    let init = Pid::from_raw(record.pid).ok_or_else(|| Complaint::new("the container has no process"))?;
-    let pidfd = Proc::process(init).tried(|| "open the container's first process")?;
-    // Now that its number can no longer become another's: it still is the container's.
-    if !record.alive() {
-        return Err(Complaint::new("cannot exec in a stopped container"));
-    }
     let detach = arguments.has("detach") || arguments.has("d");
     check_terminal(document.terminal, detach, arguments)?;
     let size = document.console_size.unwrap_or_default();
@@ -101,9 +114,14 @@ fn run(
         StdioFds::Pipes([stdin.as_fd(), stdout.as_fd(), stderr.as_fd()])
     };
     let watch = if detach { None } else { Some(foreground::Watch::begin()?) };
-    let state = record.document(record.status()).to_string();
-    let entrance =
-        Entrance { plan: &planned.plan, init: pidfd.as_fd(), init_pid: record.pid, stdio, state: &state };
+    let state = record.document(first.status).to_string();
+    let entrance = Entrance {
+        plan: &planned.plan,
+        init: first.handle.as_fd(),
+        init_pid: record.pid,
+        stdio,
+        state: &state,
+    };
     let started = crate::spawn_exec(&entrance)?.finish()?;
     started.warnings.iter().for_each(|warning| root.log.warn(warning));
     if let Err(complaint) = tell(&started, arguments) {
