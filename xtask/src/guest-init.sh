@@ -7,6 +7,7 @@ if [ ! -e /new ]; then
     $B mkdir /new
     $B mount -t tmpfs -o size=2g,mode=755 root /new
     $B cp -a /bin /modules /init /new/
+    for directory in /lib /lib64; do [ ! -e $directory ] || $B cp -a $directory /new/; done
     $B mkdir /new/new
     exec $B switch_root /new /init
 fi
@@ -29,6 +30,11 @@ while read -r module; do insmod "/modules/$module" || echo "guest: $module was n
 ip link set lo up
 echo "guest: Linux $(uname -r), cgroup v2 with $(cat /sys/fs/cgroup/cgroup.controllers)"
 set +e
+if [ -e /bin/bench ]; then
+    sh /bin/bench
+    echo "guest: the bench ended with $?"
+    poweroff -f
+fi
 for word in $(cat /proc/cmdline); do
     case $word in berth.test=*) set -- "$@" "${word#berth.test=}" ;; esac
 done

@@ -42,23 +42,29 @@ pub(crate) fn run(wanted: &[&str]) -> Result<Count, String> {
     packages::install(packages::TEST)?;
     let built = programs::build()?;
     let tests = test_program()?;
+    let (kernel, image) = image(&[
+        (built.berth.as_path(), "bin/berth"),
+        (built.runtime.as_path(), "bin/berth-runtime"),
+        (tests.as_path(), "bin/machine"),
+    ])?;
+    suite::counted(&mut machine(&kernel, &image, wanted))
+}
+
+/// Packs a guest with these files at their places; answers its kernel and image. A `bin/bench` among them is run instead of tests.
+pub(crate) fn image(files: &[(&Path, &str)]) -> Result<(String, PathBuf), String> {
     let work = programs::target_directory().join("guest");
     let tree = work.join("tree");
     let _ = fs::remove_dir_all(&tree);
     let kernel = kernel()?;
-    for (source, target) in [
-        (built.berth.as_path(), "bin/berth"),
-        (built.runtime.as_path(), "bin/berth-runtime"),
-        (tests.as_path(), "bin/machine"),
-        (Path::new("/bin/busybox"), "bin/busybox"),
-        (&command::root().join("xtask/src/guest-init.sh"), "init"),
-    ] {
+    let init = command::root().join("xtask/src/guest-init.sh");
+    for (source, target) in [(Path::new("/bin/busybox"), "bin/busybox"), (&init, "init")].iter().chain(files)
+    {
         install(source, &tree.join(target))?;
     }
     copy_modules(&kernel, &tree)?;
     let image = work.join("initramfs.cpio");
     pack(&tree, &image)?;
-    suite::counted(&mut machine(&kernel, &image, wanted))
+    Ok((kernel, image))
 }
 
 /// The newest cloud kernel's release, for example `6.1.0-56-cloud-amd64`.
@@ -127,7 +133,8 @@ fn pack(tree: &Path, image: &Path) -> Result<(), String> {
     command::run(&mut cpio)
 }
 
-fn machine(kernel: &str, image: &Path, wanted: &[&str]) -> Command {
+/// The command that boots it.
+pub(crate) fn machine(kernel: &str, image: &Path, wanted: &[&str]) -> Command {
     let mut qemu = Command::new("timeout");
     qemu.args(["--kill-after=10", &LIMIT_S.to_string(), "qemu-system-x86_64"]);
     qemu.args(["-M", "q35", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", "3072"]);

@@ -29,6 +29,7 @@ usage: cargo xtask <command>
   bench start       time to start, beside docker, podman, runc, crun and a bare limit program
   bench smallest    smallest memory limit under which a container starts, beside crun and runc
   bench runtime     starts, execs and parallel creates of OCI runtimes, beside bare limit programs
+                    (--guest: in the guest with cgroup v2)
   bench memory      memory per idle container";
 
 fn main() -> ExitCode {

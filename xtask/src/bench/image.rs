@@ -26,7 +26,7 @@ pub(super) struct Image {
 }
 
 /// A program that waits for a signal, for ever.
-const PAUSE: &str = r#"void _start(void) {
+pub(super) const PAUSE: &str = r#"void _start(void) {
 #if defined(__x86_64__)
     for (;;) { long answer; __asm__ volatile("syscall" : "=a"(answer) : "a"(34) : "rcx", "r11", "memory"); }
 #else
@@ -73,7 +73,7 @@ pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<(), String> {
     std::fs::write(path, bytes).map_err(|error| format!("{}: {error}", path.display()))
 }
 
-fn gcc(source: &Path, program: &Path, more: &[&str]) -> Result<(), String> {
+pub(super) fn gcc(source: &Path, program: &Path, more: &[&str]) -> Result<(), String> {
     let mut gcc = Command::new("gcc");
     command::run(gcc.args(["-O2", "-static"]).args(more).arg("-o").arg(program).arg(source))
 }

@@ -7,6 +7,7 @@
 mod bundle;
 mod contestants;
 mod daemons;
+mod guest;
 mod image;
 mod measure;
 mod memory;
@@ -30,9 +31,13 @@ pub(crate) fn start(args: &[String]) -> Result<(), String> {
     })
 }
 
-/// `cargo xtask bench runtime [--runs N] [--warm N]`: starts with and without a filter, execs, and starts in parallel, of OCI runtimes
+/// `cargo xtask bench runtime [--guest] [--runs N] [--warm N]`: starts with and without a filter, execs, and starts in parallel, of OCI runtimes
 /// beside the limit programs.
 pub(crate) fn runtime(args: &[String]) -> Result<(), String> {
+    if let Some((_, rest)) = args.split_first().filter(|(first, _)| *first == "--guest") {
+        Options::read(rest, &["--runs", "--warm"], 0)?;
+        return guest::runtime(rest);
+    }
     let options = Options::read(args, &["--runs", "--warm"], 300)?;
     stage::within("runtime", args, |stage: &Stage| runtime::measure(stage, &options))
 }

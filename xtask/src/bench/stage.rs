@@ -7,10 +7,10 @@ use crate::programs::{self, Programs};
 use crate::{command, packages};
 
 /// Tells the process inside where it is: the mark, then the two programs.
-const INSIDE: &str = "BERTH_BENCH_INSIDE";
+pub(super) const INSIDE: &str = "BERTH_BENCH_INSIDE";
 
 /// What the benches need installed: a compiler for the limit program, and the peers.
-const PACKAGES: &[&str] =
+pub(super) const PACKAGES: &[&str] =
     &["gcc", "libc6-dev", "iproute2", "util-linux", "runc", "crun", "podman", "docker.io", "containerd"];
 
 /// The inside of a bench.
