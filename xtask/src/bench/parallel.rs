@@ -4,19 +4,26 @@ use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
-use super::bundle;
 use super::contestants::{Runtime, limit_words};
 use super::image::Image;
 use super::measure::quantile;
 use super::stage::Stage;
+use super::{Options, bundle};
 
 const AT_ONCE: usize = 64;
+/// At most.
 const ROUNDS: usize = 7;
 
 /// Everybody in turn, several rounds; prints the table.
-pub(super) fn measure(stage: &Stage, image: &Image, runtimes: &[Runtime]) -> Result<(), String> {
+pub(super) fn measure(
+    stage: &Stage,
+    image: &Image,
+    runtimes: &[Runtime],
+    options: &Options,
+) -> Result<(), String> {
+    let rounds = ROUNDS.min(options.runs);
     let mut times: Vec<Vec<f64>> = vec![Vec::new(); runtimes.len() + 1];
-    for _ in 0..ROUNDS {
+    for _ in 0..rounds {
         times[0].push(limit(stage, image)?);
         for (runtime, times) in runtimes.iter().zip(&mut times[1..]) {
             match create(stage, image, runtime) {
@@ -26,7 +33,7 @@ pub(super) fn measure(stage: &Stage, image: &Image, runtimes: &[Runtime]) -> Res
         }
     }
     println!(
-        "{AT_ONCE} creates at once, {ROUNDS} rounds in turn; the limit program ends with the program's exec.\n"
+        "{AT_ONCE} creates at once, {rounds} rounds in turn; the limit program ends with the program's exec.\n"
     );
     println!("| program | median ms | creates/s | of the limit's |");
     println!("| --- | ---: | ---: | ---: |");

@@ -56,7 +56,7 @@ pub(super) fn measure(stage: &Stage, options: &Options) -> Result<(), String> {
     }
     let size = std::fs::metadata(&stage.programs.runtime).map_err(|error| error.to_string())?.len();
     println!("\nSize of `berth-runtime`: {:.2} MB, static.\n", size as f64 / 1e6);
-    parallel::measure(stage, &image, &runtimes)
+    parallel::measure(stage, &image, &runtimes, options)
 }
 
 fn print_section(section: &str, within: &[&Contestant]) {
