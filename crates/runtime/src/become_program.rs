@@ -179,8 +179,13 @@ fn set_processors(process: &Process, warnings: &mut Vec<String>) -> Result<(), E
     match &process.exec_affinity {
         Some(affinity) if !affinity.last.is_empty() => sys::schedule::use_processors(&affinity.last)
             .tried(|| "process.execCPUAffinity.final: run on these processors"),
-        // Those of the beginning, as far as the cpuset has them.
-        Some(affinity) if !affinity.initial.is_empty() => Ok(()),
+        // Those of the beginning, as far as the cpuset has them: before Linux 6.2 entering one forgets them.
+        Some(affinity) if !affinity.initial.is_empty() => {
+            match sys::schedule::use_processors(&affinity.initial) {
+                Err(Errno::INVAL) => Ok(()),
+                other => other.tried(|| "process.execCPUAffinity.initial: run on these processors"),
+            }
+        }
         _ => {
             let spread = sys::schedule::use_every_processor().tried(|| "use every processor of the cpuset");
             prepare::forgive("", spread, warnings)

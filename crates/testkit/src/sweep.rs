@@ -39,13 +39,13 @@ pub fn end_sweeper(mut sweeper: Child) -> Result<(), String> {
 /// # Errors
 /// What is left after some tries, a line each.
 pub fn when_over(mark: &str, also: impl Fn() -> Result<(), String>) -> Result<(), String> {
-    let before = plain_directories();
+    let before = by_products();
     std::io::stdin().read_to_end(&mut Vec::new()).map_err(|error| format!("wait for the end: {error}"))?;
     let all = || sweep(mark).and(also());
     let tidy = || {
-        for new in plain_directories().iter().filter(|directory| !before.contains(directory)) {
-            // Only when nobody uses it.
-            let _ = std::fs::remove_dir(new);
+        for new in by_products().iter().filter(|directory| !before.contains(directory)) {
+            // Only what nobody uses can be removed; what is left is somebody's.
+            remove_empty(new);
         }
     };
     // The last processes may still be dying.
@@ -62,11 +62,26 @@ pub fn when_over(mark: &str, also: impl Fn() -> Result<(), String>) -> Result<()
 
 const CGROUPS: &str = "/sys/fs/cgroup";
 
-/// Directories beside the cgroup hierarchies that are none: podman makes them for controllers that are mounted nowhere.
-fn plain_directories() -> Vec<PathBuf> {
+/// What podman and the runtime make without anybody's mark: directories beside the cgroup hierarchies that are none, for controllers
+/// that are mounted nowhere, and the parents of cgroups that nobody has named.
+fn by_products() -> Vec<PathBuf> {
     let entries = std::fs::read_dir(CGROUPS).into_iter().flatten().flatten();
     let directories = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
-    directories.map(|entry| entry.path()).filter(|path| !is_kernels(path)).collect()
+    let (hierarchies, mut found): (Vec<_>, Vec<_>) =
+        directories.map(|entry| entry.path()).partition(|path| is_kernels(path));
+    let parents = |path: &PathBuf| ["libpod_parent", "berth-runtime"].map(|name| path.join(name));
+    let top = Path::new(CGROUPS).to_owned();
+    found.extend(hierarchies.iter().chain([&top]).flat_map(parents).filter(|path| path.is_dir()));
+    found
+}
+
+fn remove_empty(directory: &Path) {
+    for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            remove_empty(&entry.path());
+        }
+    }
+    let _ = std::fs::remove_dir(directory);
 }
 
 fn sweep(mark: &str) -> Result<(), String> {
