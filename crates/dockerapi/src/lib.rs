@@ -10,6 +10,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod auth;
 mod container;
 mod error;
 mod event;
@@ -25,6 +26,7 @@ mod system;
 pub mod time;
 mod volume;
 
+pub use auth::{AuthConfig, AuthResponse};
 pub use container::*;
 pub use error::{Error, ErrorBody};
 pub use event::{Actor, Event};

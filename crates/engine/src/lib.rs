@@ -20,6 +20,7 @@
 mod attach;
 mod clock;
 mod create;
+mod credentials;
 mod devices;
 mod engine;
 mod error;
@@ -52,6 +53,7 @@ mod volumes;
 mod wait;
 
 pub use attach::{AttachOptions, AttachReader, AttachWriter, Attached};
+pub use credentials::credentials;
 pub use engine::Engine;
 pub use error::{Error, Result};
 pub use events::{Event, EventOptions, EventStream};
@@ -59,6 +61,7 @@ pub use images::Import;
 pub use list::ListOptions;
 pub use logs::{LogOptions, LogStream};
 pub use options::Options;
+pub use registry::Credentials;
 pub use remove::RemoveOptions;
 pub use wait::WaitCondition;
 
