@@ -4,7 +4,7 @@ use std::io::Read;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use oci::image::{ContainerConfig, History, ImageConfig, RootFs};
+use oci::image::{ContainerConfig, History, ImageConfig, Platform, RootFs};
 use types::{Digest, Reference};
 
 use crate::Store;
@@ -75,16 +75,14 @@ pub(crate) fn one_layer(
     compose(json, vec![layer], name.cloned().into_iter().collect())
 }
 
-fn set_platform(config: &mut ImageConfig, platform: &str) -> Result<()> {
-    let here = if cfg!(target_arch = "aarch64") { "linux/arm64" } else { "linux/amd64" };
-    let mut parts = if platform.is_empty() { here } else { platform }.split('/');
-    let (os, architecture) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-    let variant = parts.next().unwrap_or_default();
-    if os != "linux" || architecture.is_empty() || parts.next().is_some() {
-        return Err(Error::invalid(format!("{platform:?} is not a platform such as linux/amd64")));
+fn set_platform(config: &mut ImageConfig, text: &str) -> Result<()> {
+    let bad = |e| Error::invalid(format!("cannot import: {e}"));
+    let platform = if text.is_empty() { Platform::host() } else { text.parse().map_err(bad)? };
+    if platform.os != "linux" {
+        return Err(Error::invalid(format!("cannot import an image for {platform}: this is linux")));
     }
-    config.os = os.into();
-    config.architecture = architecture.into();
-    config.variant = variant.into();
+    config.os = platform.os;
+    config.architecture = platform.architecture;
+    config.variant = platform.variant;
     Ok(())
 }

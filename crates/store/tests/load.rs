@@ -118,7 +118,7 @@ fn nested_indexes_choose_this_platform() {
     let error = scratch.load(&layout.archive()).expect_err("no platform");
     assert_eq!(
         error.to_string(),
-        "the archive has no image for linux/amd64 (it has: linux/arm64, linux/s390x)"
+        "no matching manifest for linux/amd64 in the manifest list entries (it has: linux/arm64, linux/s390x)"
     );
 }
 

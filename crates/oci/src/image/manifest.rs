@@ -33,6 +33,14 @@ pub struct Descriptor {
     pub platform: Option<Platform>,
 }
 
+impl Descriptor {
+    /// Whether it describes other content (BuildKit's attestations) or is an artifact: nothing that could run.
+    #[must_use]
+    pub fn is_attached(&self) -> bool {
+        self.annotations.contains_key("vnd.docker.reference.type") || !self.artifact_type.is_empty()
+    }
+}
+
 /// Where an image runs.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase")]

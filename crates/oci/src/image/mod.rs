@@ -3,6 +3,7 @@
 mod config;
 mod manifest;
 pub mod media;
+pub mod platform;
 #[cfg(test)]
 mod tests;
 

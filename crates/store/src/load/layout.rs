@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use oci::image::platform::Preference;
 use oci::image::{Descriptor, Platform, media};
 use types::{Digest, Kind, Reference};
 
@@ -76,25 +77,21 @@ fn is_image(descriptor: &Descriptor) -> bool {
 
 /// Of several, those for this machine; a single one is taken as it is. `must`: there has to be one.
 fn choose(descriptors: Vec<Descriptor>, must: bool) -> Result<Vec<Descriptor>> {
-    let fits = |p: &Platform| p.os == "linux" && p.architecture == architecture();
-    let fitting = |d: &&Descriptor| d.platform.as_ref().is_some_and(fits);
-    let chosen: Vec<_> = descriptors.iter().filter(fitting).cloned().collect();
-    let no_platforms = descriptors.iter().all(|d| d.platform.is_none());
-    if !chosen.is_empty() {
-        return Ok(chosen);
+    let preference = Preference::host();
+    let chosen = preference.choose(&descriptors);
+    let with_platform = chosen.iter().filter(|descriptor| descriptor.platform.is_some());
+    if let Some(best) = with_platform.clone().next() {
+        let rank = |d: &Descriptor| d.platform.as_ref().and_then(|platform| preference.rank(platform));
+        return Ok(with_platform.filter(|d| rank(d) == rank(best)).map(|d| (*d).clone()).collect());
     }
+    let no_platforms = descriptors.iter().all(|d| d.platform.is_none());
     if descriptors.len() == 1 || (no_platforms && !must) {
         return Ok(descriptors);
     }
     let have = descriptors.iter().filter_map(|d| d.platform.as_ref());
-    let have: BTreeSet<_> = have.map(|p| format!("{}/{}", p.os, p.architecture)).collect();
+    let have: BTreeSet<_> = have.map(Platform::to_string).collect();
     let have = have.into_iter().collect::<Vec<_>>().join(", ");
-    let want = format!("linux/{}", architecture());
-    Err(Error::new(Kind::NotFound, format!("the archive has no image for {want} (it has: {have})")))
-}
-
-fn architecture() -> &'static str {
-    if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" }
+    Err(Error::new(Kind::NotFound, format!("{} (it has: {have})", preference.refusal())))
 }
 
 /// Follows indexes down to a manifest. `None`: an index without images.
