@@ -63,7 +63,8 @@ fn import_dresses_a_root() {
         &ImportConfig { changes: vec!["RUN x".into()], ..plain.clone() },
         "RUN is not supported here",
     );
-    fails(&root, &ImportConfig { platform: "windows/amd64".into(), ..plain }, "is not a platform");
+    fails(&root, &ImportConfig { platform: "windows/amd64".into(), ..plain.clone() }, "this is linux");
+    fails(&root, &ImportConfig { platform: "linux/".into(), ..plain }, "invalid component of the platform");
 }
 
 #[test]
