@@ -1,7 +1,7 @@
 //! Images: the store's, in Docker's form.
 
 use std::collections::BTreeMap;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -134,6 +134,28 @@ impl Engine {
             }
             engine.0.tell_image("import", &image, &id);
             Ok(id)
+        })
+        .await?
+    }
+
+    /// Writes an archive of these images, which `image_load` and others' load take. Without platforms each image is saved as it is.
+    ///
+    /// # Errors
+    /// `NotFound` before anything is written; else when the output fails.
+    pub async fn image_save(
+        &self,
+        names: Vec<String>,
+        platforms: Vec<String>,
+        mut output: impl Write + Send + 'static,
+    ) -> Result<()> {
+        if let Some(platform) = platforms.first() {
+            return Err(Error::unimplemented(format!("saving one platform ({platform}) is not there yet")));
+        }
+        let engine = self.clone();
+        apart(move || {
+            let names: Vec<&str> = names.iter().map(String::as_str).collect();
+            engine.0.store.save(&names, &mut output)?;
+            output.flush().map_err(|e| Error::io("cannot write the archive", e))
         })
         .await?
     }

@@ -50,6 +50,7 @@ pub const fn status(kind: Kind) -> StatusCode {
         Kind::InvalidInput => StatusCode::BAD_REQUEST,
         Kind::Conflict => StatusCode::CONFLICT,
         Kind::NotModified => StatusCode::NOT_MODIFIED,
+        Kind::Unauthorized => StatusCode::UNAUTHORIZED,
         Kind::Forbidden => StatusCode::FORBIDDEN,
         Kind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         Kind::Unimplemented => StatusCode::NOT_IMPLEMENTED,

@@ -11,6 +11,8 @@ pub enum Kind {
     Conflict,
     /// The thing already is in the state asked for.
     NotModified,
+    /// The caller has not proved who it is, or not well enough.
+    Unauthorized,
     /// The caller or this process may not do that.
     Forbidden,
     /// Something needed for this does not answer now.

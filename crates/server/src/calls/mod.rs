@@ -1,6 +1,7 @@
 //! The calls, one file per noun: parameters and documents in, one call of the engine, the answer out.
 
 mod absent;
+mod archives;
 mod attach;
 mod containers;
 mod events;
@@ -73,6 +74,7 @@ pub(crate) async fn dispatch(call: Call, context: Context) -> Result<Response<An
         Call::ImageRemove => images::remove(context).await,
         Call::ImageLoad => images::load(context).await,
         Call::ImageCreate => images::create(context).await,
+        Call::ImageGet => archives::get(context).await,
         Call::NetworkList => networks::list(context).await,
         Call::NetworkInspect => networks::inspect(context).await,
         Call::VolumeList => volumes::list(context).await,

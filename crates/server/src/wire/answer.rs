@@ -20,6 +20,8 @@ pub(crate) enum Answer {
     Whole(Option<Bytes>),
     /// Pieces as they come; ends when the sender is dropped.
     Pieces(mpsc::Receiver<Bytes>),
+    /// The first piece, and those that follow. An error among them breaks the connection off: the client sees that there is no end.
+    Breakable(Option<Bytes>, mpsc::Receiver<Result<Bytes, Error>>),
 }
 
 /// Where the pieces of an answer go. `closed()` tells that the client has gone.
@@ -27,7 +29,7 @@ pub(crate) type Pieces = mpsc::Sender<Bytes>;
 
 impl Body for Answer {
     type Data = Bytes;
-    type Error = std::convert::Infallible;
+    type Error = Error;
 
     fn poll_frame(
         self: Pin<&mut Self>,
@@ -37,6 +39,12 @@ impl Body for Answer {
             Self::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             Self::Pieces(receiver) => {
                 receiver.poll_recv(context).map(|piece| piece.map(|bytes| Ok(Frame::data(bytes))))
+            }
+            Self::Breakable(first @ Some(_), _) => {
+                Poll::Ready(first.take().map(|bytes| Ok(Frame::data(bytes))))
+            }
+            Self::Breakable(None, rest) => {
+                rest.poll_recv(context).map(|piece| piece.map(|bytes| bytes.map(Frame::data)))
             }
         }
     }
@@ -48,7 +56,7 @@ impl Body for Answer {
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |b| b.len() as u64)),
-            Self::Pieces(_) => SizeHint::default(),
+            Self::Pieces(_) | Self::Breakable(..) => SizeHint::default(),
         }
     }
 }
@@ -79,6 +87,15 @@ pub(crate) fn json<T: Serialize>(status: StatusCode, document: &T) -> Response<A
 pub(crate) fn pieces(content_type: &'static str) -> (Pieces, Response<Answer>) {
     let (sender, receiver) = mpsc::channel(16);
     (sender, respond(StatusCode::OK, Some(content_type), Answer::Pieces(receiver)))
+}
+
+/// An answer in pieces that may fail in its middle.
+pub(crate) fn breakable(
+    content_type: &'static str,
+    first: Bytes,
+    rest: mpsc::Receiver<Result<Bytes, Error>>,
+) -> Response<Answer> {
+    respond(StatusCode::OK, Some(content_type), Answer::Breakable(Some(first), rest))
 }
 
 /// The answer of a failed call. 304 has no body.
