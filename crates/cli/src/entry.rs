@@ -5,6 +5,7 @@ use std::io::Write;
 
 use types::Kind;
 
+use crate::account;
 use crate::daemon::{self, DaemonOptions};
 use crate::error::{Error, Result};
 use crate::tree::{self, Act, Call, Found};
@@ -64,7 +65,8 @@ fn dispatch(argv: &[String]) -> Result<Outcome> {
         return Ok(Outcome::Daemon(Box::new(daemon::options(&flags, globals.list("host")))));
     };
     let client = client(globals.list("host"))?;
-    run(act(Call { path, flags, args, client })).map(Outcome::Exit)
+    let settings = account::directory(globals.given("config"), &variable);
+    run(act(Call { path, flags, args, client, settings })).map(Outcome::Exit)
 }
 
 /// A group without a command: help, or a complaint about the flag that stands there.
@@ -82,11 +84,15 @@ fn no_topic(words: &[String]) -> Error {
     Error::new(format!("unknown help topic: {}", words.join(" ")))
 }
 
+/// What the environment says, if it says anything.
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|text| !text.is_empty())
+}
+
 fn client(hosts: &[String]) -> Result<Client> {
     if hosts.len() > 1 {
         return Err(Error::new("Specify only one -H"));
     }
-    let variable = |name: &str| std::env::var(name).ok().filter(|text| !text.is_empty());
     if let Some(context) = variable("DOCKER_CONTEXT").filter(|name| name != "default" && hosts.is_empty()) {
         let text = format!(
             "berth: the context {context:?} of DOCKER_CONTEXT can't be used: name the daemon with DOCKER_HOST"

@@ -10,6 +10,7 @@
 //! ```
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod account;
 mod commands;
 mod create;
 mod daemon;

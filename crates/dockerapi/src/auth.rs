@@ -75,6 +75,15 @@ impl AuthConfig {
         base64::engine::general_purpose::URL_SAFE.encode(json)
     }
 
+    /// `username:password` in base64; empty when there is neither.
+    #[must_use]
+    pub fn encoded(&self) -> String {
+        if self.username.is_empty() && self.password.is_empty() {
+            return String::new();
+        }
+        base64::engine::general_purpose::STANDARD.encode(format!("{}:{}", self.username, self.password))
+    }
+
     /// Name and password, from their fields or out of `auth`; `None` when there is no name.
     #[must_use]
     pub fn basic(&self) -> Option<(String, String)> {

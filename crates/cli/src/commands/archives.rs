@@ -1,21 +1,21 @@
-//! `load` and `import`: files go up, progress comes down.
+//! `load`, `import` and `save`: archives go up and come down.
 #![allow(clippy::disallowed_methods, reason = "reads the archives that the user names")]
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::PathBuf;
 
 use bytes::Bytes;
-use serde_json::Value;
 use tokio::sync::mpsc;
 use types::Kind;
 
-use super::events::Documents;
-use super::text;
+use super::transfer::{self, Place};
 use crate::error::{Error, Result};
 use crate::stream;
 use crate::terminal;
 use crate::tree::Call;
-use crate::wire::{Payload, Query, Stream};
+use crate::wire::{Payload, Query};
 
 const PIECE: usize = 256 * 1024;
 
@@ -29,8 +29,13 @@ pub(crate) async fn load(call: Call) -> Result<u8> {
         path => open(path)?,
     };
     let quiet = call.flags.is("quiet") || !terminal::is_terminal(rustix::stdio::stdout());
-    let query = Query::from("/images/load").with("quiet", if quiet { "1" } else { "0" });
-    show(call.client.post_archive(query, Payload::Archive(pieces(input))).await?).await
+    let mut query = Query::from("/images/load").with("quiet", if quiet { "1" } else { "0" });
+    for platform in platforms(&call)? {
+        query = query.with("platform", &platform);
+    }
+    transfer::show(call.client.post_archive(query, Payload::Archive(pieces(input))).await?, Place::Stdout)
+        .await?;
+    Ok(0)
 }
 
 /// `berth import`.
@@ -41,7 +46,7 @@ pub(crate) async fn import(call: Call) -> Result<u8> {
     let mut query = Query::from("/images/create")
         .with("fromSrc", if is_address { source } else { "-" })
         .with_some("message", flags.text("message"))
-        .with_some("platform", flags.text("platform"));
+        .with_some("platform", &transfer::platform(flags.text("platform"))?);
     if let Some(name) = call.args.get(1) {
         name.parse::<types::Reference>().map_err(|e| Error::new(format!("{e}")))?;
         query = query.with("repo", name);
@@ -54,7 +59,91 @@ pub(crate) async fn import(call: Call) -> Result<u8> {
         "-" => Payload::Archive(pieces(stdin()?)),
         path => Payload::Archive(pieces(open(path)?)),
     };
-    show(call.client.post_archive(query, payload).await?).await
+    transfer::show(call.client.post_archive(query, payload).await?, Place::Stdout).await?;
+    Ok(0)
+}
+
+/// `berth save`.
+pub(crate) async fn save(call: Call) -> Result<u8> {
+    let mut query = Query::from("/images/get");
+    for name in &call.args {
+        query = query.with("names", name);
+    }
+    for platform in platforms(&call)? {
+        query = query.with("platform", &platform);
+    }
+    let path = call.flags.text("output");
+    if path.is_empty() {
+        if terminal::is_terminal(rustix::stdio::stdout()) {
+            return Err(Error::new("cowardly refusing to save to a terminal. Use the -o flag or redirect"));
+        }
+        let mut archive = call.client.get_stream(query).await?;
+        while let Some(bytes) = archive.next().await? {
+            stream::write_all(rustix::stdio::stdout(), &bytes)?;
+        }
+        return Ok(0);
+    }
+    let mut output = Output::beside(path).map_err(|e| {
+        let reason = e.to_string();
+        let reason = reason.split(" (os error").next().unwrap_or_default().to_lowercase();
+        Error::new(format!("failed to save image: {path}: {reason}")).because(e)
+    })?;
+    let mut archive = call.client.get_stream(query).await?;
+    while let Some(bytes) = archive.next().await? {
+        output.file.write_all(&bytes)?;
+    }
+    output.keep()?;
+    Ok(0)
+}
+
+/// The platforms of a command line, which may name several at once.
+fn platforms(call: &Call) -> Result<Vec<String>> {
+    let named = call.flags.list("platform").iter().flat_map(|text| text.split(','));
+    named
+        .filter(|text| !text.is_empty())
+        .map(|text| {
+            transfer::platform_document(text).map_err(|e| Error::new(format!("invalid platform: {e}")))
+        })
+        .collect()
+}
+
+/// A file that takes its name only when it is whole.
+struct Output {
+    file: File,
+    draft: PathBuf,
+    path: PathBuf,
+}
+
+impl Output {
+    fn beside(path: &str) -> std::io::Result<Self> {
+        let path = PathBuf::from(path);
+        // A device or pipe is written as it is: nothing can take its place.
+        if std::fs::metadata(&path).is_ok_and(|found| !found.is_file()) {
+            let file = File::options().write(true).open(&path)?;
+            return Ok(Self { file, draft: path.clone(), path });
+        }
+        let name = path.file_name().ok_or(std::io::ErrorKind::InvalidInput)?.to_string_lossy();
+        let draft = path.with_file_name(format!(".{name}.{}", std::process::id()));
+        let file = File::options().write(true).create_new(true).mode(0o600).open(&draft)?;
+        Ok(Self { file, draft, path })
+    }
+
+    fn keep(&mut self) -> std::io::Result<()> {
+        if self.draft != self.path {
+            self.file.sync_all()?;
+            std::fs::rename(&self.draft, &self.path)?;
+            self.draft.clone_from(&self.path);
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Output {
+    fn drop(&mut self) {
+        if self.draft != self.path {
+            let _ = std::fs::remove_file(&self.draft);
+        }
+    }
 }
 
 fn open(path: &str) -> Result<File> {
@@ -92,84 +181,4 @@ fn pieces(mut input: File) -> mpsc::Receiver<std::io::Result<Bytes>> {
         }
     });
     receiver
-}
-
-/// Prints the progress of a transfer; its error is the command's.
-async fn show(mut answer: Stream) -> Result<u8> {
-    let is_terminal = terminal::is_terminal(rustix::stdio::stdout());
-    let mut documents = Documents::default();
-    let mut drawn: Vec<String> = Vec::new();
-    while let Some(bytes) = answer.next().await? {
-        for message in documents.push(&bytes)? {
-            if let Some(failure) = failure(&message) {
-                return Err(Error::new(failure));
-            }
-            stream::print(&line(&message, is_terminal, &mut drawn))?;
-        }
-    }
-    Ok(0)
-}
-
-fn failure(message: &Value) -> Option<String> {
-    let detail = message["errorDetail"]["message"].as_str().or_else(|| message["error"].as_str())?;
-    Some(detail.to_owned())
-}
-
-/// A message as text. Those with an id have a line of their own on a terminal, drawn over as they change.
-fn line(message: &Value, is_terminal: bool, drawn: &mut Vec<String>) -> String {
-    if let Some(text) = message["stream"].as_str() {
-        return text.to_owned();
-    }
-    let (id, status) = (text(message, "id"), text(message, "status"));
-    let progress = progress(&message["progressDetail"]);
-    if !progress.is_empty() && !is_terminal {
-        return String::new();
-    }
-    if status.is_empty() && progress.is_empty() {
-        return String::new();
-    }
-    let body =
-        if id.is_empty() { format!("{status}{progress}") } else { format!("{id}: {status}{progress}") };
-    if id.is_empty() || !is_terminal {
-        return format!("{body}\n");
-    }
-    let Some(above) = drawn.iter().position(|known| known == id) else {
-        drawn.push(id.to_owned());
-        return format!("{body}\n");
-    };
-    let up = drawn.len() - above;
-    format!("\x1b[{up}A\x1b[2K\r{body}\x1b[{up}B\r")
-}
-
-fn progress(detail: &Value) -> String {
-    let (Some(current), total) = (detail["current"].as_u64(), detail["total"].as_u64().unwrap_or_default())
-    else {
-        return String::new();
-    };
-    let shown = types::print_bytes_decimal(current);
-    if total == 0 { format!(" {shown}") } else { format!(" {shown}/{}", types::print_bytes_decimal(total)) }
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    #[test]
-    fn progress_lines() {
-        let mut drawn = Vec::new();
-        for (message, terminal, text) in [
-            (json!({ "stream": "Loaded image: x\n" }), false, "Loaded image: x\n"),
-            (json!({ "status": "sha256:ab" }), false, "sha256:ab\n"),
-            (json!({ "status": "Loading", "id": "ab", "progressDetail": { "current": 1 } }), false, ""),
-            (
-                json!({ "status": "Loading", "id": "ab", "progressDetail": { "current": 1, "total": 2000 } }),
-                true,
-                "ab: Loading 1B/2kB\n",
-            ),
-            (json!({ "status": "Loaded", "id": "ab" }), true, "\x1b[1A\x1b[2K\rab: Loaded\x1b[1B\r"),
-        ] {
-            assert_eq!(super::line(&message, terminal, &mut drawn), text, "{message}");
-        }
-        assert_eq!(super::failure(&json!({ "errorDetail": { "message": "no" } })).as_deref(), Some("no"));
-    }
 }

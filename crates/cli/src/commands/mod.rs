@@ -9,15 +9,18 @@ pub(crate) mod exec;
 pub(crate) mod image_list;
 pub(crate) mod image_names;
 pub(crate) mod inspect;
+pub(crate) mod login;
 pub(crate) mod logs;
 pub(crate) mod networks;
 mod proxy;
 pub(crate) mod ps;
 pub(crate) mod run;
+pub(crate) mod search;
 pub(crate) mod start;
 pub(crate) mod stats;
 pub(crate) mod system;
 pub(crate) mod top;
+pub(crate) mod transfer;
 pub(crate) mod volumes;
 
 use serde_json::Value;

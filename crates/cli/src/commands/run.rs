@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use types::Kind;
 
 use super::proxy::{self, Screen};
-use super::{detach_keys, exit_code, text, warn};
+use super::{detach_keys, exit_code, text, transfer, warn};
 use crate::create::{self, Body};
 use crate::error::{Error, Result};
 use crate::stream::{self, Ended, Session, Wiring, remark};
@@ -182,17 +182,20 @@ fn name(call: &Call) -> &'static str {
 async fn make(call: &Call, body: &Body) -> Result<String> {
     let image = body.document["Image"].as_str().unwrap_or_default();
     check_reference(image)?;
-    if call.flags.text("pull") == "always" {
-        return Err(no_pull(image));
-    }
     let mut id_file = IdFile::open(call.flags.text("cidfile"))?;
     let query = Query::from("/containers/create")
         .with_some("name", call.flags.text("name"))
         .with_some("platform", call.flags.text("platform"));
-    let answer = call.client.post(query, Payload::Json(body.document.clone())).await;
-    let answer = match answer {
-        Err(error) if error.kind() == Kind::NotFound && error.to_string().contains("o such image") => {
-            return Err(if call.flags.text("pull") == "never" { error } else { absent(call, image) });
+    let pull = call.flags.text("pull");
+    if pull == "always" {
+        transfer::pull_for(call, image).await?;
+    }
+    let ask = || call.client.post(query.clone(), Payload::Json(body.document.clone()));
+    let answer = match ask().await {
+        Err(error) if pull != "never" && pull != "always" && is_absent(&error) && !is_id(image) => {
+            tell_absent(call, image);
+            transfer::pull_for(call, image).await?;
+            ask().await?
         }
         other => other?,
     };
@@ -206,27 +209,26 @@ async fn make(call: &Call, body: &Body) -> Result<String> {
 }
 
 fn check_reference(image: &str) -> Result<()> {
-    let is_id = image.len() == 64 && image.bytes().all(|b| b.is_ascii_hexdigit());
-    if is_id || image.starts_with("sha256:") {
+    if is_id(image) {
         return Ok(());
     }
     image.parse::<types::Reference>().map(drop).map_err(|e| Error::new(e.to_string()))
 }
 
-fn absent(call: &Call, image: &str) -> Error {
+/// Whether a text can only be an image's id, which no registry knows.
+fn is_id(image: &str) -> bool {
+    image.starts_with("sha256:") || (image.len() == 64 && image.bytes().all(|b| b.is_ascii_hexdigit()))
+}
+
+fn is_absent(error: &Error) -> bool {
+    error.kind() == Kind::NotFound && error.to_string().to_lowercase().contains("no such image")
+}
+
+fn tell_absent(call: &Call, image: &str) {
     if !call.flags.is("quiet") {
         let familiar = image.parse::<types::Reference>().map_or_else(|_| image.to_owned(), |r| r.familiar());
         remark(&format!("Unable to find image '{familiar}' locally"));
     }
-    no_pull(image)
-}
-
-fn no_pull(image: &str) -> Error {
-    Error::new(format!(
-        "pulling is not available yet: bring the image here with 'docker save {image} | berth load', \
-         'skopeo copy docker://{image} oci-archive:image.tar && berth load -i image.tar', or 'berth import rootfs.tar {image}'"
-    ))
-    .of(Kind::Unimplemented)
 }
 
 /// Docker's frame around an error of `run`, and the exit code that belongs to it.

@@ -1,5 +1,6 @@
 //! How answers look on a terminal: columns, templates, words for times and sizes.
 
+mod board;
 mod json;
 mod list;
 mod order;
@@ -8,6 +9,7 @@ mod tabs;
 mod template;
 mod words;
 
+pub(crate) use board::{Board, Screen};
 pub(crate) use json::indent;
 pub(crate) use list::{Layout, List, Row};
 pub(crate) use ports::displayed as displayed_ports;

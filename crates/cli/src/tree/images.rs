@@ -61,7 +61,7 @@ pub(super) const COMMANDS: &[Command] = &[
         flags: &[&[
             one("input", "Archive to read instead of stdin").short('i'),
             switch("quiet", "Do not show progress").short('q'),
-            crate::flags::missing("platform"),
+            many("platform", "Load only these platforms (os/architecture[/variant])"),
         ]],
         arity: Arity::None,
         mixed: true,

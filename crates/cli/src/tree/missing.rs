@@ -36,8 +36,7 @@ pub(super) fn command(path: &str) -> Option<Error> {
         "build" | "builder" | "buildx" | "bake" => {
             "build with another tool and bring the image in with 'berth load'"
         }
-        "pull" | "push" | "search" | "login" | "logout" | "manifest" | "trust" => IMAGES,
-        "save" => "keep the archive or the tool that the image came from",
+        "trust" => IMAGES,
         "commit" | "export" | "cp" | "diff" => "use 'berth exec' with tar, or a volume, to get at files",
         "network create" | "network connect" | "network disconnect" | "network rm" | "network prune" => {
             "there are the networks bridge, host and none, and container:NAME"

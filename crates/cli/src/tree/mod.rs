@@ -4,10 +4,12 @@ mod containers;
 mod help;
 mod images;
 mod missing;
+mod registries;
 mod run_flags;
 mod system;
 
 use std::future::Future;
+use std::path::PathBuf;
 use std::pin::Pin;
 
 use types::Kind;
@@ -28,6 +30,8 @@ pub(crate) struct Call {
     pub(crate) args: Vec<String>,
     /// The daemon.
     pub(crate) client: Client,
+    /// The directory of the user's settings.
+    pub(crate) settings: PathBuf,
 }
 
 /// What a command does: its exit code, or why it failed.
@@ -80,7 +84,7 @@ pub(crate) struct Command {
 /// The flags before any command.
 pub(crate) const GLOBAL: &[Flag] = &[
     flags::many("host", "Daemon to connect to (unix:///path or tcp://host:port)").short('H'),
-    one("config", "Directory of client settings (accepted for Docker's sake; Berth keeps none)").hidden(),
+    one("config", "Directory of client settings (default ~/.docker)"),
     switch("debug", "Say more").short('D').hidden(),
     one("log-level", "Least severe message to print").short('l').hidden(),
     switch("version", "Print the version and leave").short('v'),
@@ -103,7 +107,7 @@ pub(crate) const GROUPS: &[(&str, &str)] = &[
 
 /// Every command there is.
 pub(crate) fn commands() -> impl Iterator<Item = &'static Command> {
-    containers::COMMANDS.iter().chain(images::COMMANDS).chain(system::COMMANDS)
+    containers::COMMANDS.iter().chain(images::COMMANDS).chain(registries::COMMANDS).chain(system::COMMANDS)
 }
 
 /// Where words lead.

@@ -163,6 +163,9 @@ impl Client {
             .uri(uri)
             .header("Host", self.endpoint.authority())
             .header("User-Agent", concat!("Berth-Client/", env!("CARGO_PKG_VERSION"), " (linux)"));
+        if !query.identity().is_empty() {
+            request = request.header("X-Registry-Auth", query.identity());
+        }
         if upgrade {
             request = request.header("Connection", "Upgrade").header("Upgrade", "tcp");
         }

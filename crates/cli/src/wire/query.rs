@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 pub(crate) struct Query {
     text: String,
     first: bool,
+    identity: String,
 }
 
 impl Query {
@@ -18,7 +19,7 @@ impl Query {
             escape(&mut text, part, b"/:@");
             text.push_str(piece);
         }
-        Self { text, first: true }
+        Self { text, first: true, identity: String::new() }
     }
 
     /// One more parameter.
@@ -55,6 +56,17 @@ impl Query {
         }
         let text = serde_json::to_string(&filters).unwrap_or_default();
         self.with("filters", &text)
+    }
+
+    /// The same, with who the user is to a registry (`X-Registry-Auth`).
+    pub(crate) fn identified(mut self, header: String) -> Self {
+        self.identity = header;
+        self
+    }
+
+    /// Who the user is to a registry; empty when that does not matter.
+    pub(crate) fn identity(&self) -> &str {
+        &self.identity
     }
 
     /// The text to send.

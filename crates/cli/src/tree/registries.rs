@@ -1,0 +1,90 @@
+//! Commands about registries and archives: a table.
+
+use super::{Arity, Command, ask};
+use crate::commands::{archives, login, search, transfer};
+use crate::flags::{Flag, check, many, number, one, switch};
+
+const QUIET: Flag = switch("quiet", "Do not show progress").short('q');
+
+/// The table.
+pub(super) const COMMANDS: &[Command] = &[
+    Command {
+        names: &["pull", "image pull"],
+        usage: "[OPTIONS] NAME[:TAG|@DIGEST]",
+        about: "Bring an image here from a registry",
+        flags: &[&[
+            switch("all-tags", "Every tag of the repository").short('a'),
+            one("platform", "Platform to choose where there are several (os/architecture[/variant])"),
+            QUIET,
+            switch("disable-content-trust", "Means nothing").hidden(),
+        ]],
+        arity: Arity::Exactly(1),
+        mixed: true,
+        act: ask!(transfer::pull),
+    },
+    Command {
+        names: &["push", "image push"],
+        usage: "[OPTIONS] NAME[:TAG]",
+        about: "Bring an image to a registry",
+        flags: &[&[
+            switch("all-tags", "Every tag of the repository").short('a'),
+            one("platform", "Push the image of one platform only (os/architecture[/variant])"),
+            QUIET,
+            switch("disable-content-trust", "Means nothing").hidden(),
+        ]],
+        arity: Arity::Exactly(1),
+        mixed: true,
+        act: ask!(transfer::push),
+    },
+    Command {
+        names: &["save", "image save"],
+        usage: "[OPTIONS] IMAGE [IMAGE...]",
+        about: "Write images to an archive (to stdout unless named)",
+        flags: &[&[
+            one("output", "File to write instead of stdout").short('o'),
+            many("platform", "Save only these platforms (os/architecture[/variant])"),
+        ]],
+        arity: Arity::AtLeast(1),
+        mixed: true,
+        act: ask!(archives::save),
+    },
+    Command {
+        names: &["login"],
+        usage: "[OPTIONS] [SERVER]",
+        about: "Prove who you are to a registry, and keep the proof",
+        flags: &[&[
+            one("username", "Name").short('u'),
+            one("password", "Password or access token").short('p'),
+            switch("password-stdin", "Take the password from stdin"),
+        ]],
+        arity: Arity::AtMost(1),
+        mixed: true,
+        act: ask!(login::login),
+    },
+    Command {
+        names: &["logout"],
+        usage: "[SERVER]",
+        about: "Forget the proof of who you are to a registry",
+        flags: &[],
+        arity: Arity::AtMost(1),
+        mixed: true,
+        act: ask!(login::logout),
+    },
+    Command {
+        names: &["search"],
+        usage: "[OPTIONS] TERM",
+        about: "Search a registry for images",
+        flags: &[&[
+            many("filter", "Show only what fits (is-official=true, stars=3)")
+                .short('f')
+                .word("filter")
+                .checked(check::filter),
+            one("format", "Go template, or 'json'; also 'table TEMPLATE'"),
+            number("limit", "Most results to show"),
+            switch("no-trunc", "Do not cut anything short"),
+        ]],
+        arity: Arity::Exactly(1),
+        mixed: true,
+        act: ask!(search::search),
+    },
+];
