@@ -6,10 +6,13 @@ use std::path::Path;
 
 use crate::error::{Error, Result};
 
+/// How a file is called that is not whole yet.
+pub(crate) const UNFINISHED: &str = "new";
+
 /// Writes `bytes` to `path`; after a crash the file has its old or its new content.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     let fail = |e| Error::call(format!("cannot write {}", path.display()), e);
-    let temporary = path.with_extension("new");
+    let temporary = path.with_extension(UNFINISHED);
     let written = File::create(&temporary).and_then(|mut file| {
         file.write_all(bytes)?;
         file.sync_all()
@@ -19,6 +22,18 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
         return Err(fail(e));
     }
     sync_dir(path.parent().unwrap_or(Path::new("/")))
+}
+
+/// Removes the files in the directory that were not whole when their process or the machine died.
+pub(crate) fn remove_unfinished(dir: &Path) -> Result<()> {
+    let fail = |e| Error::call(format!("cannot tidy {}", dir.display()), e);
+    for entry in fs::read_dir(dir).map_err(fail)? {
+        let path = entry.map_err(fail)?.path();
+        if path.extension().is_some_and(|extension| extension == UNFINISHED) && path.is_file() {
+            fs::remove_file(&path).map_err(fail)?;
+        }
+    }
+    Ok(())
 }
 
 /// Makes renames and removals within the directory durable.

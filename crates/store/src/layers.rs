@@ -1,6 +1,6 @@
 //! Unpacked layers: one directory each, named by diffID and shared by all images that have it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -22,6 +22,9 @@ pub(crate) struct Layers {
     /// Notes that were read: starts ask for them.
     known: Mutex<BTreeMap<Digest, Note>>,
 }
+
+/// The name of a tree with nothing in it.
+const EMPTY: &str = "none";
 
 /// What is known of a layer.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -51,7 +54,7 @@ impl Layers {
 
     /// The layer of an image without layers.
     pub(crate) fn empty(&self) -> PathBuf {
-        self.trees.join("none")
+        self.trees.join(EMPTY)
     }
 
     pub(crate) fn path(&self, diff_id: &Digest) -> PathBuf {
@@ -119,24 +122,38 @@ impl Layers {
         durable::sync_dir(&self.trees)
     }
 
-    /// Moves what `keep` does not want out of sight, into the session, which will remove it.
-    pub(crate) fn sweep(&self, session: &Session, keep: &dyn Fn(&Digest) -> bool) -> Result<Vec<Digest>> {
+    /// Moves what is not wanted out of sight, into the session, which will remove it. Answers which layers went.
+    pub(crate) fn sweep(&self, session: &Session, wanted: &BTreeSet<Digest>) -> Result<Vec<Digest>> {
         let mut swept = Vec::new();
-        for (diff_id, note) in self.notes()? {
-            if keep(&diff_id) {
-                continue;
-            }
-            match fs::rename(self.path(&diff_id), session.path()) {
-                Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(Error::call(format!("cannot remove layer {diff_id}"), e));
-                }
-                _ => {}
-            }
+        for (diff_id, note) in self.notes()?.into_iter().filter(|(diff_id, _)| !wanted.contains(diff_id)) {
+            self.take_away(&short_name(&diff_id), session)?;
             let _ = fs::remove_file(note);
             self.lock().remove(&diff_id);
             swept.push(diff_id);
         }
-        Ok(swept)
+        let mut moved = !swept.is_empty();
+        // Trees whose note a power cut took.
+        let kept: BTreeSet<String> = wanted.iter().map(short_name).collect();
+        for name in self.tree_names()?.iter().filter(|name| *name != EMPTY && !kept.contains(*name)) {
+            self.take_away(name, session)?;
+            moved = true;
+        }
+        // A tree must have left its place before anything of it goes: half a layer would pass for a whole one.
+        if moved { durable::sync_dir(&self.trees).map(|()| swept) } else { Ok(swept) }
+    }
+
+    fn take_away(&self, name: &str, session: &Session) -> Result<()> {
+        match fs::rename(self.trees.join(name), session.path()) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                Err(Error::call(format!("cannot remove the layer in overlay/l/{name}"), e))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn tree_names(&self) -> Result<Vec<String>> {
+        let entries = fs::read_dir(&self.trees).map_err(|e| Error::call("cannot list the layers", e))?;
+        Ok(entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect())
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<Digest, Note>> {

@@ -47,12 +47,14 @@ impl Store {
     /// # Errors
     /// As `open`.
     pub fn open_with(root: &Path, options: Options) -> Result<Self> {
+        let is_new = !root.is_dir();
         durable::make_dir(root, 0o710)?;
         let root = fs::canonicalize(root).map_err(|e| Error::call("cannot resolve the data root", e))?;
         let lock = lock(&root)?;
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let root_fd =
             open(&root, flags, Mode::empty()).map_err(|e| Error::call("cannot open the data root", e))?;
+        durable::remove_unfinished(&root)?;
         let overlay = root.join("overlay");
         durable::make_dir(&overlay, 0o710)?;
         read_layout(&root)?;
@@ -82,6 +84,9 @@ impl Store {
         };
         for dir in ["", "blobs", "overlay"] {
             durable::sync_dir(&inner.root.join(dir))?;
+        }
+        if let Some(above) = inner.root.parent().filter(|_| is_new) {
+            durable::sync_dir(above)?;
         }
         with_images(inner)
     }
@@ -171,7 +176,7 @@ fn with_images(mut inner: Inner) -> Result<Store> {
 fn rescue_index(inner: &Inner, path: &Path) -> Result<BTreeMap<Digest, Naming>> {
     let copy = inner.records.get("store", "index").ok().flatten();
     if let Some(json) = copy {
-        let scratch = path.with_extension("json.copy");
+        let scratch = path.with_file_name("index.copy.new");
         fs::write(&scratch, json).map_err(|e| Error::call("cannot read the copy of index.json", e))?;
         let namings = read_index(&scratch);
         let _ = fs::remove_file(&scratch);

@@ -181,21 +181,23 @@ impl Store {
     /// that removes all of it when it is dropped: best after the change is over, for that takes a while.
     pub(crate) fn sweep(&self, change: &Change<'_>) -> Result<(Vec<Digest>, Session)> {
         let list = self.images();
-        let mut wanted: BTreeSet<Digest> = change.0.keys().copied().collect();
+        // A plain layer's blob is named as the layer is: each is wanted for itself.
+        let mut blobs: BTreeSet<Digest> = change.0.keys().copied().collect();
+        let mut layers = blobs.clone();
         for image in list.iter() {
-            wanted.extend([image.id, image.manifest]);
-            wanted.extend(&image.blobs);
-            wanted.extend(&image.layers);
+            blobs.extend([image.id, image.manifest]);
+            blobs.extend(&image.blobs);
+            layers.extend(&image.layers);
         }
         let session = self.0.ballast.relieve(|| self.0.ingest.session())?;
         for blob in self.0.blobs.list()? {
-            if !wanted.contains(&blob) {
+            if !blobs.contains(&blob) {
                 self.0.blobs.remove(&blob, &session.path())?;
             }
         }
         let held = self.0.snapshots.hold();
-        wanted.extend(held.layers());
-        let swept = self.0.layers.sweep(&session, &|layer| wanted.contains(layer))?;
+        layers.extend(held.layers());
+        let swept = self.0.layers.sweep(&session, &layers)?;
         Ok((swept, session))
     }
 }
