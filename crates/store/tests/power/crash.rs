@@ -110,7 +110,8 @@ struct Dice {
 impl Dice {
     fn new(fate: Fate, prefix: usize) -> Self {
         let seed = if let Fate::Random(seed) = fate { seed } else { 0 };
-        let mut dice = Self { fate, state: seed << 32 | prefix as u64 | 1 << 63, loss: 0, files: BTreeMap::new() };
+        let mut dice =
+            Self { fate, state: seed << 32 | prefix as u64 | 1 << 63, loss: 0, files: BTreeMap::new() };
         dice.loss = [0, 1, 4, 16, 40][dice.below(5)];
         dice
     }
@@ -147,8 +148,9 @@ impl Dice {
     }
 
     fn random_content(&mut self, operation: &Operation, nodes: &mut Nodes) {
-        let (Operation::Write { file: node, .. } | Operation::Length { file: node, .. } | Operation::Meta { node, .. }) =
-            operation
+        let (Operation::Write { file: node, .. }
+        | Operation::Length { file: node, .. }
+        | Operation::Meta { node, .. }) = operation
         else {
             return;
         };

@@ -25,15 +25,42 @@ pub(crate) enum Meta {
 /// One thing that was done. Nodes are numbers; 0 is the directory in which the data root lies.
 #[derive(Clone, Debug)]
 pub(crate) enum Operation {
-    Link { directory: usize, name: String, node: usize },
-    Unlink { directory: usize, name: String },
-    Rename { node: usize, from: (usize, String), to: (usize, String) },
-    Write { file: usize, offset: u64, data: Vec<u8> },
-    Length { file: usize, length: u64 },
-    Meta { node: usize, meta: Meta },
+    Link {
+        directory: usize,
+        name: String,
+        node: usize,
+    },
+    Unlink {
+        directory: usize,
+        name: String,
+    },
+    Rename {
+        node: usize,
+        from: (usize, String),
+        to: (usize, String),
+    },
+    Write {
+        file: usize,
+        offset: u64,
+        data: Vec<u8>,
+    },
+    Length {
+        file: usize,
+        length: u64,
+    },
+    Meta {
+        node: usize,
+        meta: Meta,
+    },
     /// Whatever was done to the node before operation `began` lasts; `all`: its mode and owner, too.
-    Sync { node: usize, began: usize, all: bool },
-    SyncAll { began: usize },
+    Sync {
+        node: usize,
+        began: usize,
+        all: bool,
+    },
+    SyncAll {
+        began: usize,
+    },
     /// The driver says how far it is.
     Mark(String),
 }

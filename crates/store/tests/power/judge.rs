@@ -125,7 +125,11 @@ pub(crate) fn listing(tree: &Path) -> Vec<String> {
 }
 
 /// Opens the store and says what is wrong. `layers`: how the trees should look, by the names of their directories.
-pub(crate) fn judge(root: &Path, wanted: &Wanted, layers: &BTreeMap<String, Vec<String>>) -> Result<(), String> {
+pub(crate) fn judge(
+    root: &Path,
+    wanted: &Wanted,
+    layers: &BTreeMap<String, Vec<String>>,
+) -> Result<(), String> {
     let store = Store::open_with(root, small()).map_err(|e| format!("it does not open: {e}"))?;
     if let [first, ..] = store.warnings() {
         return Err(format!("it complains: {first}"));
@@ -161,7 +165,11 @@ pub(crate) fn judge(root: &Path, wanted: &Wanted, layers: &BTreeMap<String, Vec<
 
 fn check_names(store: &Store, wanted: &Wanted) -> Result<(), String> {
     let one = |what: &str, name: &str, found: String, may_be: &BTreeSet<String>| {
-        if may_be.contains(&found) { Ok(()) } else { Err(format!("{what} {name} is {found:?}, not {may_be:?}")) }
+        if may_be.contains(&found) {
+            Ok(())
+        } else {
+            Err(format!("{what} {name} is {found:?}, not {may_be:?}"))
+        }
     };
     for (name, ids) in &wanted.names {
         one("image", name, store.resolve(name).map(|i| i.id.to_string()).unwrap_or_default(), ids)?;

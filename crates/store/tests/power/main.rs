@@ -96,7 +96,8 @@ fn table<'a>(wanted: &'a mut Wanted, kind: &str) -> &'a mut BTreeMap<String, BTr
 
 /// Every moment with every plain fate, then random ones; of these, `most`, evenly.
 fn cases(moments: usize, most: usize) -> Vec<(usize, Fate)> {
-    let plain = [Fate::All, Fate::None, Fate::Names { zeros: false }, Fate::Names { zeros: true }, Fate::Data];
+    let plain =
+        [Fate::All, Fate::None, Fate::Names { zeros: false }, Fate::Names { zeros: true }, Fate::Data];
     let fates = || plain.into_iter().chain((0..RANDOM).map(Fate::Random));
     let all: Vec<_> = (0..=moments).flat_map(|moment| fates().map(move |fate| (moment, fate))).collect();
     // A step that shares no factor with the number of fates comes by all of them.

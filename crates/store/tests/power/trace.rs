@@ -183,7 +183,10 @@ impl Reader<'_> {
             "mmap" if self.held(argument(4)).to_string_lossy().ends_with("-shm") => {}
             other => {
                 let ours = call.arguments.iter().any(|a| self.inside(&self.held(a)).is_some());
-                assert!(!ours && other != "sync" && !other.starts_with("io_uring"), "{call:?} is not foreseen");
+                assert!(
+                    !ours && other != "sync" && !other.starts_with("io_uring"),
+                    "{call:?} is not foreseen"
+                );
             }
         }
     }
