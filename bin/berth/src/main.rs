@@ -1,6 +1,5 @@
 //! `berth`: the command line, and the daemon when it is asked for.
 
-use std::error::Error;
 use std::process::ExitCode;
 
 use cli::Outcome;
@@ -27,23 +26,31 @@ fn daemon(options: cli::DaemonOptions) -> ExitCode {
         pidfile: options.pidfile.map(Into::into),
         log_level: options.log_level,
         temporary: options.temporary,
+        config_file: options.config_file.map(Into::into),
+        registries: registries(options.registries),
     };
     match server::run(options) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("berth daemon: {}", chain(&error));
+            eprintln!("berth daemon: {error}");
             ExitCode::FAILURE
         }
     }
 }
 
-/// An error and what caused it, in one line.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
+fn registries(told: cli::RegistryOptions) -> server::RegistryOptions {
+    let cli::RegistryOptions { insecure, mirrors, http_proxy, https_proxy, no_proxy, .. } = told;
+    let certs_dirs = told.certs_dirs.into_iter().map(Into::into).collect();
+    let (downloads, uploads, attempts) = (told.downloads, told.uploads, told.attempts);
+    server::RegistryOptions {
+        certs_dirs,
+        insecure,
+        mirrors,
+        http_proxy,
+        https_proxy,
+        no_proxy,
+        downloads,
+        uploads,
+        attempts,
     }
-    text
 }

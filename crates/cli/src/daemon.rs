@@ -1,6 +1,6 @@
 //! `berth daemon`: its flags, as plain data for the program that runs it.
 
-use crate::flags::{Flag, Matches, many, one, switch};
+use crate::flags::{Flag, Matches, check, many, number, one, switch};
 
 /// Where a daemon keeps what does not outlive the host's uptime, unless told otherwise.
 pub(crate) const DEFAULT_EXEC_ROOT: &str = "/run/berth";
@@ -19,6 +19,22 @@ pub(crate) const FLAGS: &[Flag] = &[
     one("bip", "Address of the bridge with its prefix length"),
     one("runtime", "Path of berth-runtime, when it is not beside this program"),
     one("pidfile", "File for the daemon's pid (default EXEC-ROOT/daemon.pid)").short('p'),
+    one("config-file", "File that says what flags do not (default /etc/berth/daemon.json)"),
+    many(
+        "certs-dir",
+        "Directory of certificates and hosts.toml per registry (default /etc/berth/certs.d, /etc/docker/certs.d)",
+    ),
+    many(
+        "insecure-registry",
+        "Registry that may speak plain HTTP or show any certificate (HOST[:PORT] or a network)",
+    ),
+    many("registry-mirror", "URL of a mirror of docker.io"),
+    one("http-proxy", "URL of the proxy for http (default $HTTP_PROXY)"),
+    one("https-proxy", "URL of the proxy for https (default $HTTPS_PROXY)"),
+    one("no-proxy", "Hosts and networks to reach directly, separated by commas (default $NO_PROXY)"),
+    number("max-concurrent-downloads", "Layers to download at a time (default 3)").checked(check::count),
+    number("max-concurrent-uploads", "Layers to upload at a time (default 5)").checked(check::count),
+    number("max-download-attempts", "Times to send a request (default 5)").checked(check::count),
     switch("temporary", "When the daemon ends, remove its containers and all else it made"),
     switch("debug", "Log more").short('D'),
     one("log-level", "Least severe message to log: debug, info, warn or error").short('l'),
@@ -50,6 +66,33 @@ pub struct DaemonOptions {
     pub temporary: bool,
     /// Least severe message to log.
     pub log_level: String,
+    /// File that says what flags do not, when it was named.
+    pub config_file: Option<String>,
+    /// How registries are reached.
+    pub registries: RegistryOptions,
+}
+
+/// What the flags say of registries. `None` and empty lists: nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RegistryOptions {
+    /// Directories of certificates and `hosts.toml`.
+    pub certs_dirs: Vec<String>,
+    /// Registries that may speak plain HTTP or show any certificate.
+    pub insecure: Vec<String>,
+    /// URLs of mirrors of docker.io.
+    pub mirrors: Vec<String>,
+    /// URL of the proxy for http.
+    pub http_proxy: Option<String>,
+    /// URL of the proxy for https.
+    pub https_proxy: Option<String>,
+    /// Hosts and networks that are reached directly.
+    pub no_proxy: Option<String>,
+    /// Layers to download at a time.
+    pub downloads: Option<u32>,
+    /// Layers to upload at a time.
+    pub uploads: Option<u32>,
+    /// Times to send a request.
+    pub attempts: Option<u32>,
 }
 
 /// Reads the flags; `host` is what `berth --host … daemon` gave.
@@ -68,5 +111,23 @@ pub(crate) fn options(flags: &Matches, host: &[String]) -> DaemonOptions {
         pidfile: text("pidfile"),
         temporary: flags.is("temporary"),
         log_level: text("log-level").unwrap_or_else(|| level.to_owned()),
+        config_file: text("config-file"),
+        registries: registries(flags),
+    }
+}
+
+fn registries(flags: &Matches) -> RegistryOptions {
+    let text = |name: &str| flags.given(name).map(str::to_owned);
+    let count = |name: &str| flags.given(name).and_then(|text| text.parse().ok());
+    RegistryOptions {
+        certs_dirs: flags.list("certs-dir").to_vec(),
+        insecure: flags.list("insecure-registry").to_vec(),
+        mirrors: flags.list("registry-mirror").to_vec(),
+        http_proxy: text("http-proxy"),
+        https_proxy: text("https-proxy"),
+        no_proxy: text("no-proxy"),
+        downloads: count("max-concurrent-downloads"),
+        uploads: count("max-concurrent-uploads"),
+        attempts: count("max-download-attempts"),
     }
 }

@@ -23,6 +23,6 @@ mod terminal;
 mod tree;
 mod wire;
 
-pub use daemon::DaemonOptions;
+pub use daemon::{DaemonOptions, RegistryOptions};
 pub use entry::{Outcome, main};
 pub use error::Error;

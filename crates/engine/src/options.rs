@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use net::BridgeConfig;
 
+use crate::Registries;
+
 /// The roots and names of one daemon. Several run side by side when they share none of these.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -21,6 +23,8 @@ pub struct Options {
     pub log_max_bytes: u64,
     /// So many log files are kept for a container.
     pub log_max_files: u32,
+    /// How registries are reached.
+    pub registries: Registries,
 }
 
 impl Default for Options {
@@ -33,6 +37,7 @@ impl Default for Options {
             runtime: PathBuf::from("berth-runtime"),
             log_max_bytes: 16 << 20,
             log_max_files: 4,
+            registries: Registries::default(),
         }
     }
 }

@@ -13,6 +13,7 @@ use crate::Result;
 use crate::clock::{now_ns, rfc3339};
 use crate::engine::{Engine, Inner, blocking};
 use crate::list::ListOptions;
+use crate::registries::masked;
 use crate::state::Status;
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -70,6 +71,10 @@ impl Engine {
             os_type: "linux".to_owned(),
             architecture: std::env::consts::ARCH.to_owned(),
             index_server_address: "https://index.docker.io/v1/".to_owned(),
+            registry_config: Some(inner.options.registries.document()),
+            http_proxy: masked(&inner.options.registries.http_proxy),
+            https_proxy: masked(&inner.options.registries.https_proxy),
+            no_proxy: inner.options.registries.no_proxy.clone(),
             n_cpu: i64::from(host.cpus),
             mem_total: i64::try_from(host.memory_bytes).unwrap_or(i64::MAX),
             docker_root_dir: inner.options.data_root.to_string_lossy().into_owned(),

@@ -107,7 +107,7 @@ fn password(call: &Call) -> Result<String> {
 /// Tries the account that is kept.
 async fn again(call: &Call, accounts: &mut Accounts, stored: &AuthConfig) -> Result<()> {
     remark(&format!("Authenticating with existing credentials... [Username: {}]\n", stored.username));
-    remark("i Info → To login with a different account, run 'berth logout' followed by 'berth login'\n\n");
+    remark(" Info -> To login with a different account, run 'berth logout' followed by 'berth login'\n\n");
     let auth = AuthConfig { identitytoken: String::new(), ..stored.clone() };
     enter(call, accounts, auth).await
 }

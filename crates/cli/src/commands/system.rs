@@ -170,17 +170,54 @@ fn info_in_words(info: &Value) -> String {
     }
     let _ =
         writeln!(out, " Total Memory: {}", types::print_bytes(info["MemTotal"].as_u64().unwrap_or_default()));
+    out += &rest_of_info(info, &show);
+    out.push('\n');
+    out
+}
+
+/// The engine's names, and its ways out.
+fn rest_of_info(info: &Value, show: &dyn Fn(&Value) -> String) -> String {
+    let mut out = String::new();
+    let field = |out: &mut String, label: &str, name: &str| {
+        let value = show(&info[name]);
+        if !value.is_empty() {
+            let _ = writeln!(out, " {label}: {value}");
+        }
+    };
     for (label, name) in [
         ("Name", "Name"),
         ("ID", "ID"),
         ("Docker Root Dir", "DockerRootDir"),
         ("Debug Mode", "Debug"),
+        ("HTTP Proxy", "HttpProxy"),
+        ("HTTPS Proxy", "HttpsProxy"),
+        ("No Proxy", "NoProxy"),
         ("Experimental", "ExperimentalBuild"),
-        ("Live Restore Enabled", "LiveRestoreEnabled"),
     ] {
         field(&mut out, label, name);
     }
-    out.push('\n');
+    out += &registries(&info["RegistryConfig"]);
+    field(&mut out, "Live Restore Enabled", "LiveRestoreEnabled");
+    out
+}
+
+/// Which registries may be insecure, and what stands in for Docker's.
+fn registries(config: &Value) -> String {
+    let texts = |list: &Value| {
+        let items = list.as_array().into_iter().flatten().filter_map(Value::as_str);
+        items.map(|text| format!("  {text}\n")).collect::<String>()
+    };
+    let known = config["IndexConfigs"].as_object().into_iter().flatten();
+    let hosts: String =
+        known.filter(|(_, one)| one["Secure"] == false).map(|(name, _)| format!("  {name}\n")).collect();
+    let (networks, mirrors) = (texts(&config["InsecureRegistryCIDRs"]), texts(&config["Mirrors"]));
+    let mut out = String::new();
+    if !hosts.is_empty() || !networks.is_empty() {
+        out += &format!(" Insecure Registries:\n{hosts}{networks}");
+    }
+    if !mirrors.is_empty() {
+        out += &format!(" Registry Mirrors:\n{mirrors}");
+    }
     out
 }
 

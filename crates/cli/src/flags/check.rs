@@ -27,6 +27,15 @@ pub(crate) fn integer(text: &str) -> Result<(), String> {
     }
 }
 
+/// A whole number from 1 to 2³²−1.
+pub(crate) fn count(text: &str) -> Result<(), String> {
+    integer(text)?;
+    match text.parse::<u32>() {
+        Ok(1..) => Ok(()),
+        _ => Err("want a number greater than 0".to_owned()),
+    }
+}
+
 /// A size: `64m`, `1.5g`.
 pub(crate) fn bytes(text: &str) -> Result<(), String> {
     types::parse_bytes(text).map(drop).map_err(|e| {

@@ -1,10 +1,13 @@
 //! The daemon's life: options, sockets, pid file, signals. Containers go on when it ends, however it ends.
 
+mod file;
 mod group;
 mod listen;
 mod options;
 mod pidfile;
+mod registries;
 mod run;
 
 pub use options::DaemonOptions;
+pub use registries::RegistryOptions;
 pub use run::run;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use engine::Options;
 use types::Kind;
 
+use super::registries::RegistryOptions;
 use crate::error::{Error, Result};
 
 /// What a daemon is told. `cli` reads it from the flags, which have dockerd's meaning.
@@ -32,6 +33,10 @@ pub struct DaemonOptions {
     pub log_level: String,
     /// `--temporary`: a daemon that ends in good order takes its containers and all else it made along.
     pub temporary: bool,
+    /// `--config-file`: what flags do not say; `/etc/berth/daemon.json`, when it is there, unless named.
+    pub config_file: Option<PathBuf>,
+    /// How registries are reached.
+    pub registries: RegistryOptions,
 }
 
 impl Default for DaemonOptions {
@@ -48,6 +53,8 @@ impl Default for DaemonOptions {
             pidfile: None,
             log_level: "info".to_owned(),
             temporary: false,
+            config_file: None,
+            registries: RegistryOptions::default(),
         }
     }
 }
@@ -105,9 +112,15 @@ impl DaemonOptions {
                 return Err(Error::invalid(format!("invalid --bip {address:?}: {want}")));
             }
         }
+        engine.registries = self.registries.engine(&variable)?;
         engine.runtime = self.runtime.clone().map_or_else(find_runtime, Ok)?;
         Ok(engine)
     }
+}
+
+/// What the environment says, if it says anything.
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|text| !text.is_empty())
 }
 
 /// A link's name: 1 to 15 characters that are also fit for the name of a table.

@@ -6,6 +6,7 @@ use engine::Engine;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use types::Kind;
 
+use super::file;
 use super::listen::{self, Address};
 use super::options::DaemonOptions;
 use super::pidfile::PidFile;
@@ -18,7 +19,8 @@ use crate::wire::{Bound, serve};
 /// # Errors
 /// When this process is not root, another daemon has the roots or the socket, or the engine cannot be opened. Nothing
 /// is left behind then.
-pub fn run(options: DaemonOptions) -> std::result::Result<(), Error> {
+pub fn run(mut options: DaemonOptions) -> std::result::Result<(), Error> {
+    file::merge(&mut options)?;
     options.check()?;
     let addresses = addresses(&options.hosts)?;
     if !rustix::process::geteuid().is_root() {
