@@ -37,6 +37,7 @@ pub(crate) struct Note {
 }
 
 /// An unpacked layer that still lies in a session.
+#[derive(Clone)]
 pub(crate) struct Fresh {
     pub(crate) diff_id: Digest,
     tree: PathBuf,

@@ -22,8 +22,10 @@ use crate::image::{
     Image, ImageList, Naming, check_manifest, parse_config, read_index, read_layout, write_index,
 };
 use crate::ingest::Ingest;
+use crate::intake::Turns;
 use crate::layers::Layers;
 use crate::options::Options;
+use crate::partial::Partials;
 use crate::records::Records;
 use crate::snapshots::Snapshots;
 use crate::store::Inner;
@@ -69,6 +71,8 @@ impl Store {
         let inner = Inner {
             ballast,
             ingest: Ingest::open(root.join("ingest"))?,
+            partials: Partials::open(root.join("partial"))?,
+            turns: Turns::new(),
             blobs: Blobs::open(root.join("blobs/sha256"))?,
             layers: Layers::open(&overlay)?,
             snapshots: Snapshots::open(overlay.join("snapshots"))?,

@@ -13,8 +13,10 @@ use crate::blobs::Blobs;
 use crate::error::Result;
 use crate::image::{Image, ImageList, write_index};
 use crate::ingest::{Ingest, Session};
+use crate::intake::Turns;
 use crate::layers::Layers;
 use crate::options::Options;
+use crate::partial::Partials;
 use crate::records::{Durability, Records};
 use crate::snapshots::Snapshots;
 use crate::space::Space;
@@ -30,6 +32,8 @@ pub(crate) struct Inner {
     pub(crate) options: Options,
     pub(crate) ballast: Ballast,
     pub(crate) ingest: Ingest,
+    pub(crate) partials: Partials,
+    pub(crate) turns: Turns,
     pub(crate) blobs: Blobs,
     pub(crate) layers: Layers,
     pub(crate) snapshots: Snapshots,

@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::image::{Image, ImageList, Naming, parse_config};
 use crate::ingest::{Session, Spooled};
 use crate::layers::Fresh;
-use crate::stream::{Bound, Compression, digest_of, inflate_and_hash, sniff, with_inflated};
+use crate::stream::{Bound, digest_of, inflate_and_hash, with_inflated};
 use crate::tree::{self, Unpacked};
 
 /// What is proven so far.
@@ -24,6 +24,14 @@ pub(crate) struct Proof {
     fresh: BTreeMap<Digest, Fresh>,
     /// Blobs and the diffIDs of what is in them.
     pairs: BTreeSet<(Digest, Digest)>,
+}
+
+impl Proof {
+    /// Adds that this blob holds this layer, which is in the store or lies in a session.
+    pub(crate) fn add(&mut self, blob: Digest, diff_id: Digest, fresh: Option<&Fresh>) {
+        self.pairs.insert((blob, diff_id));
+        self.fresh.extend(fresh.map(|fresh| (diff_id, fresh.clone())));
+    }
 }
 
 impl Store {
@@ -99,8 +107,7 @@ impl Store {
         let file = File::open(&layer.path).map_err(|e| Error::call("cannot read back the archive", e))?;
         let limits = Limits { need_end: true, ..self.0.options.tar.clone() };
         let (tree, done, diff_id) = self.unpack(session, file, &limits, None, &mut |_| ())?;
-        proof.fresh.insert(diff_id, self.0.layers.finish(session, tree, diff_id, done)?);
-        proof.pairs.insert((layer.digest, diff_id));
+        proof.add(layer.digest, diff_id, Some(&self.0.layers.finish(session, tree, diff_id, done)?));
         Ok(diff_id)
     }
 
@@ -151,8 +158,9 @@ impl Store {
             progress(Progress::Present { layer: *diff_id });
         } else {
             // A plain layer was hashed when it was spooled just now.
-            let known = is_plain_here(session, source, diff_id)?;
-            let fresh = self.unpack_layer(session, file, diff_id, known, progress)?;
+            let spooled = source.spooled.as_ref().filter(|spooled| spooled.path.starts_with(session.dir()));
+            let raw = spooled.map(|spooled| spooled.digest);
+            let fresh = self.unpack_layer(session, file, diff_id, raw, progress)?;
             proof.fresh.insert(*diff_id, fresh);
             progress(Progress::Unpacked { layer: *diff_id });
         }
@@ -162,10 +170,11 @@ impl Store {
 
     fn open_source(&self, source: &Source) -> Result<File> {
         match &source.spooled {
-            Some(spooled) => {
+            // Of what arrived for several images at once, the first that was committed has moved the blob.
+            Some(spooled) if spooled.path.exists() => {
                 File::open(&spooled.path).map_err(|e| Error::call("cannot read back a layer", e))
             }
-            None => self.0.blobs.open_blob(&source.digest).map_err(|e| match e.kind() {
+            _ => self.0.blobs.open_blob(&source.digest).map_err(|e| match e.kind() {
                 Kind::NotFound => Error::invalid(format!("its blob {} is not in the archive", source.digest)),
                 _ => e,
             }),
@@ -177,13 +186,13 @@ impl Store {
         session: &Session,
         file: File,
         diff_id: &Digest,
-        known: bool,
+        raw: Option<Digest>,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Fresh> {
         let mut bytes = 0;
         let limits = &self.0.options.tar;
         let (tree, done, found) =
-            self.unpack(session, file, limits, known.then_some(*diff_id), &mut |count| {
+            self.unpack(session, file, limits, raw, &mut |count| {
                 bytes += count;
                 progress(Progress::Unpacking { layer: *diff_id, bytes });
             })?;
@@ -191,17 +200,18 @@ impl Store {
         self.0.layers.finish(session, tree, *diff_id, done)
     }
 
-    fn unpack(
+    /// Unpacks a layer into the session; answers where, what it came to, and its diffID. `raw`: the digest of the blob, where somebody hashes it.
+    pub(crate) fn unpack(
         &self,
         session: &Session,
-        file: File,
+        blob: impl Read + Send,
         limits: &Limits,
-        known: Option<Digest>,
+        raw: Option<Digest>,
         advance: &mut dyn FnMut(u64),
     ) -> Result<(PathBuf, Unpacked, Digest)> {
         let (path, tree) = self.0.layers.begin(session)?;
         let work = |input: &mut dyn Read| tree::unpack(input, tree, limits, self.space(), advance);
-        let (done, digest) = with_inflated(file, Bound::layer(&self.0.options), known, work)?;
+        let (done, digest) = with_inflated(blob, Bound::layer(&self.0.options), raw, work)?;
         Ok((path, done, digest))
     }
 
@@ -258,18 +268,6 @@ impl Store {
         };
         self.read_image(&digest_of(&proposal.manifest), &naming)
     }
-}
-
-/// Whether the layer is what the session spooled, uncompressed and with that digest.
-fn is_plain_here(session: &Session, source: &Source, diff_id: &Digest) -> Result<bool> {
-    let Some(spooled) = source.spooled.as_ref().filter(|s| s.path.starts_with(session.dir())) else {
-        return Ok(false);
-    };
-    if spooled.digest != *diff_id {
-        return Ok(false);
-    }
-    let file = File::open(&spooled.path).map_err(|e| Error::call("cannot read back a layer", e))?;
-    Ok(sniff(file)?.0 == Compression::Plain)
 }
 
 /// All that was unpacked, onto the disk: one call for any number of files.

@@ -53,6 +53,14 @@ impl Scratch {
         Self { dir, store }
     }
 
+    /// As a new process would.
+    pub fn reopen(&mut self) {
+        let root = self.root();
+        let elsewhere = Store::open_with(&self.dir.path().join("other"), small()).expect("open");
+        drop(std::mem::replace(&mut self.store, elsewhere));
+        self.store = Store::open_with(&root, small()).expect("open again");
+    }
+
     pub fn root(&self) -> std::path::PathBuf {
         self.dir.path().join("data")
     }
@@ -67,8 +75,17 @@ impl Scratch {
 
     /// Blobs, layers and unfinished work, by name.
     pub fn litter(&self) -> Vec<String> {
+        self.names_in(&["blobs/sha256", "overlay/l", "overlay/info", "ingest"])
+    }
+
+    /// Unfinished work, and blobs that came in part, by name.
+    pub fn unfinished(&self) -> Vec<String> {
+        self.names_in(&["ingest", "partial"])
+    }
+
+    fn names_in(&self, dirs: &[&str]) -> Vec<String> {
         let mut names = Vec::new();
-        for dir in ["blobs/sha256", "overlay/l", "overlay/info", "ingest"] {
+        for dir in dirs {
             for entry in std::fs::read_dir(self.root().join(dir)).expect(dir) {
                 let name = entry.expect(dir).file_name().to_string_lossy().into_owned();
                 names.extend((name != "none").then(|| format!("{dir}/{name}")));

@@ -1,0 +1,143 @@
+//! Taking in an image that comes piece by piece, as from a registry. The documents come first and say which layers there are; layers
+//! come in any order and at once; the image is there when all of it is.
+//!
+//! Of each layer, one thread writes the blob to its file and hashes it, one inflates what is in the file so far, one
+//! hashes that, and one unpacks it.
+
+mod growing;
+mod receive;
+mod turns;
+
+use std::sync::Arc;
+
+use types::{Digest, Kind, Reference};
+
+pub use receive::{Arrived, Receiving, Step};
+pub(crate) use turns::Turns;
+
+use crate::Store;
+use crate::error::{Error, Result};
+use crate::image::{Image, check_manifest, parse_config};
+use crate::load::{Proof, Proposal, Source};
+use crate::store::Pinned;
+use crate::stream::digest_of;
+
+/// An image's documents as they came, byte for byte: their digests never change.
+#[derive(Clone, Debug)]
+pub struct Documents {
+    /// The manifest of the image itself, not of a list.
+    pub manifest: Vec<u8>,
+    /// The media type under which it came.
+    pub manifest_type: String,
+    /// The configuration that it names.
+    pub config: Vec<u8>,
+}
+
+/// One layer of an image.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Layer {
+    /// The digest of its blob, compressed or not.
+    pub blob: Digest,
+    /// The length of its blob.
+    pub size: u64,
+    /// The digest of its uncompressed tar.
+    pub diff_id: Digest,
+}
+
+/// An image on its way in. As long as it lives, nothing of what it names is swept.
+pub struct Intake {
+    store: Store,
+    documents: Documents,
+    id: Digest,
+    layers: Vec<Layer>,
+    _pinned: Pinned,
+}
+
+impl Store {
+    /// Begins to take in the image of these documents.
+    ///
+    /// # Errors
+    /// `InvalidInput` when a document is malformed, they contradict each other, or there are too many layers.
+    pub fn intake(&self, documents: Documents) -> Result<Intake> {
+        let (id, layers) = read(&documents, self.0.options.image_layers)?;
+        let mut digests = vec![id, digest_of(&documents.manifest)];
+        digests.extend(layers.iter().flat_map(|layer| [layer.blob, layer.diff_id]));
+        let pinned = self.pin(digests);
+        Ok(Intake { store: self.clone(), documents, id, layers, _pinned: pinned })
+    }
+}
+
+impl Intake {
+    /// The image's layers, bottom first.
+    #[must_use]
+    pub fn layers(&self) -> &[Layer] {
+        &self.layers
+    }
+
+    /// Whether the store has the layer, its blob and the proof that they belong together.
+    #[must_use]
+    pub fn has(&self, layer: &Layer) -> bool {
+        let inner = &self.store.0;
+        let proven = |image: &Arc<Image>| {
+            image.blobs.iter().zip(&image.layers).any(|pair| pair == (&layer.blob, &layer.diff_id))
+        };
+        inner.layers.has(&layer.diff_id)
+            && inner.blobs.size(&layer.blob) == Some(layer.size)
+            && self.store.images().iter().any(proven)
+    }
+
+    /// Makes the image durable and visible, under `name` if there is one. `arrived`: the layers that the store did not have.
+    ///
+    /// # Errors
+    /// When a layer is missing, or the disk is full.
+    pub fn commit(&self, arrived: &[Arc<Arrived>], name: Option<&Reference>) -> Result<Arc<Image>> {
+        let mut proof = Proof::default();
+        for one in arrived {
+            proof.add(one.layer.blob, one.layer.diff_id, one.fresh.as_ref());
+        }
+        let source = |layer: &Layer| Source {
+            digest: layer.blob,
+            spooled: arrived.iter().find(|one| one.layer == *layer).and_then(|one| one.spooled.clone()),
+        };
+        let proposal = Proposal {
+            id: self.id,
+            manifest: self.documents.manifest.clone(),
+            manifest_type: self.documents.manifest_type.clone(),
+            foreign: true,
+            config: self.documents.config.clone(),
+            layers: self.layers.iter().map(source).collect(),
+            references: name.cloned().into_iter().collect(),
+        };
+        let session = self.store.0.ingest.session()?;
+        let images = self.store.admit(&session, &[proposal], proof, &mut |_| ())?;
+        images.into_iter().next().ok_or_else(|| Error::corrupt("the image disappeared while it was committed"))
+    }
+}
+
+fn read(documents: &Documents, most: usize) -> Result<(Digest, Vec<Layer>)> {
+    let manifest = check_manifest(&documents.manifest, &documents.manifest_type, "the manifest")?;
+    let id: Digest = manifest.config.digest.parse().map_err(|e| Error::invalid(format!("the manifest: {e}")))?;
+    if digest_of(&documents.config) != id {
+        return Err(Error::new(Kind::Corrupt, format!("image config verification failed for digest {id}")));
+    }
+    let (_, diff_ids) = parse_config(&documents.config, "the configuration")?;
+    if diff_ids.len() != manifest.layers.len() {
+        return Err(Error::invalid(format!(
+            "the manifest has {} layers, but its configuration {}",
+            manifest.layers.len(),
+            diff_ids.len()
+        )));
+    }
+    if diff_ids.len() > most {
+        let count = diff_ids.len();
+        return Err(Error::invalid(format!("it has {count} layers; at most {most} can be stacked")));
+    }
+    let layer = |(descriptor, diff_id): (&oci::image::Descriptor, Digest)| {
+        let blob = descriptor.digest.parse().map_err(|e| Error::invalid(format!("the manifest: {e}")))?;
+        let size = u64::try_from(descriptor.size)
+            .map_err(|_| Error::invalid(format!("the manifest says that blob {blob} has a negative size")))?;
+        Ok(Layer { blob, size, diff_id })
+    };
+    let layers = manifest.layers.iter().zip(diff_ids).map(layer).collect::<Result<_>>()?;
+    Ok((id, layers))
+}
