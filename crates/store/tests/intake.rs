@@ -22,9 +22,7 @@ impl Served {
     fn new(layers: &[Vec<u8>], press: fn(&[u8]) -> Vec<u8>) -> Self {
         let blobs: Vec<Vec<u8>> = layers.iter().map(|layer| press(layer)).collect();
         let config = support::config(layers);
-        let descriptor = |kind: &str, bytes: &[u8]| {
-            json!({"mediaType": format!("application/vnd.oci.image.{kind}"), "digest": sha256(bytes), "size": bytes.len()})
-        };
+        let descriptor = |kind: &str, bytes: &[u8]| json!({"mediaType": format!("application/vnd.oci.image.{kind}"), "digest": sha256(bytes), "size": bytes.len()});
         let manifest = json!({
             "schemaVersion": 2,
             "mediaType": "application/vnd.oci.image.manifest.v1+json",

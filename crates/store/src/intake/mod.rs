@@ -110,13 +110,17 @@ impl Intake {
         };
         let session = self.store.0.ingest.session()?;
         let images = self.store.admit(&session, &[proposal], proof, &mut |_| ())?;
-        images.into_iter().next().ok_or_else(|| Error::corrupt("the image disappeared while it was committed"))
+        images
+            .into_iter()
+            .next()
+            .ok_or_else(|| Error::corrupt("the image disappeared while it was committed"))
     }
 }
 
 fn read(documents: &Documents, most: usize) -> Result<(Digest, Vec<Layer>)> {
     let manifest = check_manifest(&documents.manifest, &documents.manifest_type, "the manifest")?;
-    let id: Digest = manifest.config.digest.parse().map_err(|e| Error::invalid(format!("the manifest: {e}")))?;
+    let id: Digest =
+        manifest.config.digest.parse().map_err(|e| Error::invalid(format!("the manifest: {e}")))?;
     if digest_of(&documents.config) != id {
         return Err(Error::new(Kind::Corrupt, format!("image config verification failed for digest {id}")));
     }

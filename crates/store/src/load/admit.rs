@@ -191,11 +191,10 @@ impl Store {
     ) -> Result<Fresh> {
         let mut bytes = 0;
         let limits = &self.0.options.tar;
-        let (tree, done, found) =
-            self.unpack(session, file, limits, raw, &mut |count| {
-                bytes += count;
-                progress(Progress::Unpacking { layer: *diff_id, bytes });
-            })?;
+        let (tree, done, found) = self.unpack(session, file, limits, raw, &mut |count| {
+            bytes += count;
+            progress(Progress::Unpacking { layer: *diff_id, bytes });
+        })?;
         compare(diff_id, &found)?;
         self.0.layers.finish(session, tree, *diff_id, done)
     }
