@@ -198,7 +198,7 @@ fn check_litter(root: &Path, needed: &BTreeSet<String>) -> Result<(), String> {
         entries.map(|entry| name(entry.expect("entry"))).collect()
     };
     let mut found: BTreeSet<String> = BTreeSet::new();
-    for directory in ["blobs/sha256", "overlay/l", "overlay/info", "ingest", "overlay/snapshots"] {
+    for directory in ["blobs/sha256", "overlay/l", "overlay/info", "ingest", "overlay/snapshots", "partial"] {
         found.extend(names(directory).iter().map(|name| format!("{directory}/{name}")));
     }
     found.remove("overlay/l/none");
@@ -207,7 +207,7 @@ fn check_litter(root: &Path, needed: &BTreeSet<String>) -> Result<(), String> {
         let less: Vec<_> = needed.difference(&found).collect();
         return Err(format!("too many are {more:?}, too few {less:?}"));
     }
-    const OURS: [&str; 11] = [
+    const OURS: [&str; 12] = [
         "ballast",
         "berth.db",
         "berth.db-shm",
@@ -218,6 +218,7 @@ fn check_litter(root: &Path, needed: &BTreeSet<String>) -> Result<(), String> {
         "lock",
         "oci-layout",
         "overlay",
+        "partial",
         "volumes",
     ];
     match names("").into_iter().find(|name| !OURS.contains(&name.as_str())) {
