@@ -9,6 +9,8 @@ use dockerapi::{
     DeletedImage, Filters, GraphDriver, HistoryItem, ImageConfig, ImageInspect, ImageSummary, Metadata,
     Progress, ProgressDetail, RootFs,
 };
+use oci::image::Platform;
+use oci::image::platform::{PlatformError, Preference};
 use serde_json::Map;
 use store::{Image, ImportConfig, Removed, Usage};
 use types::{Digest, Reference};
@@ -148,13 +150,15 @@ impl Engine {
         platforms: Vec<String>,
         mut output: impl Write + Send + 'static,
     ) -> Result<()> {
-        if let Some(platform) = platforms.first() {
-            return Err(Error::unimplemented(format!("saving one platform ({platform}) is not there yet")));
-        }
+        let preference = match &platforms[..] {
+            [] => None,
+            [platform] => Some(Preference::only(&platform_of(platform)?)),
+            _ => return Err(Error::unimplemented("saving several chosen platforms is not there yet")),
+        };
         let engine = self.clone();
         apart(move || {
             let names: Vec<&str> = names.iter().map(String::as_str).collect();
-            engine.0.store.save(&names, &mut output)?;
+            engine.0.store.save_for(&names, preference.as_ref(), &mut output)?;
             output.flush().map_err(|e| Error::io("cannot write the archive", e))
         })
         .await?
@@ -220,6 +224,15 @@ impl Inner {
 
 fn reference(text: &str) -> Result<Reference> {
     text.parse().map_err(|e: types::ReferenceError| Error::invalid(e.to_string()))
+}
+
+/// A platform as people write it, or as the API's JSON.
+pub(crate) fn platform_of(text: &str) -> Result<Platform> {
+    if text.starts_with('{') {
+        return serde_json::from_str(text)
+            .map_err(|e| Error::invalid(format!("{text:?} is not a platform in JSON: {e}")));
+    }
+    text.parse().map_err(|e: PlatformError| Error::invalid(e.to_string()))
 }
 
 fn labels(image: &Image) -> BTreeMap<String, String> {

@@ -50,7 +50,7 @@ impl Store {
         // It is not compressed, so its digest is its diffID.
         let diff_id = layer.digest;
         let proposal = one_layer(config, history, (layer, diff_id), Some(&name))?;
-        if let Some(known) = self.images().named(&name).filter(|known| known.id == proposal.id) {
+        if let Some(known) = self.images().named(&name).filter(|known| known.id == proposal.parts[0].id) {
             return Ok(Arc::clone(known));
         }
         let images = self.admit(&session, &[proposal], Proof::default(), &mut |_| ())?;

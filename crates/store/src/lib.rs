@@ -41,7 +41,7 @@ mod tree;
 mod volumes;
 
 pub use error::{Error, Result};
-pub use image::{Image, ImageList, Removed, Usage};
+pub use image::{Document, Image, ImageList, Member, Removed, Role, Target, Usage};
 pub use import::ImportConfig;
 pub use intake::{Arrived, Documents, Intake, Layer, Receiving, Step};
 pub use load::{Loaded, Progress};

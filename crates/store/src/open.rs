@@ -1,7 +1,7 @@
 //! Opening the data root: the directories, the lock, and the images that its OCI layout names. Damage is put aside and told,
 //! never a reason not to start.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::fd::OwnedFd;
 use std::path::Path;
@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread;
 use std::time::Duration;
 
+use oci::image::media;
 use rustix::fs::{FlockOperation, Mode, OFlags, flock, open};
 use rustix::io::Errno;
 use types::{Digest, Kind};
@@ -19,7 +20,7 @@ use crate::blobs::Blobs;
 use crate::durable;
 use crate::error::{Error, Result};
 use crate::image::{
-    Image, ImageList, Naming, check_manifest, parse_config, read_index, read_layout, write_index,
+    ImageList, Kept, Reader, Target, check_index, check_manifest, read_index, read_layout, write_index,
 };
 use crate::ingest::Ingest;
 use crate::intake::Turns;
@@ -95,9 +96,16 @@ impl Store {
         with_images(inner)
     }
 
-    /// Reads an image back from its blobs.
-    pub(crate) fn read_image(&self, manifest: &Digest, naming: &Naming) -> Result<Image> {
-        read_image(&self.0.blobs, &self.0.layers, &self.0.options, manifest, naming)
+    /// Reads a target back from its blobs, or says why something of it cannot be used.
+    pub(crate) fn read_target(&self, digest: &Digest, kept: &Kept) -> Result<Target> {
+        let (target, failures) = self.0.reader().target(digest, kept)?;
+        failures.into_iter().next().map_or(Ok(target), Err)
+    }
+}
+
+impl Inner {
+    fn reader(&self) -> Reader<'_> {
+        Reader { blobs: &self.blobs, layers: &self.layers, options: &self.options }
     }
 }
 
@@ -141,21 +149,22 @@ fn with_images(mut inner: Inner) -> Result<Store> {
             (rescue_index(&inner, &path)?, false)
         }
     };
-    let mut images = Vec::new();
+    let mut targets = Vec::new();
     let mut lost = false;
-    for (manifest, naming) in &namings {
-        match read_image(&inner.blobs, &inner.layers, &inner.options, manifest, naming) {
-            Ok(image) => images.push(Arc::new(image)),
-            Err(e) => {
-                lost = true;
-                let names: Vec<_> = naming.references.iter().map(|r| r.familiar()).collect();
-                inner.warnings.push(format!("image {manifest} {names:?} cannot be used: {e}"));
-            }
-        }
+    for (digest, kept) in &namings {
+        let (target, failures) = match inner.reader().target(digest, kept) {
+            Ok((target, failures)) => (Some(target), failures),
+            Err(e) => (None, vec![e]),
+        };
+        lost |= !failures.is_empty();
+        let names: Vec<_> = kept.references.iter().map(|r| r.familiar()).collect();
+        let told = failures.iter().map(|e| format!("image {digest} {names:?} cannot be used: {e}"));
+        inner.warnings.extend(told);
+        targets.extend(target.map(Arc::new));
     }
     let mut store = Store(Arc::new(inner));
     let change = store.change();
-    *store.0.images.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(ImageList::new(images));
+    *store.0.images.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(ImageList::new(targets));
     let mut found = Vec::new();
     // What a killed load committed before its last step. Where anything is amiss, nothing is thrown away.
     if whole
@@ -177,7 +186,7 @@ fn with_images(mut inner: Inner) -> Result<Store> {
 
 /// What index.json said, as far as it can be known: names come from the copy in the records, else there are none, and manifests
 /// come from the blobs.
-fn rescue_index(inner: &Inner, path: &Path) -> Result<BTreeMap<Digest, Naming>> {
+fn rescue_index(inner: &Inner, path: &Path) -> Result<BTreeMap<Digest, Kept>> {
     let copy = inner.records.get("store", "index").ok().flatten();
     if let Some(json) = copy {
         let scratch = path.with_file_name("index.copy.new");
@@ -188,63 +197,41 @@ fn rescue_index(inner: &Inner, path: &Path) -> Result<BTreeMap<Digest, Naming>> 
             return Ok(namings);
         }
     }
-    let most = inner.options.document_bytes;
-    let small =
-        inner.blobs.list()?.into_iter().filter(|d| inner.blobs.size(d).is_some_and(|size| size <= most));
-    let manifests = small.filter(|digest| {
-        let bytes = inner.blobs.document(digest, most);
-        bytes.is_ok_and(|bytes| check_manifest(&bytes, "", "a blob").is_ok())
-    });
-    Ok(manifests.map(|digest| (digest, Naming::default())).collect())
+    rescue_targets(inner)
 }
 
-fn read_image(
-    blobs: &Blobs,
-    layers: &Layers,
-    options: &Options,
-    digest: &Digest,
-    naming: &Naming,
-) -> Result<Image> {
-    let bytes = blobs.document(digest, options.document_bytes)?;
-    let manifest = check_manifest(&bytes, &naming.media_type, "its manifest")?;
-    let id: Digest = manifest.config.digest.parse().map_err(|e| Error::corrupt(format!("{e}")))?;
-    let raw_config = blobs.document(&id, options.document_bytes)?;
-    let (config, diff_ids) = parse_config(&raw_config, "its configuration")?;
-    let blob_ids = manifest.layers.iter().map(|l| l.digest.parse()).collect::<Result<Vec<Digest>, _>>();
-    let blob_ids = blob_ids.map_err(|e| Error::corrupt(format!("{e}")))?;
-    if blob_ids.len() != diff_ids.len() {
-        return Err(Error::corrupt("its manifest and configuration differ in the number of layers"));
-    }
-    let mut sizes = Vec::with_capacity(diff_ids.len());
-    for (diff_id, blob) in diff_ids.iter().zip(&blob_ids) {
-        match (layers.has(diff_id), blobs.size(blob)) {
-            (true, _) => sizes.push(layers.note(diff_id)?.bytes),
-            // It will be unpacked again.
-            (false, Some(_)) => sizes.push(0),
-            (false, None) => return Err(Error::corrupt(format!("its layer {diff_id} is gone"))),
+/// Every index and manifest of the blobs, but those that an index leads to.
+fn rescue_targets(inner: &Inner) -> Result<BTreeMap<Digest, Kept>> {
+    let most = inner.options.document_bytes;
+    let mut found: BTreeMap<Digest, Kept> = BTreeMap::new();
+    let mut below: BTreeMap<Digest, Vec<Digest>> = BTreeMap::new();
+    let all = inner.blobs.list()?;
+    for digest in all.iter().filter(|digest| inner.blobs.size(digest).is_some_and(|size| size <= most)) {
+        let Ok(bytes) = inner.blobs.document(digest, most) else { continue };
+        let typed =
+            |own: &str, default: &str| if own.is_empty() { default.to_owned() } else { own.to_owned() };
+        if let Ok(index) = check_index(&bytes, "", "a blob").and_then(needs_entries) {
+            let entries = index.manifests.iter().filter_map(|entry| entry.digest.parse().ok()).collect();
+            below.insert(*digest, entries);
+            let media_type = typed(&index.media_type, media::INDEX);
+            found.insert(*digest, Kept { media_type, foreign: true, ..Kept::default() });
+        } else if let Ok(manifest) = check_manifest(&bytes, "", "a blob") {
+            let media_type = typed(&manifest.media_type, media::MANIFEST);
+            found.insert(*digest, Kept { media_type, ..Kept::default() });
         }
     }
-    let created = config.created.as_deref().and_then(|text| text.parse::<jiff::Timestamp>().ok());
-    let image = Image {
-        id,
-        manifest: *digest,
-        config,
-        raw_config,
-        references: Vec::new(),
-        repo_digests: Vec::new(),
-        size: sizes.iter().sum(),
-        created: created.map_or(0, jiff::Timestamp::as_second),
-        layers: diff_ids,
-        layer_sizes: sizes,
-        blobs: blob_ids,
-        manifest_type: naming_type(naming, &manifest.media_type),
-        manifest_size: bytes.len() as u64,
-        foreign_manifest: naming.foreign,
-    };
-    Ok(image.renamed(naming.references.clone()))
+    let here: BTreeSet<Digest> = found.keys().copied().collect();
+    for entries in below.values() {
+        found.retain(|digest, _| !entries.contains(digest));
+    }
+    for kept in found.iter_mut().filter(|(digest, _)| below.contains_key(digest)).map(|(_, kept)| kept) {
+        kept.here.clone_from(&here);
+    }
+    Ok(found)
 }
 
-fn naming_type(naming: &Naming, own: &str) -> String {
-    let known = [naming.media_type.as_str(), own].into_iter().find(|text| !text.is_empty());
-    known.unwrap_or(oci::image::media::MANIFEST).to_owned()
+/// Any JSON object is an index without entries.
+fn needs_entries(index: oci::image::Index) -> Result<oci::image::Index> {
+    let some = !index.manifests.is_empty();
+    some.then_some(index).ok_or_else(|| Error::invalid("it has no manifests"))
 }

@@ -1,18 +1,19 @@
 //! Saving images as an archive that Docker (any since 1.10), podman and skopeo load: an OCI layout with Docker's manifest.json
-//! beside it, as `docker save` has written since 25.
+//! beside it, as `docker save` has written since 25. The same images in the same order give the same bytes.
 
 use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::sync::Arc;
 
 use layer::{Entry, Writer};
+use oci::image::platform::Preference;
 use oci::image::{Descriptor, Index, Layout, media};
 use serde::Serialize;
 use types::{Digest, Reference};
 
 use crate::Store;
 use crate::error::{Error, Result};
-use crate::image::{Image, descriptors};
+use crate::image::{Found, Image, Target, descriptors};
 
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
@@ -22,26 +23,46 @@ struct Listed {
     layers: Vec<String>,
 }
 
-/// An image, and the names of it that were asked for.
-type Chosen = (Arc<Image>, Vec<Reference>);
+/// A target, the image that manifest.json tells of it, and the names that were asked for.
+struct Chosen {
+    target: Arc<Target>,
+    image: Arc<Image>,
+    names: Vec<Reference>,
+}
 
 impl Store {
-    /// Writes an archive of the images that these texts name. An image that was asked for by id carries no name in it.
+    /// Writes an archive of the images that these texts name: of an index, it with all that is here of it. What was asked for
+    /// by id carries no name in it.
     ///
     /// # Errors
     /// `NotFound` when there is no such image; else when a blob cannot be read or the output fails.
     pub fn save(&self, texts: &[&str], output: &mut dyn Write) -> Result<()> {
+        self.save_for(texts, None, output)
+    }
+
+    /// As `save`, of each index only the manifest for that platform, which the name then leads to.
+    ///
+    /// # Errors
+    /// As `save`; `NotFound` also when an image is not here for the platform.
+    pub fn save_for(
+        &self,
+        texts: &[&str],
+        platform: Option<&Preference>,
+        output: &mut dyn Write,
+    ) -> Result<()> {
         let mut chosen: Vec<Chosen> = Vec::new();
         let list = self.images();
         for text in texts {
-            let (image, name) = list.find(text)?;
+            let Found { target, image, name } = list.find(text, platform)?;
+            let alone = platform.is_some() || target.image().is_some_and(|shown| shown.id != image.id);
+            let target = if alone { Arc::new(lone(&target, &image)) } else { target };
             let name = name.filter(|name| name.digest().is_none());
-            match chosen.iter_mut().find(|(known, _)| known.id == image.id) {
-                Some((_, names)) => names.extend(name),
-                None => chosen.push((image, name.into_iter().collect())),
+            match chosen.iter_mut().find(|known| known.target.digest == target.digest) {
+                Some(known) => known.names.extend(name),
+                None => chosen.push(Chosen { target, image, names: name.into_iter().collect() }),
             }
         }
-        let _pinned = self.pin(chosen.iter().flat_map(|(image, _)| blobs(image)).collect());
+        let _pinned = self.pin(chosen.iter().flat_map(|one| blobs(&one.target)).collect());
         self.write_archive(&chosen, output)
     }
 
@@ -51,40 +72,58 @@ impl Store {
             append(&mut writer, &Entry::directory(dir), &mut std::io::empty())?;
         }
         let mut written = BTreeSet::new();
-        for digest in chosen.iter().flat_map(|(image, _)| blobs(image)) {
+        for digest in chosen.iter().flat_map(|one| blobs(&one.target)) {
             if written.insert(digest) {
-                let size = self.0.blobs.size(&digest).unwrap_or(0);
-                let mut blob = self.0.blobs.open_blob(&digest)?;
+                let (mut blob, size) = self.blob(&digest)?;
                 append(&mut writer, &Entry::file(&blob_name(&digest), size), &mut blob)?;
             }
         }
         let layout = Layout { image_layout_version: "1.0.0".into() };
         document(&mut writer, "index.json", &index(chosen))?;
-        document(&mut writer, "manifest.json", &chosen.iter().map(listed).collect::<Vec<_>>())?;
+        let listed: Vec<Listed> = chosen.iter().filter(|one| one.image.is_runnable()).map(listed).collect();
+        // To old readers, an archive of artifacts alone is none of theirs.
+        if !listed.is_empty() {
+            document(&mut writer, "manifest.json", &listed)?;
+        }
         document(&mut writer, "oci-layout", &layout)?;
         writer.finish().map(|_| ()).map_err(|e| Error::call("cannot write the archive", e))
     }
 }
 
-fn blobs(image: &Image) -> Vec<Digest> {
-    [image.manifest, image.id].into_iter().chain(image.blobs.iter().copied()).collect()
+/// One manifest of an index, as if no index led to it.
+fn lone(target: &Target, image: &Image) -> Target {
+    let members: Vec<_> =
+        target.members.iter().filter(|member| member.digest == image.manifest).take(1).cloned().collect();
+    Target {
+        digest: image.manifest,
+        media_type: image.manifest_type.clone(),
+        size: image.manifest_size,
+        indexes: Vec::new(),
+        members,
+        ..target.clone()
+    }
+}
+
+/// All that is here of the target.
+fn blobs(target: &Target) -> Vec<Digest> {
+    target.documents().chain(target.images().flat_map(|image| image.content())).collect()
 }
 
 fn blob_name(digest: &Digest) -> String {
     format!("blobs/sha256/{}", digest.hex())
 }
 
-fn listed((image, names): &Chosen) -> Listed {
+fn listed(one: &Chosen) -> Listed {
     Listed {
-        config: blob_name(&image.id),
-        repo_tags: names.iter().map(Reference::familiar).collect(),
-        layers: image.blobs.iter().map(blob_name).collect(),
+        config: blob_name(&one.image.id),
+        repo_tags: one.names.iter().map(Reference::familiar).collect(),
+        layers: one.image.layer_blobs().iter().map(blob_name).collect(),
     }
 }
 
 fn index(chosen: &[Chosen]) -> Index {
     let manifests: Vec<Descriptor> =
-        chosen.iter().flat_map(|(image, names)| descriptors(&image.renamed(names.clone()))).collect();
+        chosen.iter().flat_map(|one| descriptors(&one.target, &one.names)).collect();
     Index { schema_version: 2, media_type: media::INDEX.into(), manifests, ..Index::default() }
 }
 

@@ -2,6 +2,7 @@
 //! one; what a running load needs is pinned, so that a removal beside it does not sweep it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -10,7 +11,7 @@ use types::{Digest, Rootfs};
 
 use crate::ballast::Ballast;
 use crate::blobs::Blobs;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::image::{Image, ImageList, write_index};
 use crate::ingest::{Ingest, Session};
 use crate::intake::Turns;
@@ -83,6 +84,24 @@ impl Store {
     /// `NotFound` with Docker's sentence; `InvalidInput` when the text is no reference or means several images.
     pub fn resolve(&self, text: &str) -> Result<Arc<Image>> {
         self.images().resolve(text)
+    }
+
+    /// A small document of the store, such as a manifest, byte for byte.
+    ///
+    /// # Errors
+    /// `NotFound` when it is not there, `Corrupt` when it is damaged.
+    pub fn document(&self, digest: &Digest) -> Result<Vec<u8>> {
+        self.0.blobs.document(digest, self.0.options.document_bytes)
+    }
+
+    /// A blob of the store, and its length in bytes.
+    ///
+    /// # Errors
+    /// `NotFound` when it is not there.
+    pub fn blob(&self, digest: &Digest) -> Result<(File, u64)> {
+        let blob = self.0.blobs.open_blob(digest)?;
+        let size = blob.metadata().map_err(|e| Error::call(format!("cannot open blob {digest}"), e))?.len();
+        Ok((blob, size))
     }
 
     /// The volumes.
@@ -172,7 +191,7 @@ impl Store {
     /// Makes the list durable, then the one that everybody sees.
     pub(crate) fn publish(&self, _change: &Change<'_>, list: ImageList) -> Result<()> {
         let path = self.0.root.join("index.json");
-        self.0.ballast.relieve(|| write_index(&path, list.iter().map(AsRef::as_ref)))?;
+        self.0.ballast.relieve(|| write_index(&path, list.targets().map(AsRef::as_ref)))?;
         // A copy for the day on which index.json cannot be read. It is only that, so its loss is no failure.
         if let Ok(json) = std::fs::read_to_string(&path) {
             let _ = self.0.records.put("store", "index", &json, Durability::Relaxed);
@@ -188,10 +207,10 @@ impl Store {
         // A plain layer's blob is named as the layer is: each is wanted for itself.
         let mut blobs: BTreeSet<Digest> = change.0.keys().copied().collect();
         let mut layers = blobs.clone();
-        for image in list.iter() {
-            blobs.extend([image.id, image.manifest]);
-            blobs.extend(&image.blobs);
-            layers.extend(&image.layers);
+        for target in list.targets() {
+            blobs.extend(target.documents());
+            blobs.extend(target.images().flat_map(|image| image.content()));
+            layers.extend(target.images().flat_map(|image| &image.layers));
         }
         let session = self.0.ballast.relieve(|| self.0.ingest.session())?;
         for blob in self.0.blobs.list()? {

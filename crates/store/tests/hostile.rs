@@ -319,13 +319,16 @@ fn bombs_are_bounded() {
     // One name over and over is many files all the same.
     let again = [("a", &b""[..]); 5];
     refuse(&few, &tar(&again), Kind::Exhausted, "more than 3 files");
-    // Many names for one index of 40 KiB, which is read for each.
+    // Many indexes that lead to one of 40 KiB, which is read for each.
     let mut layout = Layout::default();
     let mut image = layout.image(&[tar(&[("a", b"1")])], gzip);
     image["platform"] = json!({"os": "linux", "architecture": "amd64"});
     let long = layout.index_of(&vec![image; 200]);
     for n in 0..120 {
-        layout.name(long.clone(), &format!("a:{n}"));
+        let mut entry = long.clone();
+        entry["annotations"] = json!({"n": n.to_string()});
+        let outer = layout.index_of(&[entry]);
+        layout.name(outer, &format!("a:{n}"));
     }
     refuse(&scratch, &layout.archive(), Kind::Exhausted, "lists name more than 4MiB of documents");
     let capped = Scratch::with(Options { layer_bytes: 4096, image_layers: 2, ..small() });

@@ -30,6 +30,7 @@ impl Served {
             "layers": blobs.iter().map(|blob| descriptor("layer.v1.tar+gzip", blob)).collect::<Vec<_>>(),
         });
         let documents = Documents {
+            indexes: Vec::new(),
             manifest: serde_json::to_vec_pretty(&manifest).expect("json"),
             manifest_type: "application/vnd.oci.image.manifest.v1+json".into(),
             config,

@@ -5,6 +5,24 @@ use serde_json::Value;
 use types::Digest;
 
 use crate::error::{Error, Result};
+use crate::stream::digest_of;
+
+/// A document byte for byte: its digest never changes.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Document {
+    /// The media type under which it came.
+    pub media_type: String,
+    /// All of it.
+    pub bytes: Vec<u8>,
+}
+
+impl Document {
+    /// The digest of its bytes.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        digest_of(&self.bytes)
+    }
+}
 
 /// An index: has manifests, and nothing that only a manifest has.
 pub(crate) fn check_index(bytes: &[u8], media_type: &str, what: &str) -> Result<Index> {
@@ -16,7 +34,7 @@ pub(crate) fn check_index(bytes: &[u8], media_type: &str, what: &str) -> Result<
     Ok(index)
 }
 
-/// A manifest of one image: has a configuration and layers, and nothing that only an index has.
+/// A manifest of one image or artifact: has a configuration and layers, and nothing that only an index has.
 pub(crate) fn check_manifest(bytes: &[u8], media_type: &str, what: &str) -> Result<Manifest> {
     let value = object(bytes, what)?;
     refuse_fields(&value, &["manifests", "fsLayers"], what)?;
@@ -27,11 +45,21 @@ pub(crate) fn check_manifest(bytes: &[u8], media_type: &str, what: &str) -> Resu
     let manifest: Manifest = serde_json::from_value(value).map_err(|e| unreadable(what, e))?;
     check_type(&manifest.media_type, media_type, what)?;
     check_version(manifest.schema_version, what)?;
-    if !matches!(manifest.config.media_type.as_str(), media::CONFIG | media::DOCKER_CONFIG) {
-        let shown = &manifest.config.media_type;
-        return Err(Error::invalid(format!("{what} is not of a container image: its config is a {shown:?}")));
-    }
     Ok(manifest)
+}
+
+/// Whether the manifest is of a container image: its configuration is one, and so are its layers. Anything else is an artifact.
+pub(crate) fn is_of_image(manifest: &Manifest) -> bool {
+    let is_statement = |media_type: &str| media_type.starts_with("application/vnd.in-toto");
+    matches!(manifest.config.media_type.as_str(), media::CONFIG | media::DOCKER_CONFIG)
+        && !manifest.layers.iter().any(|layer| is_statement(&layer.media_type))
+}
+
+/// The type of an artifact: what it says, else the media type of its configuration (image-spec, manifest.md).
+pub(crate) fn artifact_type(manifest: &Manifest) -> String {
+    let said =
+        [&manifest.artifact_type, &manifest.config.media_type].into_iter().find(|text| !text.is_empty());
+    said.map_or_else(|| "unknown".to_owned(), Clone::clone)
 }
 
 /// An image configuration, with the diffIDs of its layers.

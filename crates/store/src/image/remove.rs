@@ -1,10 +1,11 @@
 //! Removing names and images, in Docker's order and words (`docker image rm`).
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use types::{Digest, Kind, Reference};
 
-use super::{Image, ImageList};
+use super::{Found, Image, ImageList, Target};
 use crate::Store;
 use crate::error::{Error, Result};
 
@@ -27,8 +28,9 @@ pub struct Usage {
 }
 
 impl Store {
-    /// Removes a name, or an image with all its names, or refuses as Docker does. `in_use` names a container of the image,
-    /// a running one if there is one.
+    /// Removes a name, or an image with all its names, or refuses as Docker does. With the last name of an index go the images of all
+    /// its platforms; by its own id, an image of another platform than this host's goes alone. `in_use` names a container of
+    /// the image, a running one if there is one.
     ///
     /// # Errors
     /// `NotFound`, or `Conflict` when the image is in use or has several names.
@@ -40,48 +42,106 @@ impl Store {
     ) -> Result<Vec<Removed>> {
         let change = self.change();
         let list = self.images();
-        let (image, name) = list.find(text)?;
-        let outcome = decide(&image, name.as_ref(), force, in_use(&image.id))?;
-        let mut removed: Vec<_> =
-            outcome.untag.iter().map(|name| Removed::Untagged(name.familiar())).collect();
-        removed.extend(untagged_digests(&image, &outcome).map(Removed::Untagged));
-        let kept: Vec<_> =
-            image.references.iter().filter(|known| !outcome.untag.contains(known)).cloned().collect();
-        let others = list.iter().filter(|other| other.id != image.id).cloned();
-        if !outcome.delete {
-            let renamed = Arc::new(image.renamed(kept));
-            self.publish(&change, ImageList::new(others.chain([renamed])))?;
+        let found = list.find(text, None)?;
+        let plan = decide(&list, &found, force, in_use)?;
+        let remaining = plan.apply(&list);
+        let mut removed: Vec<_> = plan.untag.iter().map(|name| Removed::Untagged(name.familiar())).collect();
+        removed.extend(lost_digests(&list, &remaining).map(Removed::Untagged));
+        let gone: Vec<_> = list.iter().filter(|image| remaining.get(&image.id).is_none()).collect();
+        self.publish(&change, remaining)?;
+        if gone.is_empty() && plan.drop.is_empty() {
             return Ok(removed);
         }
-        self.publish(&change, ImageList::new(others))?;
-        removed.push(Removed::Deleted(image.id.to_string()));
+        // The one that was asked for first.
+        let (own, others): (Vec<_>, Vec<_>) = gone.into_iter().partition(|image| image.id == found.image.id);
+        let gone: Vec<&Arc<Image>> = own.into_iter().chain(others).collect();
+        removed.extend(gone.iter().map(|image| Removed::Deleted(image.id.to_string())));
         let (swept, trash) = self.sweep(&change)?;
         drop(change);
         drop(trash);
         // Topmost first, as they are taken off.
-        let gone = image.layers.iter().rev().filter(|layer| swept.contains(layer));
-        removed.extend(gone.map(|layer| Removed::Deleted(layer.to_string())));
+        let layers = gone.iter().flat_map(|image| image.layers.iter().rev());
+        let mut told = BTreeSet::new();
+        let layers = layers.filter(|layer| swept.contains(*layer) && told.insert(**layer));
+        removed.extend(layers.map(|layer| Removed::Deleted(layer.to_string())));
         Ok(removed)
     }
 }
 
-#[derive(Debug)]
-struct Outcome {
+/// What will be taken away.
+#[derive(Debug, Default)]
+struct Plan {
     untag: Vec<Reference>,
-    delete: bool,
+    /// Targets that go with all that is here of them.
+    drop: BTreeSet<Digest>,
+    /// Manifests that go from targets that stay.
+    forget: BTreeSet<Digest>,
 }
 
-/// `name`: how it was asked for, when not by id.
-fn decide(image: &Image, name: Option<&Reference>, force: bool, usage: Option<Usage>) -> Result<Outcome> {
-    let last = image.references.len() <= 1;
-    let running = usage.as_ref().filter(|usage| usage.running);
-    match name.filter(|name| name.digest().is_none()) {
-        Some(name) if !last => return Ok(Outcome { untag: vec![name.clone()], delete: false }),
-        Some(name) => match &usage {
-            // Force takes the name away; the image stays, nameless, as long as it runs.
-            Some(Usage { running: true, .. }) if force => {
-                return Ok(Outcome { untag: vec![name.clone()], delete: false });
+impl Plan {
+    fn apply(&self, list: &ImageList) -> ImageList {
+        let kept = list.targets().filter(|target| !self.drop.contains(&target.digest));
+        let kept = kept.map(|target| {
+            let mut target =
+                self.untag.iter().fold(Target::clone(target), |target, name| target.without_name(name));
+            for member in target.members.iter_mut().filter(|member| self.forget.contains(&member.digest)) {
+                member.image = None;
             }
+            Arc::new(target)
+        });
+        without_orphans(list, ImageList::new(kept.collect::<Vec<_>>()))
+    }
+}
+
+/// What was about a manifest that went goes too, unless it has a name of its own.
+fn without_orphans(before: &ImageList, mut after: ImageList) -> ImageList {
+    let was = known(before);
+    loop {
+        let is = known(&after);
+        let lost = |image: &Arc<Image>| image.subject.is_some_and(|s| was.contains(&s) && !is.contains(&s));
+        let is_orphan = |target: &Target| target.references.is_empty() && target.images().any(lost);
+        let kept: Vec<_> = after.targets().filter(|target| !is_orphan(target)).cloned().collect();
+        if kept.len() == after.targets().count() {
+            return after;
+        }
+        after = ImageList::new(kept);
+    }
+}
+
+/// What a subject can be: targets, and manifests that are here.
+fn known(list: &ImageList) -> BTreeSet<Digest> {
+    let manifests = list.targets().flat_map(|target| target.images()).map(|image| image.manifest);
+    list.targets().map(|target| target.digest).chain(manifests).collect()
+}
+
+fn decide(
+    list: &ImageList,
+    found: &Found,
+    force: bool,
+    in_use: &dyn Fn(&Digest) -> Option<Usage>,
+) -> Result<Plan> {
+    match found.name.as_ref().filter(|name| name.digest().is_none()) {
+        Some(name) => decide_by_name(list, found, name, force, in_use),
+        None => decide_by_id(list, found, force, in_use),
+    }
+}
+
+fn decide_by_name(
+    list: &ImageList,
+    found: &Found,
+    name: &Reference,
+    force: bool,
+    in_use: &dyn Fn(&Digest) -> Option<Usage>,
+) -> Result<Plan> {
+    let untag = vec![name.clone()];
+    if found.target.references.len() > 1 {
+        return Ok(Plan { untag, ..Plan::default() });
+    }
+    let drop = BTreeSet::from([found.target.digest]);
+    for image in lost(list, &drop) {
+        match in_use(&image.id) {
+            // Force takes the name away; the image stays, nameless, as long as it runs.
+            Some(Usage { running: true, .. }) if force => return Ok(Plan { untag, ..Plan::default() }),
             Some(usage) if !force => {
                 return Err(conflict(format!(
                     "unable to remove repository reference {:?} (must force) - container {} is using its referenced image {}",
@@ -91,15 +151,54 @@ fn decide(image: &Image, name: Option<&Reference>, force: bool, usage: Option<Us
                 )));
             }
             _ => {}
-        },
-        None if !last && !force => {
-            check_usage(image, running, force)?;
+        }
+    }
+    Ok(Plan { untag, drop, ..Plan::default() })
+}
+
+fn decide_by_id(
+    list: &ImageList,
+    found: &Found,
+    force: bool,
+    in_use: &dyn Fn(&Digest) -> Option<Usage>,
+) -> Result<Plan> {
+    let image = &found.image;
+    let mut plan = Plan::default();
+    let mut names = 0;
+    for target in list.targets_with(image.id) {
+        if target.image().is_none_or(|shown| shown.id == image.id) {
+            plan.drop.insert(target.digest);
+            names += target.references.len();
+            plan.untag.extend(target.references.iter().cloned());
+        } else {
+            let manifests = target.images().filter(|member| member.id == image.id);
+            plan.forget.extend(manifests.map(|member| member.manifest));
+        }
+    }
+    let mut lost = lost(list, &plan.drop);
+    if !lost.iter().any(|gone| gone.id == image.id) {
+        lost.push(Arc::clone(image));
+    }
+    for gone in &lost {
+        let usage = in_use(&gone.id);
+        if names > 1 && !force {
+            check_usage(gone, usage.as_ref().filter(|usage| usage.running), force)?;
             return Err(refusal(image, "must be forced", "image is referenced in multiple repositories"));
         }
-        None => {}
+        check_usage(gone, usage.as_ref(), force)?;
     }
-    check_usage(image, usage.as_ref(), force)?;
-    Ok(Outcome { untag: image.references.clone(), delete: true })
+    plan.untag.sort();
+    Ok(plan)
+}
+
+/// The images that no other target has.
+fn lost(list: &ImageList, dropped: &BTreeSet<Digest>) -> Vec<Arc<Image>> {
+    let stays =
+        |image: &Arc<Image>| list.targets_with(image.id).any(|target| !dropped.contains(&target.digest));
+    list.iter()
+        .filter(|image| list.targets_with(image.id).next().is_some() && !stays(image))
+        .cloned()
+        .collect()
 }
 
 fn check_usage(image: &Image, usage: Option<&Usage>, force: bool) -> Result<()> {
@@ -129,12 +228,10 @@ fn short(id: &str) -> &str {
 }
 
 /// A repository's digest goes with its last name.
-fn untagged_digests(image: &Image, outcome: &Outcome) -> impl Iterator<Item = String> {
-    let kept: Vec<_> = image
-        .references
-        .iter()
-        .filter(|name| !outcome.untag.contains(name))
-        .map(|name| format!("{}@", name.familiar_name()))
-        .collect();
-    image.repo_digests.iter().filter(move |d| !kept.iter().any(|k| d.starts_with(k))).cloned()
+fn lost_digests(before: &ImageList, after: &ImageList) -> impl Iterator<Item = String> {
+    let digests = |list: &ImageList| -> BTreeSet<String> {
+        list.targets().flat_map(|target| target.repo_digests.clone()).collect()
+    };
+    let kept = digests(after);
+    digests(before).into_iter().filter(move |digest| !kept.contains(digest))
 }

@@ -17,14 +17,17 @@ pub(crate) use turns::Turns;
 
 use crate::Store;
 use crate::error::{Error, Result};
-use crate::image::{Image, check_manifest, parse_config};
-use crate::load::{Proof, Proposal, Source};
+use crate::image::{Document, Image, check_index, check_manifest, parse_config};
+use crate::load::{Part, Proof, Proposal, Source};
 use crate::store::Pinned;
 use crate::stream::digest_of;
 
 /// An image's documents as they came, byte for byte: their digests never change.
 #[derive(Clone, Debug)]
 pub struct Documents {
+    /// The indexes on the way to the manifest, topmost first: that one is what the name leads to. None when the name leads to the
+    /// manifest itself.
+    pub indexes: Vec<Document>,
     /// The manifest of the image itself, not of a list.
     pub manifest: Vec<u8>,
     /// The media type under which it came.
@@ -60,7 +63,9 @@ impl Store {
     /// `InvalidInput` when a document is malformed, they contradict each other, or there are too many layers.
     pub fn intake(&self, documents: Documents) -> Result<Intake> {
         let (id, layers) = read(&documents, self.0.options.image_layers)?;
+        check_way(&documents)?;
         let mut digests = vec![id, digest_of(&documents.manifest)];
+        digests.extend(documents.indexes.iter().map(Document::digest));
         digests.extend(layers.iter().flat_map(|layer| [layer.blob, layer.diff_id]));
         let pinned = self.pin(digests);
         Ok(Intake { store: self.clone(), documents, id, layers, _pinned: pinned })
@@ -99,14 +104,22 @@ impl Intake {
             digest: layer.blob,
             spooled: arrived.iter().find(|one| one.layer == *layer).and_then(|one| one.spooled.clone()),
         };
+        let manifest = Document {
+            media_type: self.documents.manifest_type.clone(),
+            bytes: self.documents.manifest.clone(),
+        };
+        let layers = self.layers.iter().map(source).collect();
+        let part = Part::of_image(manifest.clone(), self.documents.config.clone(), layers);
+        let (by_digest, tagged): (Vec<_>, Vec<_>) =
+            name.into_iter().partition(|name| name.digest().is_some());
+        let mut indexes = self.documents.indexes.clone();
         let proposal = Proposal {
-            id: self.id,
-            manifest: self.documents.manifest.clone(),
-            manifest_type: self.documents.manifest_type.clone(),
+            target: if indexes.is_empty() { manifest } else { indexes.remove(0) },
+            indexes,
+            parts: vec![part],
             foreign: true,
-            config: self.documents.config.clone(),
-            layers: self.layers.iter().map(source).collect(),
-            references: name.cloned().into_iter().collect(),
+            references: tagged.into_iter().cloned().collect(),
+            repositories: by_digest.into_iter().map(Reference::repository).collect(),
         };
         let session = self.store.0.ingest.session()?;
         let images = self.store.admit(&session, &[proposal], proof, &mut |_| ())?;
@@ -115,6 +128,20 @@ impl Intake {
             .next()
             .ok_or_else(|| Error::corrupt("the image disappeared while it was committed"))
     }
+}
+
+/// Each index must lead to the next document.
+fn check_way(documents: &Documents) -> Result<()> {
+    let mut next = digest_of(&documents.manifest).to_string();
+    for document in documents.indexes.iter().rev() {
+        let index =
+            check_index(&document.bytes, &document.media_type, &format!("index {}", document.digest()))?;
+        if !index.manifests.iter().any(|entry| entry.digest == next) {
+            return Err(Error::invalid(format!("index {} does not lead to {next}", document.digest())));
+        }
+        next = document.digest().to_string();
+    }
+    Ok(())
 }
 
 fn read(documents: &Documents, most: usize) -> Result<(Digest, Vec<Layer>)> {

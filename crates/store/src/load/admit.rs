@@ -9,10 +9,10 @@ use std::sync::Arc;
 use layer::Limits;
 use types::{Digest, Kind, Reference};
 
-use super::{Progress, Proposal, Source};
+use super::{Part, Progress, Proposal, Source};
 use crate::Store;
 use crate::error::{Error, Result};
-use crate::image::{Image, ImageList, Naming, parse_config};
+use crate::image::{Image, ImageList, Kept, Target, parse_config};
 use crate::ingest::{Session, Spooled};
 use crate::layers::Fresh;
 use crate::stream::{Bound, digest_of, inflate_and_hash, with_inflated};
@@ -47,7 +47,9 @@ impl Store {
         proof.pairs.extend(self.known_pairs());
         for proposal in proposals {
             let what = format!("image {}", shown(proposal));
-            self.prove(session, proposal, &mut proof, progress).map_err(|e| e.within(what))?;
+            for part in &proposal.parts {
+                self.prove(session, part, &mut proof, progress).map_err(|e| e.within(&what))?;
+            }
         }
         if !proof.fresh.is_empty() {
             sync(session)?;
@@ -88,18 +90,15 @@ impl Store {
         sync(&session)?;
         let fresh: Vec<Fresh> = proof.fresh.into_values().collect();
         self.0.layers.commit(&fresh)?;
-        let naming = Naming {
-            media_type: image.manifest_type.clone(),
-            references: image.references.clone(),
-            foreign: image.foreign_manifest,
-        };
-        let whole = Arc::new(self.read_image(&image.manifest, &naming)?);
         let change = self.change();
-        let others = self.images();
-        self.publish(
-            &change,
-            ImageList::new(others.iter().filter(|i| i.id != image.id).cloned().chain([whole])),
-        )
+        let list = self.images();
+        let mut whole = Vec::new();
+        for target in list.targets_with(image.id) {
+            whole.push(Arc::new(self.read_target(&target.digest, &Kept::from(&**target))?));
+        }
+        let others =
+            list.targets().filter(|target| !whole.iter().any(|w| w.digest == target.digest)).cloned();
+        self.publish(&change, ImageList::new(others.chain(whole.iter().cloned()).collect::<Vec<_>>()))
     }
 
     /// Unpacks a layer of which nobody said a diffID; answers it. Only its end mark tells that it was not cut on the way.
@@ -122,11 +121,15 @@ impl Store {
     fn prove(
         &self,
         session: &Session,
-        proposal: &Proposal,
+        part: &Part,
         proof: &mut Proof,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<()> {
-        let (_, diff_ids) = parse_config(&proposal.config, "its configuration")?;
+        let Some(config) = &part.config else {
+            // What is not unpacked has only to be there: it was hashed when it was spooled.
+            return part.blobs.iter().try_for_each(|source| self.open_source(source).map(|_| ()));
+        };
+        let (_, diff_ids) = parse_config(config, "its configuration")?;
         if diff_ids.len() > self.0.options.image_layers {
             let most = self.0.options.image_layers;
             return Err(Error::invalid(format!(
@@ -134,7 +137,7 @@ impl Store {
                 diff_ids.len()
             )));
         }
-        for (index, (source, diff_id)) in proposal.layers.iter().zip(&diff_ids).enumerate() {
+        for (index, (source, diff_id)) in part.blobs.iter().zip(&diff_ids).enumerate() {
             self.prove_layer(session, source, diff_id, proof, progress)
                 .map_err(|e| e.within(format!("layer {} of {}", index + 1, diff_ids.len())))?;
         }
@@ -218,31 +221,57 @@ impl Store {
         let change = self.change();
         self.0.layers.commit(fresh)?;
         let mut list = (*self.images()).clone();
-        let mut images = Vec::new();
+        let mut taken = Vec::new();
         for proposal in proposals {
-            let image = match list.get(&proposal.id) {
-                Some(known) => {
-                    self.repair_blobs(known, proposal)?;
-                    Arc::clone(known)
+            let target = match known_image(&list, proposal) {
+                Some(target) => {
+                    self.repair_blobs(&target, proposal)?;
+                    target
                 }
-                None => Arc::new(self.commit_image(session, proposal)?),
+                None => Arc::new(self.commit_target(session, proposal, &list)?),
             };
-            list = ImageList::new(list.iter().cloned().chain([Arc::clone(&image)]));
+            let others = list.targets().filter(|known| known.digest != target.digest).cloned();
+            list = ImageList::new(others.chain([Arc::clone(&target)]).collect::<Vec<_>>());
             for name in &proposal.references {
-                list = crate::image::with_name(&list, image.id, name);
+                list = crate::image::with_name(&list, target.digest, name);
             }
-            images.push(image.id);
+            taken.push(target.digest);
         }
         self.0.blobs.sync()?;
         self.publish(&change, list)?;
         let list = self.images();
-        Ok(images.iter().filter_map(|id| list.get(id).cloned()).collect())
+        let pairs = taken.iter().zip(proposals);
+        Ok(pairs.filter_map(|(target, proposal)| stands_for(list.target(target)?, proposal)).collect())
     }
 
-    /// An image that is there already gets those of its blobs again that were cut or lost.
-    fn repair_blobs(&self, known: &Image, proposal: &Proposal) -> Result<()> {
-        let spooled = proposal.layers.iter().filter_map(|source| source.spooled.as_ref());
-        for blob in spooled.filter(|s| known.blobs.contains(&s.digest)) {
+    fn commit_target(&self, session: &Session, proposal: &Proposal, list: &ImageList) -> Result<Target> {
+        let digest = proposal.target.digest();
+        let known = list.target(&digest);
+        let mut kept = known.map_or_else(Kept::default, |known| Kept::from(&**known));
+        for part in &proposal.parts {
+            let has = known.is_some_and(|known| known.images().any(|i| i.manifest == part.manifest.digest()));
+            for blob in part.blobs.iter().filter_map(|source| source.spooled.as_ref()) {
+                // What was here already is written again only where it was cut or lost.
+                if !has || self.0.blobs.size(&blob.digest) != Some(blob.size) {
+                    self.0.blobs.commit(blob)?;
+                }
+            }
+        }
+        for document in proposal.documents() {
+            self.commit_document(session, document)?;
+        }
+        kept.media_type.clone_from(&proposal.target.media_type);
+        kept.foreign |= proposal.foreign;
+        kept.here.extend(proposal.parts.iter().map(|part| part.manifest.digest()));
+        kept.repositories.extend(proposal.repositories.iter().cloned());
+        self.read_target(&digest, &kept)
+    }
+
+    /// An image that is here already gets those of its blobs again that were cut or lost.
+    fn repair_blobs(&self, known: &Target, proposal: &Proposal) -> Result<()> {
+        let spooled =
+            proposal.parts.iter().flat_map(|part| &part.blobs).filter_map(|source| source.spooled.as_ref());
+        for blob in spooled.filter(|s| known.images().any(|image| image.blobs.contains(&s.digest))) {
             if self.0.blobs.size(&blob.digest) != Some(blob.size) {
                 self.0.blobs.commit(blob)?;
             }
@@ -250,23 +279,29 @@ impl Store {
         Ok(())
     }
 
-    fn commit_image(&self, session: &Session, proposal: &Proposal) -> Result<Image> {
-        for spooled in proposal.layers.iter().filter_map(|source| source.spooled.as_ref()) {
-            self.0.blobs.commit(spooled)?;
+    fn commit_document(&self, session: &Session, document: &[u8]) -> Result<()> {
+        let digest = digest_of(document);
+        if self.0.blobs.document(&digest, self.0.options.document_bytes).is_ok() {
+            return Ok(());
         }
-        for document in [&proposal.config, &proposal.manifest] {
-            let path = session.path();
-            std::fs::write(&path, document).map_err(|e| Error::call("cannot store a document", e))?;
-            let spooled = Spooled { path, digest: digest_of(document), size: document.len() as u64 };
-            self.0.blobs.commit(&spooled)?;
-        }
-        let naming = Naming {
-            media_type: proposal.manifest_type.clone(),
-            references: Vec::new(),
-            foreign: proposal.foreign,
-        };
-        self.read_image(&digest_of(&proposal.manifest), &naming)
+        let path = session.path();
+        std::fs::write(&path, document).map_err(|e| Error::call("cannot store a document", e))?;
+        self.0.blobs.commit(&Spooled { path, digest, size: document.len() as u64 })
     }
+}
+
+/// A manifest that was made here says nothing new of an image that is here: only the names are.
+fn known_image(list: &ImageList, proposal: &Proposal) -> Option<Arc<Target>> {
+    let [part] = &proposal.parts[..] else { return None };
+    let image = list.get(&part.id).filter(|_| !proposal.foreign)?;
+    list.target(&image.target).filter(|target| target.image().is_some_and(|own| own.id == part.id)).cloned()
+}
+
+/// The image that stands for what was taken in.
+fn stands_for(target: &Target, proposal: &Proposal) -> Option<Arc<Image>> {
+    let is_new = |image: &&Arc<Image>| proposal.parts.iter().any(|part| part.id == image.id);
+    let own = target.image().filter(is_new);
+    own.or_else(|| target.images().find(is_new)).or_else(|| target.image()).cloned()
 }
 
 /// All that was unpacked, onto the disk: one call for any number of files.
@@ -280,18 +315,22 @@ fn sync(session: &Session) -> Result<()> {
 fn wanted(proposals: &[Proposal]) -> Result<Vec<Digest>> {
     let mut digests = Vec::new();
     for proposal in proposals {
-        let (_, diff_ids) = parse_config(&proposal.config, "a configuration")?;
-        digests.extend(diff_ids);
-        digests.extend(proposal.layers.iter().map(|source| source.digest));
-        digests.extend([proposal.id, digest_of(&proposal.manifest)]);
+        digests.extend(proposal.documents().map(digest_of));
+        for part in &proposal.parts {
+            digests.extend(part.blobs.iter().map(|source| source.digest));
+            if let Some(config) = &part.config {
+                digests.extend(parse_config(config, "a configuration")?.1);
+            }
+        }
     }
     Ok(digests)
 }
 
 fn shown(proposal: &Proposal) -> String {
-    match proposal.references.first() {
-        Some(name) => name.familiar(),
-        None => proposal.id.to_string(),
+    match (proposal.references.first(), proposal.parts.first()) {
+        (Some(name), _) => name.familiar(),
+        (None, Some(part)) => part.id.to_string(),
+        (None, None) => proposal.target.digest().to_string(),
     }
 }
 

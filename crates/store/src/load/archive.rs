@@ -141,6 +141,10 @@ impl Archive {
     pub(super) fn has(&self, name: &str) -> bool {
         self.file(name).is_ok()
     }
+
+    pub(super) fn has_blob(&self, digest: &Digest) -> bool {
+        self.has(&format!("blobs/sha256/{}", digest.hex()))
+    }
 }
 
 fn open(spooled: &Spooled) -> Result<File> {

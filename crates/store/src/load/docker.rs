@@ -4,11 +4,10 @@ use serde::Deserialize;
 use types::{Digest, Reference};
 
 use super::archive::Archive;
-use super::layout::WIDTH;
 use super::{Proposal, compose, naming};
 use crate::Store;
 use crate::error::{Error, Result};
-use crate::image::parse_config;
+use crate::image::{WIDTH, parse_config};
 use crate::ingest::Spooled;
 
 #[derive(Deserialize)]
@@ -32,7 +31,8 @@ pub(super) fn add_proposals(store: &Store, archive: &Archive, proposals: &mut Ve
         let tags = image.repo_tags.iter().flatten();
         let references = tags.map(|tag| naming::parse(tag)).collect::<Result<Vec<Reference>>>()?;
         let config = named_by_digest(archive, &image.config, "configuration")?;
-        match proposals.iter_mut().find(|known| known.id == config.digest) {
+        let has = |known: &&mut Proposal| known.parts.iter().any(|part| part.id == config.digest);
+        match proposals.iter_mut().find(has) {
             Some(known) => {
                 let new: Vec<_> = references.into_iter().filter(|r| !known.references.contains(r)).collect();
                 known.references.extend(new);

@@ -3,21 +3,35 @@
 use std::collections::BTreeSet;
 
 use oci::image::platform::Preference;
-use oci::image::{Descriptor, Platform, media};
+use oci::image::{Descriptor, Manifest, Platform, media};
 use types::{Digest, Kind, Reference};
 
 use super::archive::Archive;
-use super::{Proposal, Source, naming};
+use super::{Part, Proposal, Source, naming};
 use crate::error::{Error, Result};
-use crate::image::{check_index, check_manifest, parse_config};
+use crate::image::{
+    Document, Documents, Leaf, Role, Tree, WIDTH, check_index, check_size, digest_in, parse_config, walk,
+};
 
-/// Indexes within indexes.
-const DEPTH: usize = 8;
-/// Images in one archive, descriptors in one index.
-pub(super) const WIDTH: usize = 4096;
+const PLACE: &str = "the archive";
 
-/// The images of the archive's OCI layout.
-pub(super) fn proposals(archive: &Archive) -> Result<Vec<Proposal>> {
+impl Documents for Archive {
+    fn place(&self) -> &'static str {
+        PLACE
+    }
+
+    fn index(&self, digest: &Digest) -> Result<Option<Vec<u8>>> {
+        self.blob_document(digest, "index").map(Some)
+    }
+
+    /// Tools leave out what they have not got of an index.
+    fn manifest(&self, digest: &Digest) -> Result<Option<Vec<u8>>> {
+        self.has_blob(digest).then(|| self.blob_document(digest, "manifest")).transpose()
+    }
+}
+
+/// The targets of the archive's OCI layout; `platform`: only what is for that one.
+pub(super) fn proposals(archive: &Archive, platform: Option<&Preference>) -> Result<Vec<Proposal>> {
     let layout = archive.document("oci-layout")?;
     let layout: oci::image::Layout = serde_json::from_slice(&layout)
         .map_err(|e| Error::json("cannot read the archive's oci-layout", e))?;
@@ -30,12 +44,12 @@ pub(super) fn proposals(archive: &Archive) -> Result<Vec<Proposal>> {
     let index = check_index(&archive.document("index.json")?, media::INDEX, "the archive's index.json")?;
     let mut proposals: Vec<Proposal> = Vec::new();
     for group in groups(index.manifests)? {
-        for descriptor in choose(group.descriptors, false)? {
-            let Some(descriptor) = descend(archive, descriptor, 0)? else { continue };
-            let proposal = propose(archive, &descriptor, group.name.clone())?;
-            match proposals.iter_mut().find(|known| known.id == proposal.id) {
-                Some(known) => known.references.extend(proposal.references),
-                None => proposals.push(proposal),
+        for descriptor in choose(group.descriptors)? {
+            let digest = digest_in(PLACE, &descriptor)?;
+            let known = proposals.iter_mut().find(|known| known.target.digest() == digest);
+            match known {
+                Some(known) => known.references.extend(group.name.clone()),
+                None => proposals.extend(propose(archive, &descriptor, group.name.clone(), platform)?),
             }
         }
     }
@@ -47,19 +61,19 @@ struct Group {
     descriptors: Vec<Descriptor>,
 }
 
-/// The descriptors of one name are one image's platforms.
+/// The descriptors of one name are one image's platforms; what has no name stands alone.
 fn groups(descriptors: Vec<Descriptor>) -> Result<Vec<Group>> {
     if descriptors.len() > WIDTH {
         return Err(Error::invalid(format!("the archive's index.json has more than {WIDTH} entries")));
     }
     let mut groups: Vec<Group> = Vec::new();
     let mut seen = BTreeSet::new();
-    for descriptor in descriptors.into_iter().filter(is_image) {
+    for descriptor in descriptors.into_iter().filter(is_target) {
         let name = naming::of_descriptor(&descriptor)?;
         if !seen.insert((name.clone(), descriptor.digest.clone())) {
             continue;
         }
-        match groups.iter_mut().find(|group| group.name == name) {
+        match groups.iter_mut().find(|group| name.is_some() && group.name == name) {
             Some(group) => group.descriptors.push(descriptor),
             None => groups.push(Group { name, descriptors: vec![descriptor] }),
         }
@@ -67,95 +81,130 @@ fn groups(descriptors: Vec<Descriptor>) -> Result<Vec<Group>> {
     Ok(groups)
 }
 
-/// Signatures, attestations and other artifacts are not for running.
-fn is_image(descriptor: &Descriptor) -> bool {
+/// What only states something about another manifest is kept where an index leads to it, not by itself.
+fn is_target(descriptor: &Descriptor) -> bool {
     let known = media::is_index(&descriptor.media_type) || media::is_manifest(&descriptor.media_type);
     let attached = descriptor.annotations.contains_key("vnd.docker.reference.type");
-    let unknown = descriptor.platform.as_ref().is_some_and(|p| p.os == "unknown");
-    known && !attached && !unknown && descriptor.artifact_type.is_empty()
+    let nowhere = descriptor.platform.as_ref().is_some_and(|p| p.os == "unknown");
+    known && !attached && !nowhere
 }
 
-/// Of several, those for this machine; a single one is taken as it is. `must`: there has to be one.
-fn choose(descriptors: Vec<Descriptor>, must: bool) -> Result<Vec<Descriptor>> {
-    let preference = Preference::host();
-    let chosen = preference.choose(&descriptors);
-    let with_platform = chosen.iter().filter(|descriptor| descriptor.platform.is_some());
-    if let Some(best) = with_platform.clone().next() {
-        let rank = |d: &Descriptor| d.platform.as_ref().and_then(|platform| preference.rank(platform));
-        return Ok(with_platform.filter(|d| rank(d) == rank(best)).map(|d| (*d).clone()).collect());
-    }
-    let no_platforms = descriptors.iter().all(|d| d.platform.is_none());
-    if descriptors.len() == 1 || (no_platforms && !must) {
+/// Of several platforms, those for this machine; a single one, and what is for none, is taken as it is.
+fn choose(descriptors: Vec<Descriptor>) -> Result<Vec<Descriptor>> {
+    if descriptors.len() < 2 || descriptors.iter().all(|d| d.platform.is_none()) {
         return Ok(descriptors);
     }
-    let have = descriptors.iter().filter_map(|d| d.platform.as_ref());
+    let preference = Preference::host();
+    let rank = |d: &Descriptor| d.platform.as_ref().and_then(|platform| preference.rank(platform));
+    match descriptors.iter().filter_map(rank).min() {
+        Some(best) => Ok(descriptors.into_iter().filter(|d| rank(d) == Some(best)).collect()),
+        None => Err(refuse(&preference, descriptors.iter().filter_map(|d| d.platform.as_ref()))),
+    }
+}
+
+fn refuse<'a>(preference: &Preference, have: impl Iterator<Item = &'a Platform>) -> Error {
     let have: BTreeSet<_> = have.map(Platform::to_string).collect();
     let have = have.into_iter().collect::<Vec<_>>().join(", ");
-    Err(Error::new(Kind::NotFound, format!("{} (it has: {have})", preference.refusal())))
+    Error::new(Kind::NotFound, format!("{} (it has: {have})", preference.refusal()))
 }
 
-/// Follows indexes down to a manifest. `None`: an index without images.
-fn descend(archive: &Archive, descriptor: Descriptor, depth: usize) -> Result<Option<Descriptor>> {
-    if !media::is_index(&descriptor.media_type) {
-        return Ok(Some(descriptor));
-    }
-    if depth == DEPTH {
-        return Err(Error::invalid(format!("the archive nests more than {DEPTH} indexes")));
-    }
-    let digest = digest_of(&descriptor)?;
-    let bytes = archive.blob_document(&digest, "index")?;
-    check_size(&descriptor, bytes.len() as u64, "index")?;
-    let index = check_index(&bytes, &descriptor.media_type, &format!("index {digest}"))?;
-    let images: Vec<_> = index.manifests.into_iter().filter(is_image).take(WIDTH).collect();
-    if images.is_empty() {
+/// `None`: an index that leads to nothing.
+fn propose(
+    archive: &Archive,
+    descriptor: &Descriptor,
+    name: Option<Reference>,
+    platform: Option<&Preference>,
+) -> Result<Option<Proposal>> {
+    let digest = digest_in(PLACE, descriptor)?;
+    let Some(tree) = walk(descriptor, archive)? else {
+        return Err(Error::invalid(format!("manifest {digest} is not in the archive")));
+    };
+    if tree.leaves.is_empty() {
         return Ok(None);
     }
-    match choose(images, true)?.into_iter().next() {
-        Some(chosen) => descend(archive, chosen, depth + 1),
-        None => Ok(None),
+    let lone = !media::is_index(&descriptor.media_type);
+    let mut parts = Vec::new();
+    for leaf in wanted(&tree, platform)? {
+        parts.extend(
+            part(archive, leaf, lone)?.filter(|part: &Part| !parts.iter().any(|p: &Part| same(p, part))),
+        );
+    }
+    if parts.is_empty() {
+        return Err(Error::invalid(format!("index {digest} leads to nothing that is in the archive")));
+    }
+    Ok(Some(Proposal {
+        target: tree.target,
+        indexes: tree.indexes,
+        parts,
+        foreign: true,
+        references: name.into_iter().collect(),
+        repositories: Vec::new(),
+    }))
+}
+
+fn same(one: &Part, other: &Part) -> bool {
+    one.manifest.bytes == other.manifest.bytes
+}
+
+/// The manifests to take in: all that are there, or the best for the platform and what is about it.
+fn wanted<'a>(tree: &'a Tree, platform: Option<&Preference>) -> Result<Vec<&'a Leaf>> {
+    let here = tree.leaves.iter().filter(|leaf| leaf.manifest.is_some());
+    let Some(preference) = platform else { return Ok(here.collect()) };
+    let images: Vec<Descriptor> =
+        here.clone().filter(|leaf| leaf.role == Role::Image).map(|leaf| leaf.descriptor.clone()).collect();
+    if images.is_empty() {
+        return Ok(here.collect());
+    }
+    let have = images.iter().filter_map(|descriptor| descriptor.platform.as_ref());
+    let best = preference.best(&images).map_err(|_| refuse(preference, have))?;
+    let is_wanted = |leaf: &&Leaf| match &leaf.role {
+        Role::Image => leaf.descriptor == *best,
+        Role::Attestation { of } => of.to_string() == best.digest,
+        _ => true,
+    };
+    Ok(here.filter(is_wanted).collect())
+}
+
+/// `None`: an image for another operating system, of which only the index knows. A lone one is refused.
+fn part(archive: &Archive, leaf: &Leaf, lone: bool) -> Result<Option<Part>> {
+    let Some(read) = &leaf.manifest else { return Ok(None) };
+    let (document, manifest) = (&read.document, &read.manifest);
+    let elsewhere = leaf.descriptor.platform.as_ref().is_some_and(|platform| platform.os != "linux");
+    match &leaf.role {
+        Role::Image if elsewhere && !lone => Ok(None),
+        Role::Image => image(archive, document, manifest).map(Some),
+        _ => artifact(archive, document, manifest).map(Some),
     }
 }
 
-fn propose(archive: &Archive, descriptor: &Descriptor, name: Option<Reference>) -> Result<Proposal> {
-    let digest = digest_of(descriptor)?;
-    let manifest = archive.blob_document(&digest, "manifest")?;
-    check_size(descriptor, manifest.len() as u64, "manifest")?;
-    let parsed = check_manifest(&manifest, &descriptor.media_type, &format!("manifest {digest}"))?;
-    let id = digest_of(&parsed.config)?;
+fn image(archive: &Archive, document: &Document, manifest: &Manifest) -> Result<Part> {
+    let digest = document.digest();
+    let id = digest_in(PLACE, &manifest.config)?;
     let config = archive.blob_document(&id, "configuration")?;
-    check_size(&parsed.config, config.len() as u64, "configuration")?;
+    check_size(&manifest.config, config.len() as u64, "configuration")?;
     let (_, diff_ids) = parse_config(&config, &format!("configuration {id}"))?;
-    if diff_ids.len() != parsed.layers.len() {
+    if diff_ids.len() != manifest.layers.len() {
         return Err(Error::invalid(format!(
             "manifest {digest} has {} layers, but its configuration {}",
-            parsed.layers.len(),
+            manifest.layers.len(),
             diff_ids.len()
         )));
     }
-    let layers = parsed.layers.iter().map(|layer| source(archive, layer)).collect::<Result<_>>()?;
-    let references = name.into_iter().collect();
-    let manifest_type = descriptor.media_type.clone();
-    Ok(Proposal { id, manifest, manifest_type, foreign: true, config, layers, references })
+    let layers = manifest.layers.iter().map(|layer| source(archive, layer)).collect::<Result<_>>()?;
+    Ok(Part::of_image(document.clone(), config, layers))
 }
 
-fn source(archive: &Archive, layer: &Descriptor) -> Result<Source> {
-    let digest = digest_of(layer)?;
-    if !archive.has(&format!("blobs/sha256/{}", digest.hex())) {
+fn artifact(archive: &Archive, document: &Document, manifest: &Manifest) -> Result<Part> {
+    let blobs = [&manifest.config].into_iter().chain(&manifest.layers).map(|blob| source(archive, blob));
+    Ok(Part::of_artifact(document.clone(), blobs.collect::<Result<_>>()?))
+}
+
+fn source(archive: &Archive, blob: &Descriptor) -> Result<Source> {
+    let digest = digest_in(PLACE, blob)?;
+    if !archive.has_blob(&digest) {
         return Ok(Source { digest, spooled: None });
     }
     let spooled = archive.blob(&digest, "layer")?;
-    check_size(layer, spooled.size, "layer")?;
+    check_size(blob, spooled.size, "layer")?;
     Ok(Source { digest, spooled: Some(spooled.clone()) })
-}
-
-fn digest_of(descriptor: &Descriptor) -> Result<Digest> {
-    descriptor.digest.parse().map_err(|e| Error::invalid(format!("the archive has a bad digest: {e}")))
-}
-
-fn check_size(descriptor: &Descriptor, size: u64, what: &str) -> Result<()> {
-    if u64::try_from(descriptor.size) == Ok(size) {
-        return Ok(());
-    }
-    let (digest, said) = (&descriptor.digest, descriptor.size);
-    Err(Error::invalid(format!("{what} {digest} is {size} bytes long, but should be {said}")))
 }

@@ -10,6 +10,7 @@ mod proposal;
 use std::io::Read;
 use std::sync::Arc;
 
+use oci::image::platform::Preference;
 use types::{Digest, Reference};
 
 use crate::Store;
@@ -17,7 +18,7 @@ use crate::error::Result;
 use crate::image::Image;
 pub(crate) use admit::Proof;
 use archive::Archive;
-pub(crate) use proposal::{Proposal, Source, compose};
+pub(crate) use proposal::{Part, Proposal, Source, compose};
 
 /// What an archive gave.
 #[derive(Clone, Debug)]
@@ -63,11 +64,24 @@ impl Store {
     /// `InvalidInput` when the archive is malformed, hostile, cut short or contradicts its digests; `Exhausted` when the disk is full
     /// or a cap was hit.
     pub fn load(&self, input: &mut dyn Read, progress: &mut dyn FnMut(Progress)) -> Result<Vec<Loaded>> {
+        self.load_for(input, None, progress)
+    }
+
+    /// As `load`, of each index only what is for that platform.
+    ///
+    /// # Errors
+    /// As `load`; `NotFound` when an index has nothing for the platform.
+    pub fn load_for(
+        &self,
+        input: &mut dyn Read,
+        platform: Option<&Preference>,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Vec<Loaded>> {
         let session = self.0.ingest.session()?;
         let archive = Archive::spool(self, &session, input, progress)?;
         let mut proposals = Vec::new();
         if archive.is_layout() {
-            proposals = layout::proposals(&archive)?;
+            proposals = layout::proposals(&archive, platform)?;
         }
         if archive.is_docker() {
             docker::add_proposals(self, &archive, &mut proposals)?;
