@@ -51,7 +51,6 @@ pub struct Layer {
 pub struct Intake {
     store: Store,
     documents: Documents,
-    id: Digest,
     layers: Vec<Layer>,
     _pinned: Pinned,
 }
@@ -68,7 +67,7 @@ impl Store {
         digests.extend(documents.indexes.iter().map(Document::digest));
         digests.extend(layers.iter().flat_map(|layer| [layer.blob, layer.diff_id]));
         let pinned = self.pin(digests);
-        Ok(Intake { store: self.clone(), documents, id, layers, _pinned: pinned })
+        Ok(Intake { store: self.clone(), documents, layers, _pinned: pinned })
     }
 }
 
