@@ -19,6 +19,7 @@
 
 mod attach;
 mod clock;
+mod commit;
 mod create;
 mod credentials;
 mod devices;
@@ -54,6 +55,7 @@ mod volumes;
 mod wait;
 
 pub use attach::{AttachOptions, AttachReader, AttachWriter, Attached};
+pub use commit::Commit;
 pub use credentials::credentials;
 pub use engine::Engine;
 pub use error::{Error, Result};

@@ -123,6 +123,9 @@ impl Engine {
                     r.state.restarts = now.restarts;
                     r.state.boot.clone_from(&inner.host.boot);
                 });
+                if record.state.held_still {
+                    self.thaw(entry).await;
+                }
             }
             Some(now) if now.restarting => {
                 inner.change(entry, |r| {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use protocol::Exit;
 use store::Image;
+use types::Reference;
 
 use crate::engine::Inner;
 use crate::networks;
@@ -76,6 +77,23 @@ impl Inner {
         let mut attributes = image.config.config.as_ref().map(|c| c.labels.clone()).unwrap_or_default();
         attributes.insert("name".to_owned(), name.to_owned());
         self.events.tell("image", action, &image.id.to_string(), attributes);
+    }
+
+    /// Tells that an image was made of a container.
+    pub(crate) fn tell_commit(
+        &self,
+        record: &Record,
+        image: &Image,
+        name: Option<&Reference>,
+        comment: &str,
+    ) {
+        let reference = name.map(Reference::familiar).unwrap_or_default();
+        if name.is_some() {
+            self.tell_image("tag", image, &reference);
+        }
+        let more =
+            [("comment", comment.to_owned()), ("imageID", image.id.to_string()), ("imageRef", reference)];
+        self.tell(record, "commit", &more);
     }
 
     /// Tells that an exec has ended.

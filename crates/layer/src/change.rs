@@ -92,8 +92,10 @@ fn link(entry: Entry, limits: &Limits) -> Result<Change, Error> {
     Ok(Change::Link { path: entry.path, target })
 }
 
-/// Overlay's marks are only ever ours; labels and measurements belong to the host's own policy.
-fn is_allowed_xattr(name: &[u8]) -> bool {
+/// Whether an extended attribute belongs into a layer. Overlay's marks are only ever ours; labels and measurements belong to the
+/// host's own policy.
+#[must_use]
+pub fn is_allowed_xattr(name: &[u8]) -> bool {
     let refused: [&[u8]; 7] = [
         b"trusted.overlay.",
         b"user.overlay.",

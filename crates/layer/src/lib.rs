@@ -27,7 +27,7 @@ mod reader;
 mod sparse;
 mod writer;
 
-pub use change::{Change, OPAQUE_MARK, WHITEOUT_MARK, classify};
+pub use change::{Change, OPAQUE_MARK, WHITEOUT_MARK, classify, is_allowed_xattr};
 pub use entry::{Device, Entry, EntryKind, Segment, Time};
 pub use error::Error;
 pub use limits::Limits;

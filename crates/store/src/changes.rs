@@ -1,28 +1,58 @@
-//! `--change` of an import: Dockerfile instructions that only touch the configuration.
+//! `--change` of an import or commit: Dockerfile instructions that only touch the configuration.
 
 use std::collections::BTreeMap;
 
 use oci::image::{ContainerConfig, Nothing};
 
 use crate::error::{Error, Result};
+use crate::healthcheck;
 
-/// Applies instructions such as `CMD ["sh"]` or `ENV a=b` in order.
-pub(crate) fn apply(config: &mut ContainerConfig, changes: &[String]) -> Result<()> {
+const KNOWN: [&str; 11] = [
+    "CMD",
+    "ENTRYPOINT",
+    "ENV",
+    "EXPOSE",
+    "HEALTHCHECK",
+    "LABEL",
+    "ONBUILD",
+    "STOPSIGNAL",
+    "USER",
+    "VOLUME",
+    "WORKDIR",
+];
+
+/// Applies instructions such as `CMD ["sh"]` or `ENV a=b` in order. An entrypoint takes away the command that was there before.
+///
+/// # Errors
+/// `InvalidInput` names the instruction that is none, or is none for this.
+pub fn apply(config: &mut ContainerConfig, changes: &[String]) -> Result<()> {
+    let mut has_command = false;
     for change in changes {
-        instruction(config, change.trim()).map_err(|e| e.within(format!("change {change:?}")))?;
+        let text = change.trim();
+        let (name, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
+        let name = name.to_ascii_uppercase();
+        if !KNOWN.contains(&name.as_str()) {
+            let name = name.to_ascii_lowercase();
+            return Err(Error::invalid(format!("{name} is not a valid change command")));
+        }
+        instruction(config, &name, rest.trim()).map_err(|e| e.within(format!("change {change:?}")))?;
+        match name.as_str() {
+            "CMD" => has_command = true,
+            "ENTRYPOINT" if !has_command => config.cmd = None,
+            _ => {}
+        }
     }
     Ok(())
 }
 
-fn instruction(config: &mut ContainerConfig, text: &str) -> Result<()> {
-    let (name, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
-    let rest = rest.trim();
+fn instruction(config: &mut ContainerConfig, name: &str, rest: &str) -> Result<()> {
     if rest.is_empty() {
         return Err(Error::invalid("it needs an argument"));
     }
-    match name.to_ascii_uppercase().as_str() {
-        "CMD" => config.cmd = Some(command(rest)?),
-        "ENTRYPOINT" => config.entrypoint = Some(command(rest)?),
+    match name {
+        "CMD" => config.cmd = Some(command(config, rest)),
+        "ENTRYPOINT" => config.entrypoint = Some(command(config, rest)),
+        "HEALTHCHECK" => config.healthcheck = Some(healthcheck::read(rest)?),
         "ENV" => set_env(&mut config.env, pairs(rest)?),
         "LABEL" => config.labels.extend(pairs(rest)?),
         "EXPOSE" => config.exposed_ports.extend(ports(rest)?),
@@ -30,22 +60,21 @@ fn instruction(config: &mut ContainerConfig, text: &str) -> Result<()> {
         "WORKDIR" => config.working_dir = join(&config.working_dir, &words(rest)?.join(" ")),
         "USER" => config.user = one(rest)?,
         "STOPSIGNAL" => config.stop_signal = one(rest)?,
-        "ONBUILD" => config.on_build.push(rest.to_owned()),
-        other => {
-            return Err(Error::invalid(format!(
-                "{other} is not supported here (only CMD, ENTRYPOINT, ENV, EXPOSE, LABEL, ONBUILD, STOPSIGNAL, USER, VOLUME and WORKDIR are)"
-            )));
-        }
+        _ => config.on_build.push(rest.to_owned()),
     }
     Ok(())
 }
 
-/// A JSON list is taken as it is; anything else goes to a shell.
-fn command(text: &str) -> Result<Vec<String>> {
-    Ok(json_list(text).unwrap_or_else(|| vec!["/bin/sh".into(), "-c".into(), text.into()]))
+/// A JSON list is taken as it is; anything else goes to the shell.
+fn command(config: &ContainerConfig, text: &str) -> Vec<String> {
+    json_list(text).unwrap_or_else(|| {
+        let mut words = config.shell.clone().unwrap_or_else(|| vec!["/bin/sh".into(), "-c".into()]);
+        words.push(text.to_owned());
+        words
+    })
 }
 
-fn json_list(text: &str) -> Option<Vec<String>> {
+pub(crate) fn json_list(text: &str) -> Option<Vec<String>> {
     if text.starts_with('[') { serde_json::from_str(text).ok() } else { None }
 }
 
@@ -164,7 +193,12 @@ mod tests {
         check(&[r#"VOLUME ["/data"]"#, "VOLUME /x /y"], r#""Volumes":{"/data":{},"/x":{},"/y":{}}"#);
         check(&["USER 1000:1000"], r#""User":"1000:1000""#);
         check(&["STOPSIGNAL SIGINT"], r#""StopSignal":"SIGINT""#);
-        check(&["RUN ls"], "change \"RUN ls\": RUN is not supported here");
+        check(&["RUN ls"], "run is not a valid change command");
+        check(&["CMD a", "ENTRYPOINT [\"/x\"]"], r#""Cmd":["/bin/sh","-c","a"]"#);
+        check(
+            &["HEALTHCHECK --interval=1m30s --retries=2 CMD [\"x\"]"],
+            r#"{"Test":["CMD","x"],"Interval":90000000000,"Retries":2}"#,
+        );
         check(&["EXPOSE 0"], "\"0\" is not a port");
         check(&["ENV A"], "it needs a name and a value");
         check(&["LABEL \"a=b"], "a quote is not closed");

@@ -3,6 +3,7 @@
 pub(crate) mod archives;
 pub(crate) mod attach;
 pub(crate) mod change;
+pub(crate) mod commit;
 pub(crate) mod each;
 pub(crate) mod events;
 pub(crate) mod exec;

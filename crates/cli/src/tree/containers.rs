@@ -1,7 +1,7 @@
 //! Commands about containers: a table.
 
 use super::{Act, Arity, Command, ask, run_flags};
-use crate::commands::{attach, change, each, exec, inspect, logs, ps, run, start, stats, top};
+use crate::commands::{attach, change, commit, each, exec, inspect, logs, ps, run, start, stats, top};
 use crate::flags::{Flag, bytes, check, many, missing, number, one, switch};
 
 const FORMAT: Flag = one("format", "Go template, or 'json'; lists also take 'table TEMPLATE'");
@@ -248,5 +248,28 @@ pub(super) const COMMANDS: &[Command] = &[
         arity: Arity::Between(1, 2),
         mixed: true,
         act: ask!(change::port),
+    },
+    Command {
+        names: &["diff", "container diff"],
+        usage: "CONTAINER",
+        about: "Show what a container changed in its root (A added, C changed, D deleted)",
+        flags: &[],
+        arity: Arity::Exactly(1),
+        mixed: true,
+        act: ask!(commit::diff),
+    },
+    Command {
+        names: &["commit", "container commit"],
+        usage: "[OPTIONS] CONTAINER [REPOSITORY[:TAG]]",
+        about: "Make an image of what a container changed",
+        flags: &[&[
+            one("author", "Who made it").short('a'),
+            many("change", "Dockerfile instruction to apply").short('c'),
+            one("message", "Note for the image's history").short('m'),
+            switch("pause", "Pause the container meanwhile (default true)").short('p'),
+        ]],
+        arity: Arity::Between(1, 2),
+        mixed: true,
+        act: ask!(commit::commit),
     },
 ];

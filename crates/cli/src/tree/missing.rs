@@ -37,7 +37,7 @@ pub(super) fn command(path: &str) -> Option<Error> {
             "build with another tool and bring the image in with 'berth load'"
         }
         "trust" => IMAGES,
-        "commit" | "export" | "cp" | "diff" => "use 'berth exec' with tar, or a volume, to get at files",
+        "cp" => "use 'berth exec' with tar, or a volume, to get at files",
         "network create" | "network connect" | "network disconnect" | "network rm" | "network prune" => {
             "there are the networks bridge, host and none, and container:NAME"
         }

@@ -14,5 +14,5 @@ pub use host::{
 };
 pub use inspect::{ContainerInspect, Health, HealthResult, MountPoint, NetworkSettings, State};
 pub use mount::{BindOptions, ImageOptions, Mount, MountDriver, TmpfsOptions, VolumeOptions};
-pub use small::{TopResult, UpdateBody, UpdateResult, WaitError, WaitResult};
+pub use small::{Committed, FilesystemChange, TopResult, UpdateBody, UpdateResult, WaitError, WaitResult};
 pub use summary::{ContainerSummary, PortSummary, SummaryHost, SummaryNetworks};

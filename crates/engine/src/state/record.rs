@@ -88,6 +88,8 @@ pub(crate) struct State {
     pub(crate) finished_ns: i64,
     /// How often the policy started it again.
     pub(crate) restarts: u32,
+    /// Frozen for the moment of a commit: a daemon that finds it so thaws it.
+    pub(crate) held_still: bool,
     /// A person stopped it: `unless-stopped` leaves it so.
     pub(crate) stopped_by_hand: bool,
     /// The boot of the host in which it was started.

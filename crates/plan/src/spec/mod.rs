@@ -1,6 +1,7 @@
 //! From a Docker request and an image to an OCI runtime spec: Docker's defaults and merge rules, as pure functions.
 
 pub mod bind;
+pub mod commit;
 pub mod defaults;
 mod document;
 pub mod limits;

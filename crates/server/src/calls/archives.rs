@@ -23,15 +23,30 @@ pub(super) async fn get(context: Context) -> Result<Response<Answer>> {
         return Err(Error::invalid("no image is named: want names=IMAGE"));
     }
     let platforms = query.all("platform");
+    archive("application/x-tar", |output| async move { engine.image_save(names, platforms, output).await })
+        .await
+}
+
+/// `GET /containers/{id}/export`, in the same way.
+pub(super) async fn export(context: Context) -> Result<Response<Answer>> {
+    let Context { engine, name, .. } = context;
+    archive("application/octet-stream", |output| async move { engine.export(&name, output).await }).await
+}
+
+/// The answer that `write` writes.
+async fn archive<W>(content_type: &'static str, write: impl FnOnce(Output) -> W) -> Result<Response<Answer>>
+where
+    W: Future<Output = engine::Result<()>> + Send + 'static,
+{
     let (sender, mut pieces) = mpsc::channel(4);
+    let writing = write(Output { sender: sender.clone(), held: Vec::with_capacity(PIECE) });
     tokio::spawn(async move {
-        let output = Output { sender: sender.clone(), held: Vec::with_capacity(PIECE) };
-        if let Err(error) = engine.image_save(names, platforms, output).await {
+        if let Err(error) = writing.await {
             let _ = sender.send(Err(error.into())).await;
         }
     });
     match pieces.recv().await {
-        Some(first) => Ok(breakable("application/x-tar", first?, pieces)),
+        Some(first) => Ok(breakable(content_type, first?, pieces)),
         None => Err(Error::new(Kind::Internal, "the archive was not written")),
     }
 }

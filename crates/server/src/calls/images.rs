@@ -50,7 +50,7 @@ pub(super) async fn tag(context: Context) -> Result<Response<Answer>> {
     Ok(empty(StatusCode::CREATED))
 }
 
-fn with_tag(repository: &str, tag: Option<&str>) -> String {
+pub(super) fn with_tag(repository: &str, tag: Option<&str>) -> String {
     match tag {
         None => repository.to_owned(),
         Some(digest) if digest.contains(':') => format!("{repository}@{digest}"),

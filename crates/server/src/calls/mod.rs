@@ -3,6 +3,7 @@
 mod absent;
 mod archives;
 mod attach;
+mod commit;
 mod containers;
 mod events;
 mod execs;
@@ -60,6 +61,9 @@ pub(crate) async fn dispatch(call: Call, context: Context) -> Result<Response<An
         Call::ContainerResize => containers::resize(context).await,
         Call::ContainerTop => containers::top(context).await,
         Call::ContainerRemove => containers::remove(context).await,
+        Call::ContainerChanges => commit::changes(context).await,
+        Call::ContainerExport => archives::export(context).await,
+        Call::ContainerCommit => commit::commit(context).await,
         Call::ContainerAttach => attach::attach(context).await,
         Call::ContainerLogs => logs::stream(context).await,
         Call::ContainerStats => stats::stream(context).await,
