@@ -1,4 +1,4 @@
-//! `load`, `import` and `save`: archives go up and come down.
+//! `load`, `import`, `save` and `export`: archives go up and come down.
 #![allow(clippy::disallowed_methods, reason = "reads the archives that the user names")]
 
 use std::fs::File;
@@ -72,6 +72,17 @@ pub(crate) async fn save(call: Call) -> Result<u8> {
     for platform in platforms(&call)? {
         query = query.with("platform", &platform);
     }
+    receive(&call, query, "failed to save image").await
+}
+
+/// `berth export`.
+pub(crate) async fn export(call: Call) -> Result<u8> {
+    let query = Query::path("/containers/{}/export", &[&call.args[0]]);
+    receive(&call, query, "failed to export container").await
+}
+
+/// An archive that comes down, into the file that the flag names, or to where stdout leads.
+async fn receive(call: &Call, query: Query, failed: &str) -> Result<u8> {
     let path = call.flags.text("output");
     if path.is_empty() {
         if terminal::is_terminal(rustix::stdio::stdout()) {
@@ -86,7 +97,7 @@ pub(crate) async fn save(call: Call) -> Result<u8> {
     let mut output = Output::beside(path).map_err(|e| {
         let reason = e.to_string();
         let reason = reason.split(" (os error").next().unwrap_or_default().to_lowercase();
-        Error::new(format!("failed to save image: {path}: {reason}")).because(e)
+        Error::new(format!("{failed}: {path}: {reason}")).because(e)
     })?;
     let mut archive = call.client.get_stream(query).await?;
     while let Some(bytes) = archive.next().await? {

@@ -1,7 +1,9 @@
 //! Commands about containers: a table.
 
 use super::{Act, Arity, Command, ask, run_flags};
-use crate::commands::{attach, change, commit, each, exec, inspect, logs, ps, run, start, stats, top};
+use crate::commands::{
+    archives, attach, change, commit, each, exec, inspect, logs, ps, run, start, stats, top,
+};
 use crate::flags::{Flag, bytes, check, many, missing, number, one, switch};
 
 const FORMAT: Flag = one("format", "Go template, or 'json'; lists also take 'table TEMPLATE'");
@@ -271,5 +273,14 @@ pub(super) const COMMANDS: &[Command] = &[
         arity: Arity::Between(1, 2),
         mixed: true,
         act: ask!(commit::commit),
+    },
+    Command {
+        names: &["export", "container export"],
+        usage: "[OPTIONS] CONTAINER",
+        about: "Write a container's root as an archive",
+        flags: &[&[one("output", "File to write instead of stdout").short('o')]],
+        arity: Arity::Exactly(1),
+        mixed: true,
+        act: ask!(archives::export),
     },
 ];
