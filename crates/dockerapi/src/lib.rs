@@ -20,6 +20,7 @@ mod image;
 mod network;
 pub mod nil;
 mod progress;
+mod prune;
 pub mod spec;
 mod stats;
 mod system;
@@ -40,10 +41,12 @@ pub use network::{
     NetworkCreated, NetworkingConfig,
 };
 pub use progress::{Progress, ProgressDetail, ProgressError};
+pub use prune::{Pruned, PrunedBuildCache, PrunedImages, PrunedNetworks, PrunedVolumes};
 pub use stats::{
     BlkioEntry, BlkioStats, CpuStats, CpuUsage, MemoryStats, NetworkStats, PidsStats, Stats, Throttling,
 };
 pub use system::{
-    BuildCache, Commit, Component, DiskUsage, Info, Platform, Plugins, RuntimeEntry, SwarmInfo, Version,
+    AreaUsage, BuildCache, Collected, CollectedImage, Commit, Component, DiskUsage, Info, Platform, Plugins,
+    RuntimeEntry, SwarmInfo, Version,
 };
-pub use volume::{Pruned, PrunedVolumes, Volume, VolumeCreate, VolumeList, VolumeUsage};
+pub use volume::{Volume, VolumeCreate, VolumeList, VolumeUsage};

@@ -202,6 +202,54 @@ pub struct DiskUsage {
     pub volumes: Vec<Volume>,
     #[serde(deserialize_with = "nil::or_default")]
     pub build_cache: Vec<BuildCache>,
+    /// Berth's own: the data root by what its files are. The sum of `on_disk` is what `du` says.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub data_root: Vec<AreaUsage>,
+}
+
+/// Berth's own: a part of the data root.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct AreaUsage {
+    pub name: String,
+    /// Files of every kind but directories.
+    pub files: i64,
+    /// Bytes, by the lengths of files and links.
+    pub size: i64,
+    /// Bytes, by the blocks that the file system gave, directories too.
+    pub on_disk: i64,
+}
+
+/// Berth's own: what the policy for images removed, or would remove.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct Collected {
+    /// Bytes that all images may take.
+    pub budget: u64,
+    /// Bytes that they took, shared content once.
+    pub before: u64,
+    /// Bytes that they take afterwards.
+    pub after: u64,
+    pub dry_run: bool,
+    /// Those that go, in this order.
+    pub images: Vec<CollectedImage>,
+    /// Those that stay whatever the budget is.
+    pub kept: Vec<CollectedImage>,
+}
+
+/// One of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct CollectedImage {
+    pub id: String,
+    pub names: Vec<String>,
+    /// Bytes, unpacked, shared layers included.
+    pub size: i64,
+    /// RFC 3339.
+    pub last_used: String,
+    /// Why it stays.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub kept: String,
 }
 
 /// One record of the build cache.

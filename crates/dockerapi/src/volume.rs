@@ -1,4 +1,4 @@
-//! Volumes, and what prune calls answer.
+//! Volumes.
 #![allow(missing_docs, reason = "the fields are Docker's; only units and surprises are noted")]
 
 use std::collections::BTreeMap;
@@ -61,24 +61,4 @@ pub struct VolumeList {
     pub volumes: Vec<Volume>,
     #[serde(with = "nil::empty")]
     pub warnings: Vec<String>,
-}
-
-/// Answer of a container prune.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "PascalCase", default)]
-pub struct Pruned {
-    #[serde(with = "nil::empty")]
-    pub containers_deleted: Vec<String>,
-    /// Bytes.
-    pub space_reclaimed: u64,
-}
-
-/// Answer of a volume prune.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "PascalCase", default)]
-pub struct PrunedVolumes {
-    #[serde(with = "nil::empty")]
-    pub volumes_deleted: Vec<String>,
-    /// Bytes.
-    pub space_reclaimed: u64,
 }

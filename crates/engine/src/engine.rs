@@ -7,10 +7,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use net::Network;
 use oci::runtime::LinuxSeccomp;
 use store::{Durability, Store};
+use tokio::sync::Notify;
 
+use crate::claims::Claims;
 use crate::events::Events;
 use crate::execs::Execs;
 use crate::host::Host;
+use crate::prune::Prunes;
 use crate::state::{Entry, Record, Table, spare};
 use crate::supervisor::Supervisor;
 use crate::{Error, Options, Result};
@@ -32,6 +35,10 @@ pub(crate) struct Inner {
     pub(crate) table: Table,
     pub(crate) events: Events,
     pub(crate) execs: Execs,
+    pub(crate) claims: Claims,
+    pub(crate) prunes: Prunes,
+    /// Told when an image has come.
+    pub(crate) arrived: Arc<Notify>,
     /// Default filters by the capabilities they were made for.
     pub(crate) filters: Mutex<HashMap<Vec<String>, Arc<LinuxSeccomp>>>,
     /// What went wrong while opening and should be shown to people.

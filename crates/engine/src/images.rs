@@ -12,7 +12,7 @@ use dockerapi::{
 use oci::image::Platform;
 use oci::image::platform::{PlatformError, Preference};
 use serde_json::Map;
-use store::{Image, ImportConfig, Removed, Usage};
+use store::{Image, ImportConfig, Usage};
 use types::{Digest, Reference};
 
 use crate::engine::{Engine, Inner, apart, blocking};
@@ -192,21 +192,13 @@ impl Engine {
         blocking(move || {
             let inner = &engine.0;
             let image = inner.store.resolve(&name)?;
-            let id = image.id.to_string();
-            let removed = inner.store.remove(&name, force, &|id| inner.user_of_image(id))?;
-            let mut answers = Vec::new();
-            for one in removed {
-                match &one {
-                    Removed::Untagged(_) => inner.tell_image("untag", &image, &id),
-                    Removed::Deleted(text) if *text == id => inner.tell_image("delete", &image, &id),
-                    Removed::Deleted(_) => {}
-                }
-                answers.push(match one {
-                    Removed::Untagged(untagged) => DeletedImage { untagged, ..DeletedImage::default() },
-                    Removed::Deleted(deleted) => DeletedImage { deleted, ..DeletedImage::default() },
-                });
-            }
-            Ok(answers)
+            let removal = inner.claims.removal();
+            let in_use = |id: &Digest| {
+                let user = inner.user_of_image(id);
+                user.or_else(|| (!removal.takes(id)).then(|| inner.maker_of_image(id)))
+            };
+            let removed = inner.store.remove(&name, force, &in_use)?;
+            Ok(inner.tell_removed(&image, removed))
         })
         .await?
     }
@@ -214,11 +206,16 @@ impl Engine {
 
 impl Inner {
     /// A container of this image, a running one if there is one.
-    fn user_of_image(&self, id: &Digest) -> Option<Usage> {
+    pub(crate) fn user_of_image(&self, id: &Digest) -> Option<Usage> {
         let id = id.to_string();
         let mut users: Vec<_> = self.table.all().into_iter().filter(|r| r.image_id == id).collect();
         users.sort_by_key(|r| !r.state.is_running());
         users.first().map(|r| Usage { container: r.id.clone(), running: r.state.is_running() })
+    }
+
+    /// A container of this image that is being made.
+    fn maker_of_image(&self, id: &Digest) -> Usage {
+        Usage { container: self.claims.of_image(id).unwrap_or_default(), running: true }
     }
 }
 
@@ -235,7 +232,7 @@ pub(crate) fn platform_of(text: &str) -> Result<Platform> {
     text.parse().map_err(|e: PlatformError| Error::invalid(e.to_string()))
 }
 
-fn labels(image: &Image) -> BTreeMap<String, String> {
+pub(crate) fn labels(image: &Image) -> BTreeMap<String, String> {
     image.config.config.as_ref().map(|c| c.labels.clone()).unwrap_or_default()
 }
 

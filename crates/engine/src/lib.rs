@@ -18,11 +18,14 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod attach;
+mod claims;
 mod clock;
+mod collect;
 mod commit;
 mod create;
 mod credentials;
 mod devices;
+mod disk;
 mod engine;
 mod error;
 mod events;
@@ -40,6 +43,7 @@ mod networks;
 mod open;
 mod options;
 mod propagation;
+mod prune;
 mod registries;
 mod remove;
 mod start;
@@ -57,6 +61,7 @@ mod wait;
 pub use attach::{AttachOptions, AttachReader, AttachWriter, Attached};
 pub use commit::Commit;
 pub use credentials::credentials;
+pub use disk::DiskOptions;
 pub use engine::Engine;
 pub use error::{Error, Result};
 pub use events::{Event, EventOptions, EventStream};

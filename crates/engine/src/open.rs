@@ -9,11 +9,13 @@ use net::Network;
 use protocol::{Container, Containers, Exited, Target};
 use store::{Durability, Store};
 
+use crate::claims::Claims;
 use crate::clock::now_ns;
 use crate::engine::{CONTAINERS, Engine, Inner, blocking};
 use crate::events::Events;
 use crate::execs::Execs;
 use crate::host::Host;
+use crate::prune::Prunes;
 use crate::state::{Entry, Record, Status, Table, spare};
 use crate::supervisor::{Supervisor, SupervisorEvents};
 use crate::{Error, Options, Result};
@@ -43,6 +45,9 @@ impl Engine {
             table,
             events: Events::default(),
             execs: Execs::default(),
+            claims: Claims::default(),
+            prunes: Prunes::default(),
+            arrived: Arc::default(),
             filters: Mutex::new(HashMap::new()),
             warnings,
             opened_ns: now_ns(),
@@ -56,6 +61,7 @@ impl Engine {
             engine.listen(events);
         }
         engine.start_by_policy();
+        engine.keep_to_budget();
         Ok(engine)
     }
 

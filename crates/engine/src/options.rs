@@ -25,6 +25,8 @@ pub struct Options {
     pub log_max_files: u32,
     /// How registries are reached.
     pub registries: Registries,
+    /// Bytes that images may take before those that were used longest ago go; `None`: as many as there is room for.
+    pub image_budget_bytes: Option<u64>,
 }
 
 impl Default for Options {
@@ -38,6 +40,7 @@ impl Default for Options {
             log_max_bytes: 16 << 20,
             log_max_files: 4,
             registries: Registries::default(),
+            image_budget_bytes: None,
         }
     }
 }

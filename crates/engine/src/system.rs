@@ -1,18 +1,12 @@
-//! The engine about itself: info, version, disk usage.
+//! The engine about itself: info and version.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use dockerapi::{
-    Component, ContainerSummary, DiskUsage, Filters, ImageSummary, Info, Platform, Plugins, RuntimeEntry,
-    Version, VolumeUsage,
-};
-
-use types::Digest;
+use dockerapi::{Component, Info, Platform, Plugins, RuntimeEntry, Version};
 
 use crate::Result;
 use crate::clock::{now_ns, rfc3339};
-use crate::engine::{Engine, Inner, blocking};
-use crate::list::ListOptions;
+use crate::engine::{Engine, Inner};
 use crate::registries::masked;
 use crate::state::Status;
 
@@ -122,42 +116,9 @@ impl Engine {
             ..Version::default()
         })
     }
-
-    /// What images, containers and volumes take on the disk.
-    ///
-    /// # Errors
-    /// When it cannot be measured.
-    pub async fn disk_usage(&self) -> Result<DiskUsage> {
-        let mut images = self.image_list(true, Filters::default()).await?;
-        self.0.count_uses(&mut images);
-        let containers: Vec<ContainerSummary> =
-            self.list(ListOptions { all: true, size: true, ..ListOptions::default() }).await?;
-        let mut volumes = self.volume_list(Filters::default()).await?.volumes;
-        let engine = self.clone();
-        let paths: Vec<String> = volumes.iter().map(|v| v.mountpoint.clone()).collect();
-        let sizes: Vec<i64> =
-            blocking(move || paths.iter().map(|p| tree_bytes(std::path::Path::new(p))).collect()).await?;
-        for (volume, size) in volumes.iter_mut().zip(sizes) {
-            let users = engine.0.users_of_volume(&volume.name).len();
-            let ref_count = i64::try_from(users).unwrap_or(0);
-            volume.usage_data = Some(VolumeUsage { ref_count, size });
-        }
-        let layers_size = unique_layers(&engine.0);
-        Ok(DiskUsage { layers_size, images, containers, volumes, build_cache: Vec::new() })
-    }
 }
 
 impl Inner {
-    /// How many containers each image has, and how much of it other images have too.
-    fn count_uses(&self, images: &mut [ImageSummary]) {
-        let (records, all) = (self.table.all(), self.store.images());
-        let shared = shared_bytes(all.iter().map(|i| (i.id.to_string(), layers_of(i))).collect());
-        for image in images {
-            image.containers = count(records.iter().filter(|r| r.image_id == image.id).count());
-            image.shared_size = shared.get(&image.id).map_or(0, |bytes| signed(*bytes));
-        }
-    }
-
     fn security_options(&self) -> Vec<String> {
         let mut options = Vec::new();
         if self.host.facts.seccomp {
@@ -192,69 +153,6 @@ impl Inner {
     }
 }
 
-fn count(number: usize) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
-}
-
-fn signed(bytes: u64) -> i64 {
-    i64::try_from(bytes).unwrap_or(i64::MAX)
-}
-
-/// An image's layers and their sizes.
-fn layers_of(image: &store::Image) -> Vec<(Digest, u64)> {
-    image.layers.iter().copied().zip(image.layer_sizes.iter().copied()).collect()
-}
-
-/// For each image the bytes of those of its layers that another image has too.
-fn shared_bytes(images: BTreeMap<String, Vec<(Digest, u64)>>) -> BTreeMap<String, u64> {
-    let mut users: BTreeMap<Digest, usize> = BTreeMap::new();
-    for layers in images.values() {
-        let once: BTreeSet<Digest> = layers.iter().map(|(layer, _)| *layer).collect();
-        once.into_iter().for_each(|layer| *users.entry(layer).or_default() += 1);
-    }
-    let is_shared = |layer: &Digest| users.get(layer).is_some_and(|n| *n > 1);
-    let sum =
-        |layers: Vec<(Digest, u64)>| layers.iter().filter(|(l, _)| is_shared(l)).map(|(_, size)| size).sum();
-    images.into_iter().map(|(id, layers)| (id, sum(layers))).collect()
-}
-
 fn count_fds() -> i64 {
     std::fs::read_dir("/proc/self/fd").map_or(0, |d| i64::try_from(d.count()).unwrap_or(0))
-}
-
-fn unique_layers(inner: &Inner) -> i64 {
-    let images = inner.store.images();
-    let layers: BTreeMap<_, u64> = images.iter().flat_map(|i| layers_of(i)).collect();
-    signed(layers.values().sum::<u64>())
-}
-
-/// Bytes of the regular files in a tree; links are not followed.
-fn tree_bytes(path: &std::path::Path) -> i64 {
-    let Ok(entries) = std::fs::read_dir(path) else { return 0 };
-    let mut sum = 0;
-    for entry in entries.flatten() {
-        let Ok(metadata) = entry.metadata() else { continue };
-        if metadata.is_dir() {
-            sum += tree_bytes(&entry.path());
-        } else if metadata.is_file() {
-            sum += i64::try_from(metadata.len()).unwrap_or(0);
-        }
-    }
-    sum
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn layers_of_two_images_are_shared() {
-        let layer = |n: u8| -> Digest { format!("sha256:{n:064}").parse().expect("digest") };
-        let images = BTreeMap::from([
-            ("a".to_owned(), vec![(layer(1), 10), (layer(2), 5)]),
-            ("b".to_owned(), vec![(layer(1), 10), (layer(3), 7), (layer(3), 7)]),
-        ]);
-        let expected = BTreeMap::from([("a".to_owned(), 10), ("b".to_owned(), 10)]);
-        assert_eq!(shared_bytes(images), expected);
-    }
 }

@@ -77,6 +77,15 @@ impl Inner {
         let mut attributes = image.config.config.as_ref().map(|c| c.labels.clone()).unwrap_or_default();
         attributes.insert("name".to_owned(), name.to_owned());
         self.events.tell("image", action, &image.id.to_string(), attributes);
+        if matches!(action, "load" | "import" | "pull" | "tag") {
+            self.store.mark_used(&image.id);
+            self.arrived.notify_one();
+        }
+    }
+
+    /// Tells how many bytes a prune freed.
+    pub(crate) fn tell_pruned(&self, kind: &'static str, bytes: u64) {
+        self.events.tell(kind, "prune", "", owned(&[("reclaimed", &bytes.to_string())]));
     }
 
     /// Tells that an image was made of a container.

@@ -26,7 +26,9 @@ impl Engine {
             .filter(|v| {
                 !filters.has("name") || filters.get("name").iter().any(|n| v.name.contains(n.as_str()))
             })
-            .filter(|v| dangling.is_none_or(|d| d == self.0.users_of_volume(&v.name).is_empty()))
+            .filter(|v| {
+                dangling.is_none_or(|d| d == self.0.users_of_volume(&v.name, &v.container).is_empty())
+            })
             .map(|v| document(&v))
             .collect();
         Ok(VolumeList { volumes, warnings: Vec::new() })
@@ -83,9 +85,10 @@ impl Engine {
         blocking(move || {
             let inner = &engine.0;
             let existed = AtomicBool::new(false);
+            let made_for = inner.store.volumes().get(&name).map_or_else(|_| String::new(), |v| v.container);
             inner.store.volumes().remove(&name, force, &|volume| {
                 existed.store(true, Ordering::Relaxed);
-                inner.users_of_volume(volume)
+                inner.users_of_volume(volume, &made_for)
             })?;
             if existed.load(Ordering::Relaxed) {
                 inner.tell_volume("destroy", &name);
@@ -97,11 +100,11 @@ impl Engine {
 }
 
 impl Inner {
-    /// The containers that mount a volume.
-    pub(crate) fn users_of_volume(&self, name: &str) -> Vec<String> {
+    /// The containers that mount a volume, also those that are being made. `made_for`: whom it was made for, if it is anonymous.
+    pub(crate) fn users_of_volume(&self, name: &str, made_for: &str) -> Vec<String> {
         let all = self.table.all();
         let uses = all.iter().filter(|r| r.mounts.iter().any(|m| m.kind == "volume" && m.name == name));
-        uses.map(|r| r.id.clone()).collect()
+        uses.map(|r| r.id.clone()).chain(self.claims.of_volume(name, made_for)).collect()
     }
 }
 

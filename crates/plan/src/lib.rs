@@ -5,6 +5,7 @@ pub mod cgroup;
 pub mod container;
 mod error;
 pub mod facts;
+pub mod garbage;
 pub mod network;
 pub mod restart;
 pub mod seccomp;

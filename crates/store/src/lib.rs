@@ -16,6 +16,7 @@
 
 mod ballast;
 mod blobs;
+mod census;
 mod changes;
 mod checkpoint;
 mod commit;
@@ -28,8 +29,10 @@ mod import;
 mod ingest;
 mod intake;
 mod layers;
+mod lease;
 mod load;
 mod merged;
+mod notes;
 mod open;
 mod options;
 mod partial;
@@ -43,15 +46,18 @@ mod tree;
 mod upper;
 mod volumes;
 
+pub use census::{Area, Room};
 pub use changes::apply as apply_changes;
 pub use commit::CommitConfig;
 pub use error::{Error, Result};
 pub use image::{Document, Image, ImageList, Member, Removed, Role, Target, Usage};
 pub use import::ImportConfig;
 pub use intake::{Arrived, Documents, Intake, Layer, Receiving, Step};
+pub use lease::Lease;
 pub use load::{Loaded, Progress};
 pub use options::Options;
 pub use records::{Durability, Record, Records};
 pub use store::Store;
+pub use tree::content_bytes;
 pub use upper::{Captured, ChangeKind, Changed};
 pub use volumes::{Volume, VolumeOptions, Volumes};

@@ -25,6 +25,7 @@ use crate::image::{
 use crate::ingest::Ingest;
 use crate::intake::Turns;
 use crate::layers::Layers;
+use crate::notes::Notes;
 use crate::options::Options;
 use crate::partial::Partials;
 use crate::records::Records;
@@ -79,6 +80,7 @@ impl Store {
             snapshots: Snapshots::open(overlay.join("snapshots"))?,
             volumes: Volumes::open(root.join("volumes"))?,
             records,
+            notes: Notes::default(),
             images: RwLock::default(),
             change: Mutex::default(),
             warnings: quarantine.into_iter().collect(),

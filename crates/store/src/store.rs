@@ -16,6 +16,7 @@ use crate::image::{Image, ImageList, write_index};
 use crate::ingest::{Ingest, Session};
 use crate::intake::Turns;
 use crate::layers::Layers;
+use crate::notes::Notes;
 use crate::options::Options;
 use crate::partial::Partials;
 use crate::records::{Durability, Records};
@@ -40,6 +41,7 @@ pub(crate) struct Inner {
     pub(crate) snapshots: Snapshots,
     pub(crate) volumes: Volumes,
     pub(crate) records: Records,
+    pub(crate) notes: Notes,
     pub(crate) images: RwLock<Arc<ImageList>>,
     pub(crate) warnings: Vec<String>,
     pub(crate) change: Mutex<Pins>,
@@ -52,6 +54,13 @@ pub(crate) type Pins = BTreeMap<Digest, usize>;
 
 /// The right to change images, one at a time.
 pub(crate) struct Change<'a>(MutexGuard<'a, Pins>);
+
+impl Change<'_> {
+    /// Whether a load, or something else in progress, counts on it.
+    pub(crate) fn is_pinned(&self, digest: &Digest) -> bool {
+        self.0.contains_key(digest)
+    }
+}
 
 /// Keeps what it names from being swept while it lives.
 pub(crate) struct Pinned {

@@ -17,6 +17,7 @@ mod bundle_rootless;
 mod bundle_roots;
 mod bundle_seccomp;
 mod bundle_words;
+mod commit;
 mod denied;
 mod door;
 mod exec;
@@ -27,6 +28,7 @@ mod lifecycle;
 mod limits;
 mod logs;
 mod network;
+mod prune;
 mod rows_cgroups;
 mod rows_descriptors;
 mod rows_engine;
@@ -104,5 +106,7 @@ fn main() -> std::process::ExitCode {
     all.extend(
         tests![isolation needs &[Need::Kernel(6, 3)]; user_namespace, masked_paths_in_a_user_namespace],
     );
+    all.extend(tests![commit: changes_are_told, an_image_of_a_container, running_containers_are_committed, roots_are_exported, nonsense_is_refused, killed_while_it_commits]);
+    all.extend(tests![prune: what_nobody_uses_goes, races_lose_nothing, killed_while_it_prunes, every_byte_is_accounted_for, images_keep_to_their_budget]);
     testkit::main(all)
 }

@@ -11,7 +11,7 @@ use crate::stream;
 use crate::tree::Call;
 use crate::wire::Query;
 
-const IMAGE_HEADINGS: &[(&str, &str)] = &[
+pub(super) const IMAGE_HEADINGS: &[(&str, &str)] = &[
     ("ID", "IMAGE ID"),
     ("Repository", "REPOSITORY"),
     ("Tag", "TAG"),
@@ -120,6 +120,12 @@ fn names(image: &Value, digests: bool) -> Vec<Name> {
         lines.push(line(NONE, NONE, NONE));
     }
     lines
+}
+
+/// One line for an image with all its names.
+pub(super) fn first_row(image: &Value) -> Row {
+    let mut names = names(image, false);
+    image_row(image, &names.swap_remove(0), true)
 }
 
 fn image_row(image: &Value, name: &Name, cut: bool) -> Row {

@@ -3,7 +3,9 @@
 pub(crate) mod archives;
 pub(crate) mod attach;
 pub(crate) mod change;
+pub(crate) mod collect;
 pub(crate) mod commit;
+pub(crate) mod disk;
 pub(crate) mod each;
 pub(crate) mod events;
 pub(crate) mod exec;
@@ -14,6 +16,7 @@ pub(crate) mod login;
 pub(crate) mod logs;
 pub(crate) mod networks;
 mod proxy;
+pub(crate) mod prune;
 pub(crate) mod ps;
 pub(crate) mod run;
 pub(crate) mod search;

@@ -9,7 +9,7 @@ use crate::stream::{self, remark};
 use crate::tree::Call;
 use crate::wire::Query;
 
-const LAYOUT: Layout = Layout {
+pub(super) const LAYOUT: Layout = Layout {
     headings: &[
         ("ID", "CONTAINER ID"),
         ("Names", "NAMES"),
@@ -58,7 +58,8 @@ pub(crate) async fn ps(call: Call) -> Result<u8> {
     Ok(0)
 }
 
-fn row(container: &Value, cut: bool) -> Row {
+/// One line for a container.
+pub(super) fn row(container: &Value, cut: bool) -> Row {
     let created = container["Created"].as_i64().unwrap_or_default();
     let command = text(container, "Command");
     let id = text(container, "Id");

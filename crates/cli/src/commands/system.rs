@@ -1,4 +1,4 @@
-//! `version`, `info`, `system df`.
+//! `version` and `info`.
 
 use std::fmt::Write as _;
 
@@ -6,10 +6,9 @@ use serde_json::{Value, json};
 
 use super::text;
 use crate::error::{Error, Result};
-use crate::render::{Layout, List, Row, Subject, Template, human_size};
+use crate::render::{Subject, Template};
 use crate::stream::{self, remark};
 use crate::tree::Call;
-use crate::wire::Query;
 
 /// `berth version`.
 pub(crate) async fn version(call: Call) -> Result<u8> {
@@ -237,65 +236,4 @@ fn security(options: &Value) -> String {
         }
     }
     out
-}
-
-const DF: Layout = Layout {
-    headings: &[
-        ("Type", "TYPE"),
-        ("TotalCount", "TOTAL"),
-        ("Active", "ACTIVE"),
-        ("Size", "SIZE"),
-        ("Reclaimable", "RECLAIMABLE"),
-    ],
-    table: "{{.Type}}\t{{.TotalCount}}\t{{.Active}}\t{{.Size}}\t{{.Reclaimable}}",
-};
-
-/// `berth system df`.
-pub(crate) async fn df(call: Call) -> Result<u8> {
-    let answer = call.client.get(Query::from("/system/df")).await?;
-    let count = |list: &Value, active: &dyn Fn(&Value) -> bool, size: &dyn Fn(&Value) -> u64| {
-        let items: Vec<&Value> = list.as_array().into_iter().flatten().collect();
-        let idle: u64 = items.iter().filter(|item| !active(item)).map(|item| size(item)).sum();
-        (
-            items.len(),
-            items.iter().filter(|item| active(item)).count(),
-            items.iter().map(|item| size(item)).sum(),
-            idle,
-        )
-    };
-    let bytes = |item: &Value, name: &str| item[name].as_u64().unwrap_or_default();
-    let images = count(&answer["Images"], &|i| i["Containers"].as_i64().unwrap_or_default() > 0, &|i| {
-        bytes(i, "Size")
-    });
-    let layers = answer["LayersSize"].as_u64();
-    let containers = count(&answer["Containers"], &|c| c["State"] == "running", &|c| bytes(c, "SizeRw"));
-    let volumes =
-        count(&answer["Volumes"], &|v| v["UsageData"]["RefCount"].as_i64().unwrap_or_default() > 0, &|v| {
-            bytes(&v["UsageData"], "Size")
-        });
-    let cache = count(&answer["BuildCache"], &|c| c["InUse"] == true, &|c| bytes(c, "Size"));
-    let rows: Vec<Row> = [
-        ("Images", (images.0, images.1, layers.unwrap_or(images.2), images.3)),
-        ("Containers", containers),
-        ("Local Volumes", volumes),
-        ("Build Cache", cache),
-    ]
-    .into_iter()
-    .map(|(kind, (total, active, size, idle))| df_row(kind, total, active, size, idle))
-    .collect();
-    stream::print(&List { layout: &DF, format: call.flags.text("format"), quiet: None }.print(&rows)?)?;
-    Ok(0)
-}
-
-fn df_row(kind: &str, total: usize, active: usize, size: u64, idle: u64) -> Row {
-    let idle = idle.min(size);
-    let share =
-        if size > 0 && kind != "Build Cache" { format!(" ({}%)", idle * 100 / size) } else { String::new() };
-    Row::new([
-        ("Type", kind.to_owned()),
-        ("TotalCount", total.to_string()),
-        ("Active", active.to_string()),
-        ("Size", human_size(size)),
-        ("Reclaimable", format!("{}{share}", human_size(idle))),
-    ])
 }

@@ -2,7 +2,7 @@
 
 use super::{Act, Arity, Command, ask, run_flags};
 use crate::commands::{
-    archives, attach, change, commit, each, exec, inspect, logs, ps, run, start, stats, top,
+    archives, attach, change, commit, each, exec, inspect, logs, prune, ps, run, start, stats, top,
 };
 use crate::flags::{Flag, bytes, check, many, missing, number, one, switch};
 
@@ -282,5 +282,17 @@ pub(super) const COMMANDS: &[Command] = &[
         arity: Arity::Exactly(1),
         mixed: true,
         act: ask!(archives::export),
+    },
+    Command {
+        names: &["container prune"],
+        usage: "[OPTIONS]",
+        about: "Remove all containers that do not run",
+        flags: &[&[
+            many("filter", "Prune only what fits (name=value)").word("filter").checked(check::filter),
+            switch("force", "Do not ask").short('f'),
+        ]],
+        arity: Arity::None,
+        mixed: true,
+        act: ask!(prune::containers),
     },
 ];

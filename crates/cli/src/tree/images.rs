@@ -1,7 +1,7 @@
 //! Commands about images, volumes and networks: a table.
 
 use super::{Arity, Command, ask};
-use crate::commands::{archives, image_list, image_names, inspect, networks, volumes};
+use crate::commands::{archives, collect, image_list, image_names, inspect, networks, prune, volumes};
 use crate::flags::{Flag, check, many, missing_switch, one, switch};
 
 const FORMAT: Flag = one("format", "Go template, or 'json'; lists also take 'table TEMPLATE'");
@@ -165,5 +165,61 @@ pub(super) const COMMANDS: &[Command] = &[
         arity: Arity::AtLeast(1),
         mixed: true,
         act: ask!(inspect::network),
+    },
+    Command {
+        names: &["image prune"],
+        usage: "[OPTIONS]",
+        about: "Remove images that nobody uses",
+        flags: &[&[
+            switch("all", "All that no container uses, not only those without a name").short('a'),
+            many("filter", "Prune only what fits (name=value)").word("filter").checked(check::filter),
+            switch("force", "Do not ask").short('f'),
+        ]],
+        arity: Arity::None,
+        mixed: true,
+        act: ask!(prune::images),
+    },
+    Command {
+        names: &["volume prune"],
+        usage: "[OPTIONS]",
+        about: "Remove volumes that no container has",
+        flags: &[&[
+            switch("all", "Also those with a name").short('a'),
+            many("filter", "Prune only what fits (name=value)").word("filter").checked(check::filter),
+            switch("force", "Do not ask").short('f'),
+        ]],
+        arity: Arity::None,
+        mixed: true,
+        act: ask!(prune::volumes),
+    },
+    Command {
+        names: &["network prune"],
+        usage: "[OPTIONS]",
+        about: "Remove networks that no container uses",
+        flags: &[&[
+            many("filter", "Prune only what fits (name=value)").word("filter").checked(check::filter),
+            switch("force", "Do not ask").short('f'),
+        ]],
+        arity: Arity::None,
+        mixed: true,
+        act: ask!(prune::networks),
+    },
+    Command {
+        names: &["image pin"],
+        usage: "IMAGE [IMAGE...]",
+        about: "Keep images from every prune and budget",
+        flags: &[],
+        arity: Arity::AtLeast(1),
+        mixed: true,
+        act: ask!(collect::pin),
+    },
+    Command {
+        names: &["image unpin"],
+        usage: "IMAGE [IMAGE...]",
+        about: "Let prunes and budgets have images again",
+        flags: &[],
+        arity: Arity::AtLeast(1),
+        mixed: true,
+        act: ask!(collect::unpin),
     },
 ];

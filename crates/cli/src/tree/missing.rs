@@ -38,12 +38,10 @@ pub(super) fn command(path: &str) -> Option<Error> {
         }
         "trust" => IMAGES,
         "cp" => "use 'berth exec' with tar, or a volume, to get at files",
-        "network create" | "network connect" | "network disconnect" | "network rm" | "network prune" => {
+        "network create" | "network connect" | "network disconnect" | "network rm" => {
             "there are the networks bridge, host and none, and container:NAME"
         }
-        "prune" | "system prune" | "volume prune" | "volume update" => {
-            "remove what you name with rm, rmi and volume rm"
-        }
+        "volume update" => "make another volume",
         "compose" | "stack" | "swarm" | "node" | "service" | "secret" | "config" | "plugin"
         | "checkpoint" | "context" => "Berth runs single containers so far",
         "system dial-stdio" => "connect to the socket itself",

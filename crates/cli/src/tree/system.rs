@@ -1,8 +1,8 @@
 //! Commands about the engine: a table.
 
 use super::{Act, Arity, Command, ask};
-use crate::commands::{events, system};
-use crate::flags::{Flag, check, many, missing_switch, one};
+use crate::commands::{collect, disk, events, prune, system};
+use crate::flags::{Flag, bytes, check, many, one, switch};
 
 const FORMAT: Flag = one("format", "Go template, or 'json'").short('f');
 
@@ -47,10 +47,13 @@ pub(super) const COMMANDS: &[Command] = &[
         names: &["system df"],
         usage: "[OPTIONS]",
         about: "Show how much room images, containers and volumes take",
-        flags: &[&[one("format", "Go template, or 'json'"), missing_switch("verbose").short('v')]],
+        flags: &[&[
+            one("format", "Go template, or 'json'"),
+            switch("verbose", "Show each by itself, and where the data root's bytes are").short('v'),
+        ]],
         arity: Arity::None,
         mixed: true,
-        act: ask!(system::df),
+        act: ask!(disk::df),
     },
     Command {
         names: &["daemon"],
@@ -60,5 +63,31 @@ pub(super) const COMMANDS: &[Command] = &[
         arity: Arity::None,
         mixed: true,
         act: Act::Daemon,
+    },
+    Command {
+        names: &["system prune"],
+        usage: "[OPTIONS]",
+        about: "Remove what nobody uses: containers, networks, images",
+        flags: &[&[
+            switch("all", "All images that no container uses, not only those without a name").short('a'),
+            switch("volumes", "Also anonymous volumes"),
+            many("filter", "Prune only what fits (name=value)").word("filter").checked(check::filter),
+            switch("force", "Do not ask").short('f'),
+        ]],
+        arity: Arity::None,
+        mixed: true,
+        act: ask!(prune::system),
+    },
+    Command {
+        names: &["system gc"],
+        usage: "[OPTIONS]",
+        about: "Remove the images that were used longest ago, until they fit a budget",
+        flags: &[&[
+            bytes("budget", "Room for images (default: the daemon's --image-budget)"),
+            switch("dry-run", "Only say what would go"),
+        ]],
+        arity: Arity::None,
+        mixed: true,
+        act: ask!(collect::gc),
     },
 ];

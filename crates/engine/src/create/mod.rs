@@ -19,6 +19,7 @@ use plan::spec::{defaults, limits, merge, mounts};
 use store::Image;
 use types::{ContainerName, Kind, Reference};
 
+use crate::claims::Claim;
 use crate::clock::now_ns;
 use crate::engine::{Engine, Inner, blocking};
 use crate::state::{Entry, Record};
@@ -38,7 +39,8 @@ impl Engine {
     async fn create_whole(&self, name: Option<&str>, mut body: ContainerCreate) -> Result<ContainerCreated> {
         let inner = &self.0;
         modes::contradictions(&body.config, &body.host_config)?;
-        let image = self.image_for(&body.config.image).await?;
+        let id = new_id()?;
+        let (image, _claim) = self.claimed(&id, &body).await?;
         let mut warnings = Vec::new();
         complete(&mut body, &image, &mut warnings);
         warnings.extend(inner.host.discard_weight(&mut body.host_config.resources));
@@ -48,7 +50,6 @@ impl Engine {
         warnings.extend(network.warnings);
         let wishes = mounts::wishes(&body.config, &body.host_config)?;
         let log = logging::read(&body.host_config.log_config, &inner.options)?;
-        let id = new_id()?;
         let name = reserve(inner, name, &id)?;
         let record = Record {
             id: id.clone(),
@@ -77,6 +78,24 @@ impl Engine {
         Ok(ContainerCreated { id, warnings })
     }
 
+    /// The image, kept from removals until the container is in the table.
+    async fn claimed(&self, id: &str, body: &ContainerCreate) -> Result<(Arc<Image>, Claim)> {
+        let volumes = named_volumes(body);
+        loop {
+            let image = self.image_for(&body.config.image).await?;
+            let claim = self.0.claims.claim(image.id, id, volumes.clone());
+            match claim {
+                Some(claim) if self.0.store.images().get(&image.id).is_some() => {
+                    self.0.store.mark_used(&image.id);
+                    return Ok((image, claim));
+                }
+                // A removal takes it now, or did so between the two looks.
+                Some(_) => {}
+                None => self.0.claims.spared(&image.id).await,
+            }
+        }
+    }
+
     /// The image by this name; the embedded one appears when it is asked for.
     pub(crate) async fn image_for(&self, name: &str) -> Result<Arc<Image>> {
         if name.is_empty() {
@@ -97,6 +116,13 @@ impl Engine {
             found => Ok(found?),
         }
     }
+}
+
+/// The volumes that a request may mean: whatever stands where a name can stand.
+fn named_volumes(body: &ContainerCreate) -> Vec<String> {
+    let host = &body.host_config;
+    let binds = host.binds.iter().filter_map(|bind| bind.split(':').next()).map(str::to_owned);
+    binds.chain(host.mounts.iter().map(|mount| mount.source.clone())).collect()
 }
 
 /// What is left open is filled from the image and from Docker's defaults.

@@ -10,6 +10,7 @@ mod execs;
 mod images;
 mod logs;
 mod networks;
+mod prune;
 mod stats;
 mod system;
 mod table;
@@ -79,6 +80,14 @@ pub(crate) async fn dispatch(call: Call, context: Context) -> Result<Response<An
         Call::ImageLoad => images::load(context).await,
         Call::ImageCreate => images::create(context).await,
         Call::ImageGet => archives::get(context).await,
+        Call::ImagePin => prune::pin(context, true).await,
+        Call::ImageUnpin => prune::pin(context, false).await,
+        Call::Collect => prune::collect(context).await,
+        Call::ContainerPrune => prune::containers(context).await,
+        Call::ImagePrune => prune::images(context).await,
+        Call::VolumePrune => prune::volumes(context).await,
+        Call::NetworkPrune => prune::networks(context).await,
+        Call::BuildCachePrune => prune::build_cache(context).await,
         Call::NetworkList => networks::list(context).await,
         Call::NetworkInspect => networks::inspect(context).await,
         Call::VolumeList => volumes::list(context).await,

@@ -1,10 +1,11 @@
 //! The engine about itself.
 
+use engine::DiskOptions;
 use hyper::header::{CACHE_CONTROL, HeaderName, HeaderValue, PRAGMA};
 use hyper::{Method, Response, StatusCode};
 
 use super::Context;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::wire::answer::{Answer, json, text};
 use crate::wire::version::Version;
 
@@ -42,7 +43,19 @@ pub(super) async fn info(context: Context) -> Result<Response<Answer>> {
     Ok(json(StatusCode::OK, &context.engine.info().await?))
 }
 
-/// `GET /system/df`.
+/// `GET /system/df`: everything, or the types that are named (since API 1.42).
 pub(super) async fn disk_usage(context: Context) -> Result<Response<Answer>> {
-    Ok(json(StatusCode::OK, &context.engine.disk_usage().await?))
+    let types = if context.version.has(42) { context.query.all("type") } else { Vec::new() };
+    let known = ["container", "image", "volume", "build-cache"];
+    if let Some(odd) = types.iter().find(|named| !known.contains(&named.as_str())) {
+        return Err(Error::invalid(format!("unknown object type: {odd}")));
+    }
+    let wants = |name: &str| types.is_empty() || types.iter().any(|named| named == name);
+    let options = DiskOptions {
+        images: wants("image"),
+        containers: wants("container"),
+        volumes: wants("volume"),
+        areas: types.is_empty(),
+    };
+    Ok(json(StatusCode::OK, &context.engine.disk_usage(options).await?))
 }

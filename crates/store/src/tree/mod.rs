@@ -8,7 +8,7 @@ mod unpack;
 
 pub(crate) use copy::copy_contents;
 pub(crate) use handle::{Tree, file_type, is_whiteout, os, proc_path, stat_name};
-pub(crate) use measure::content_bytes;
+pub use measure::content_bytes;
 pub(crate) use remove::{remove, remove_at};
 pub(crate) use unpack::{Unpacked, unpack};
 
