@@ -26,6 +26,7 @@ fn daemon(options: cli::DaemonOptions) -> ExitCode {
         pidfile: options.pidfile.map(Into::into),
         log_level: options.log_level,
         temporary: options.temporary,
+        image_budget_bytes: options.image_budget_bytes,
         config_file: options.config_file.map(Into::into),
         registries: registries(options.registries),
     };

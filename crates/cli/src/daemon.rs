@@ -1,6 +1,6 @@
 //! `berth daemon`: its flags, as plain data for the program that runs it.
 
-use crate::flags::{Flag, Matches, check, many, number, one, switch};
+use crate::flags::{Flag, Matches, bytes, check, many, number, one, switch};
 
 /// Where a daemon keeps what does not outlive the host's uptime, unless told otherwise.
 pub(crate) const DEFAULT_EXEC_ROOT: &str = "/run/berth";
@@ -35,6 +35,10 @@ pub(crate) const FLAGS: &[Flag] = &[
     number("max-concurrent-downloads", "Layers to download at a time (default 3)").checked(check::count),
     number("max-concurrent-uploads", "Layers to upload at a time (default 5)").checked(check::count),
     number("max-download-attempts", "Times to send a request (default 5)").checked(check::count),
+    bytes(
+        "image-budget",
+        "Room for images: those used longest ago go when there is less (default: no limit)",
+    ),
     switch("temporary", "When the daemon ends, remove its containers and all else it made"),
     switch("debug", "Log more").short('D'),
     one("log-level", "Least severe message to log: debug, info, warn or error").short('l'),
@@ -64,6 +68,8 @@ pub struct DaemonOptions {
     pub pidfile: Option<String>,
     /// At its end the daemon takes along all that it made.
     pub temporary: bool,
+    /// Bytes that images may take, when there is a limit.
+    pub image_budget_bytes: Option<u64>,
     /// Least severe message to log.
     pub log_level: String,
     /// File that says what flags do not, when it was named.
@@ -110,6 +116,7 @@ pub(crate) fn options(flags: &Matches, host: &[String]) -> DaemonOptions {
         runtime: text("runtime"),
         pidfile: text("pidfile"),
         temporary: flags.is("temporary"),
+        image_budget_bytes: flags.given("image-budget").and_then(|text| types::parse_bytes(text).ok()),
         log_level: text("log-level").unwrap_or_else(|| level.to_owned()),
         config_file: text("config-file"),
         registries: registries(flags),

@@ -61,7 +61,7 @@ fn import_dresses_a_root() {
     fails(
         &root,
         &ImportConfig { changes: vec!["RUN x".into()], ..plain.clone() },
-        "RUN is not supported here",
+        "run is not a valid change command",
     );
     fails(&root, &ImportConfig { platform: "windows/amd64".into(), ..plain.clone() }, "this is linux");
     fails(&root, &ImportConfig { platform: "linux/".into(), ..plain }, "invalid component of the platform");

@@ -50,7 +50,7 @@ fn changed() -> Daemon {
                 continue;
             }
             match entry.link_name().unwrap() {
-                Some(link) => all.append_link(&mut header, &path, link.into_owned()).unwrap(),
+                Some(link) => all.append_link(&mut header, &path, &link).unwrap(),
                 None => all.append_data(&mut header, &path, entry).unwrap(),
             }
         }

@@ -22,6 +22,7 @@ struct Document {
     bridge: Option<String>,
     bip: Option<String>,
     pidfile: Option<String>,
+    image_budget: Option<String>,
     insecure_registries: Vec<String>,
     registry_mirrors: Vec<String>,
     proxies: Proxies,
@@ -80,6 +81,7 @@ const KEYS: &[&str] = &[
     "cgroup-parent",
     "group",
     "hosts",
+    "image-budget",
     "insecure-registries",
     "max-concurrent-downloads",
     "max-concurrent-uploads",
@@ -96,6 +98,8 @@ fn fill(options: &mut DaemonOptions, file: Document) -> Result<()> {
     one("bridge", &mut options.bridge, file.bridge)?;
     one("bip", &mut options.bridge_address, file.bip)?;
     one("pidfile", &mut options.pidfile, file.pidfile.map(Into::into))?;
+    let budget = file.image_budget.map(|text| types::parse_bytes(&text)).transpose();
+    one("image-budget", &mut options.image_budget_bytes, budget.map_err(|e| Error::invalid(e.to_string()))?)?;
     let registries = &mut options.registries;
     list("insecure-registries", &mut registries.insecure, file.insecure_registries)?;
     list("registry-mirrors", &mut registries.mirrors, file.registry_mirrors)?;

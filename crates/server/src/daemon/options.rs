@@ -33,6 +33,8 @@ pub struct DaemonOptions {
     pub log_level: String,
     /// `--temporary`: a daemon that ends in good order takes its containers and all else it made along.
     pub temporary: bool,
+    /// `--image-budget`: bytes that images may take; `None`: as many as there is room for.
+    pub image_budget_bytes: Option<u64>,
     /// `--config-file`: what flags do not say; `/etc/berth/daemon.json`, when it is there, unless named.
     pub config_file: Option<PathBuf>,
     /// How registries are reached.
@@ -53,6 +55,7 @@ impl Default for DaemonOptions {
             pidfile: None,
             log_level: "info".to_owned(),
             temporary: false,
+            image_budget_bytes: None,
             config_file: None,
             registries: RegistryOptions::default(),
         }
@@ -92,6 +95,7 @@ impl DaemonOptions {
         let mut engine = Options {
             data_root: self.data_root.clone(),
             exec_root: self.exec_root.clone(),
+            image_budget_bytes: self.image_budget_bytes,
             ..Options::default()
         };
         if let Some(parent) = &self.cgroup_parent {
