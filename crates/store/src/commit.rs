@@ -101,7 +101,7 @@ impl Store {
 /// The configuration: the base's, with new defaults, one more layer and one more line of history.
 fn describe(base: &Image, config: CommitConfig, diff_ids: &[Digest], is_empty: bool) -> ImageConfig {
     let created = Some(Timestamp::now().to_string());
-    let mut document = base.config.clone();
+    let mut document = ImageConfig::clone(&base.config);
     document.history.push(History {
         created: created.clone(),
         created_by: config.created_by,

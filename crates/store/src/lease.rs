@@ -14,23 +14,20 @@ impl Store {
     /// Leases an image. Look afterwards whether it is still in the list: a removal that began before is not held up.
     #[must_use]
     pub fn lease(&self, image: &Image) -> Lease {
-        let own = [image.id, image.manifest];
-        Lease(self.pin(
-            own.into_iter().chain(image.blobs.iter().copied()).chain(image.layers.iter().copied()).collect(),
-        ))
+        let own = [image.id, image.target].into_iter().chain(image.layers.iter().copied());
+        Lease(self.pin(own.chain(image.content()).collect()))
     }
 
     /// Whether something in progress counts on the image: a load, pull, save, push or commit.
     #[must_use]
     pub fn is_leased(&self, image: &Image) -> bool {
         let change = self.change();
-        [image.id, image.manifest].iter().any(|digest| change.is_pinned(digest))
+        [image.id, image.target, image.manifest].iter().any(|digest| change.is_pinned(digest))
     }
 
     /// The bytes of the files that the image has in the store: its layers as they came, its manifest and configuration.
     #[must_use]
     pub fn blob_sizes(&self, image: &Image) -> Vec<(Digest, u64)> {
-        let all = [image.id, image.manifest].into_iter().chain(image.blobs.iter().copied());
-        all.filter_map(|digest| Some((digest, self.0.blobs.size(&digest)?))).collect()
+        image.content().filter_map(|digest| Some((digest, self.0.blobs.size(&digest)?))).collect()
     }
 }
