@@ -11,6 +11,7 @@
 mod host;
 mod mutate;
 mod oracle;
+mod registries;
 mod seccomp;
 mod targets;
 

@@ -9,7 +9,7 @@ use plan::container::{ExecOptions, Options, plan_exec, print, print_exec};
 use protocol::{FrameReader, Message, Plan};
 use types::Rootfs;
 
-use crate::{host, oracle, seccomp};
+use crate::{host, oracle, registries, seccomp};
 
 /// One of them.
 pub(crate) struct Target {
@@ -33,6 +33,9 @@ pub(crate) const TARGETS: &[Target] = &[
     Target { name: "profile", seeds: seccomp::seeds, run: seccomp::profile, lacks: nothing },
     Target { name: "cgroups", seeds: host_files, run: cgroups, lacks: nothing },
     Target { name: "frames", seeds: streams, run: frames, lacks: nothing },
+    Target { name: "challenge", seeds: registries::challenges, run: registries::challenge, lacks: nothing },
+    Target { name: "hosts", seeds: registries::hosts_files, run: registries::hosts, lacks: nothing },
+    Target { name: "link", seeds: registries::links, run: registries::link, lacks: nothing },
 ];
 
 const DOCUMENT: &str = include_str!("../seeds/config.json");
@@ -74,7 +77,7 @@ pub(crate) fn is_new(answer: &str) -> bool {
 }
 
 /// An error is a sentence.
-fn is_new_error(error: &str) -> bool {
+pub(crate) fn is_new_error(error: &str) -> bool {
     assert!(!error.is_empty() && !error.ends_with('.') && !error.contains('\n'), "{error:?} is no sentence");
     is_new(error)
 }

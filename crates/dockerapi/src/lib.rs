@@ -12,6 +12,7 @@
 
 mod auth;
 mod container;
+mod distribution;
 mod error;
 mod event;
 mod exec;
@@ -29,6 +30,7 @@ mod volume;
 
 pub use auth::{AuthConfig, AuthResponse};
 pub use container::*;
+pub use distribution::{Distribution, DistributionDescriptor, DistributionPlatform};
 pub use error::{Error, ErrorBody};
 pub use event::{Actor, Event};
 pub use exec::{ExecCreate, ExecCreated, ExecInspect, ExecProcess, ExecStart};

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use net::Network;
 use oci::runtime::LinuxSeccomp;
+use registry::Client;
 use store::{Durability, Store};
 use tokio::sync::Notify;
 
@@ -31,6 +32,8 @@ pub(crate) struct Inner {
     pub(crate) host: Host,
     pub(crate) store: Store,
     pub(crate) network: Network,
+    /// How other people's registries are spoken to.
+    pub(crate) registry: Client,
     pub(crate) supervisor: Supervisor,
     pub(crate) table: Table,
     pub(crate) events: Events,

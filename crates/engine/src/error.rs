@@ -129,6 +129,12 @@ impl From<store::Error> for Error {
     }
 }
 
+impl From<registry::Error> for Error {
+    fn from(error: registry::Error) -> Self {
+        Self::from_doer(error.kind(), error)
+    }
+}
+
 impl From<net::Error> for Error {
     fn from(error: net::Error) -> Self {
         Self::from_doer(error.kind(), error)

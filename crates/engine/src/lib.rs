@@ -26,6 +26,7 @@ mod create;
 mod credentials;
 mod devices;
 mod disk;
+mod distribution;
 mod engine;
 mod error;
 mod events;

@@ -35,12 +35,14 @@ impl Engine {
         for warning in store.warnings().iter().chain(&warnings) {
             tracing::warn!("{warning}");
         }
+        let registry = options.registries.client()?;
         let id = data_root_id(&store)?;
         let inner = Inner {
             options,
             host,
             store,
             network,
+            registry,
             supervisor,
             table,
             events: Events::default(),

@@ -14,6 +14,8 @@ pub struct Registries {
     pub insecure: Vec<String>,
     /// URLs of mirrors of docker.io.
     pub mirrors: Vec<String>,
+    /// Hosts that may be token services of registries in other domains.
+    pub token_hosts: Vec<String>,
     /// URL of the proxy for http; empty for none.
     pub http_proxy: String,
     /// URL of the proxy for https; empty for none.
@@ -34,6 +36,7 @@ impl Default for Registries {
             certs_dirs: ["/etc/berth/certs.d", "/etc/docker/certs.d"].map(PathBuf::from).to_vec(),
             insecure: Vec::new(),
             mirrors: Vec::new(),
+            token_hosts: Vec::new(),
             http_proxy: String::new(),
             https_proxy: String::new(),
             no_proxy: String::new(),
@@ -45,6 +48,24 @@ impl Default for Registries {
 }
 
 impl Registries {
+    /// The client that goes by all this.
+    pub(crate) fn client(&self) -> crate::Result<registry::Client> {
+        let url = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
+        Ok(registry::Client::new(registry::Options {
+            certs_dirs: self.certs_dirs.clone(),
+            insecure: self.insecure.clone(),
+            mirrors: self.mirrors.clone(),
+            token_hosts: self.token_hosts.clone(),
+            proxies: registry::Proxies {
+                http: url(&self.http_proxy),
+                https: url(&self.https_proxy),
+                no_proxy: self.no_proxy.clone(),
+            },
+            attempts: self.attempts.max(1),
+            ..registry::Options::default()
+        })?)
+    }
+
     /// `RegistryConfig` of `info`.
     pub(crate) fn document(&self) -> Value {
         let (networks, hosts): (Vec<&String>, Vec<&String>) =

@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// What a user gave to prove who they are (docker login, `X-Registry-Auth`). Never printed.
-#[derive(Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq, Hash)]
 pub enum Credentials {
     /// Nobody in particular.
     #[default]
