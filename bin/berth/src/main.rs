@@ -40,13 +40,14 @@ fn daemon(options: cli::DaemonOptions) -> ExitCode {
 }
 
 fn registries(told: cli::RegistryOptions) -> server::RegistryOptions {
-    let cli::RegistryOptions { insecure, mirrors, http_proxy, https_proxy, no_proxy, .. } = told;
+    let cli::RegistryOptions { insecure, mirrors, token_hosts, http_proxy, https_proxy, no_proxy, .. } = told;
     let certs_dirs = told.certs_dirs.into_iter().map(Into::into).collect();
     let (downloads, uploads, attempts) = (told.downloads, told.uploads, told.attempts);
     server::RegistryOptions {
         certs_dirs,
         insecure,
         mirrors,
+        token_hosts,
         http_proxy,
         https_proxy,
         no_proxy,

@@ -29,6 +29,7 @@ pub(crate) const FLAGS: &[Flag] = &[
         "Registry that may speak plain HTTP or show any certificate (HOST[:PORT] or a network)",
     ),
     many("registry-mirror", "URL of a mirror of docker.io"),
+    many("token-host", "Host that may be the token service of registries in other domains"),
     one("http-proxy", "URL of the proxy for http (default $HTTP_PROXY)"),
     one("https-proxy", "URL of the proxy for https (default $HTTPS_PROXY)"),
     one("no-proxy", "Hosts and networks to reach directly, separated by commas (default $NO_PROXY)"),
@@ -87,6 +88,8 @@ pub struct RegistryOptions {
     pub insecure: Vec<String>,
     /// URLs of mirrors of docker.io.
     pub mirrors: Vec<String>,
+    /// Hosts that may be token services of registries in other domains.
+    pub token_hosts: Vec<String>,
     /// URL of the proxy for http.
     pub http_proxy: Option<String>,
     /// URL of the proxy for https.
@@ -130,6 +133,7 @@ fn registries(flags: &Matches) -> RegistryOptions {
         certs_dirs: flags.list("certs-dir").to_vec(),
         insecure: flags.list("insecure-registry").to_vec(),
         mirrors: flags.list("registry-mirror").to_vec(),
+        token_hosts: flags.list("token-host").to_vec(),
         http_proxy: text("http-proxy"),
         https_proxy: text("https-proxy"),
         no_proxy: text("no-proxy"),

@@ -172,7 +172,7 @@ fn withhold(core: &Core, realm: &Url, registry: &Origin, credentials: &Credentia
     let (host, service) = (registry.authority(), realm.origin.authority());
     Some(format!(
         "{host} wants its credentials sent to {service}, which is not of its domain: they were not \
-         (token-hosts lists the hosts that may have them)"
+         (the daemon's --token-host names hosts that may have them)"
     ))
 }
 

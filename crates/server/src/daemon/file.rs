@@ -25,6 +25,7 @@ struct Document {
     image_budget: Option<String>,
     insecure_registries: Vec<String>,
     registry_mirrors: Vec<String>,
+    token_hosts: Vec<String>,
     proxies: Proxies,
     max_concurrent_downloads: Option<u32>,
     max_concurrent_uploads: Option<u32>,
@@ -89,6 +90,7 @@ const KEYS: &[&str] = &[
     "pidfile",
     "proxies",
     "registry-mirrors",
+    "token-hosts",
 ];
 
 fn fill(options: &mut DaemonOptions, file: Document) -> Result<()> {
@@ -103,6 +105,7 @@ fn fill(options: &mut DaemonOptions, file: Document) -> Result<()> {
     let registries = &mut options.registries;
     list("insecure-registries", &mut registries.insecure, file.insecure_registries)?;
     list("registry-mirrors", &mut registries.mirrors, file.registry_mirrors)?;
+    list("token-hosts", &mut registries.token_hosts, file.token_hosts)?;
     one("http-proxy", &mut registries.http_proxy, file.proxies.http_proxy)?;
     one("https-proxy", &mut registries.https_proxy, file.proxies.https_proxy)?;
     one("no-proxy", &mut registries.no_proxy, file.proxies.no_proxy)?;

@@ -15,6 +15,8 @@ pub struct RegistryOptions {
     pub insecure: Vec<String>,
     /// `--registry-mirror`.
     pub mirrors: Vec<String>,
+    /// `--token-host`.
+    pub token_hosts: Vec<String>,
     /// `--http-proxy`, else `HTTP_PROXY`.
     pub http_proxy: Option<String>,
     /// `--https-proxy`, else `HTTPS_PROXY`.
@@ -41,6 +43,7 @@ impl RegistryOptions {
             certs_dirs: if self.certs_dirs.is_empty() { own.certs_dirs } else { self.certs_dirs.clone() },
             insecure: self.insecure.iter().map(|text| insecure(text)).collect::<Result<_>>()?,
             mirrors: self.mirrors.iter().map(|text| mirror(text)).collect::<Result<_>>()?,
+            token_hosts: self.token_hosts.clone(),
             http_proxy: proxy(&self.http_proxy, "HTTP_PROXY"),
             https_proxy: proxy(&self.https_proxy, "HTTPS_PROXY"),
             no_proxy: proxy(&self.no_proxy, "NO_PROXY"),
