@@ -1,0 +1,52 @@
+//! What every request sees of the registry that it came to.
+
+use tokio::sync::Semaphore;
+
+use crate::access::AccessLog;
+use crate::depot::{Depot, Limits, Uploads};
+use crate::error::Result;
+use crate::metrics::{Gauges, Metrics};
+use crate::options::Options;
+use crate::policy::Policy;
+
+/// Kilobytes of manifests that may be in memory while they are pushed.
+const MANIFEST_ROOM: usize = 64 << 10;
+
+/// A registry that is open.
+pub(crate) struct Site {
+    pub(crate) depot: Depot,
+    pub(crate) uploads: Uploads,
+    pub(crate) policy: Policy,
+    pub(crate) metrics: Metrics,
+    pub(crate) access_log: Option<AccessLog>,
+    /// Leases are renewed when they are older than half of this, in seconds.
+    pub(crate) grace: i64,
+    /// Permits for kilobytes of pushed manifests.
+    pub(crate) manifest_room: Semaphore,
+}
+
+impl Site {
+    pub(crate) fn open(options: &Options) -> Result<Self> {
+        let depot = Depot::open(&options.data_root)?;
+        let limits = Limits {
+            most: options.max_uploads,
+            bytes: options.max_upload_bytes,
+            expiry: options.upload_expiry,
+        };
+        Ok(Self {
+            metrics: Metrics::default(),
+            access_log: options.access_log.as_deref().map(AccessLog::open).transpose()?,
+            uploads: Uploads::new(depot.files().clone(), limits),
+            depot,
+            policy: Policy { read_only: options.read_only, delete: options.delete, cache: false },
+            grace: i64::try_from(options.grace.as_secs()).unwrap_or(i64::MAX),
+            manifest_room: Semaphore::new(MANIFEST_ROOM),
+        })
+    }
+
+    /// The page of metrics.
+    pub(crate) fn metrics_page(&self) -> String {
+        let (uploads, upload_bytes) = self.uploads.count();
+        self.metrics.page(Gauges { uploads, upload_bytes })
+    }
+}
