@@ -1,4 +1,4 @@
-//! `berth`: the command line, and the daemon when it is asked for.
+//! `berth`: the command line, and the daemon or the registry when it is asked for.
 
 use std::process::ExitCode;
 
@@ -9,12 +9,13 @@ fn main() -> ExitCode {
         std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
     match cli::main(&argv) {
         Outcome::Exit(code) => ExitCode::from(code),
-        Outcome::Daemon(options) => daemon(*options),
+        Outcome::Daemon(options) => end("berth daemon", server::run(daemon(*options))),
+        Outcome::Registry(command) => end("berth registry", distribution::run(*command)),
     }
 }
 
-fn daemon(options: cli::DaemonOptions) -> ExitCode {
-    let options = server::DaemonOptions {
+fn daemon(options: cli::DaemonOptions) -> server::DaemonOptions {
+    server::DaemonOptions {
         hosts: options.hosts,
         data_root: options.data_root.into(),
         exec_root: options.exec_root.into(),
@@ -29,11 +30,14 @@ fn daemon(options: cli::DaemonOptions) -> ExitCode {
         image_budget_bytes: options.image_budget_bytes,
         config_file: options.config_file.map(Into::into),
         registries: registries(options.registries),
-    };
-    match server::run(options) {
+    }
+}
+
+fn end(what: &str, result: Result<(), impl std::fmt::Display>) -> ExitCode {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("berth daemon: {error}");
+            eprintln!("{what}: {error}");
             ExitCode::FAILURE
         }
     }

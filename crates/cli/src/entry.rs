@@ -18,6 +18,8 @@ pub enum Outcome {
     Exit(u8),
     /// Be the daemon.
     Daemon(Box<DaemonOptions>),
+    /// Be a registry, or do something about one.
+    Registry(Box<distribution::Command>),
 }
 
 /// Runs the command that `argv` (without the program's name) asks for. Errors are printed here.
@@ -58,11 +60,15 @@ fn dispatch(argv: &[String]) -> Result<Outcome> {
     let Some((flags, args)) = tree::read(command, path, &words[used..])? else {
         return say(&tree::command_help(command, path));
     };
-    let Act::Ask(act) = command.act else {
-        if flags.is("own-session") {
-            let _ = rustix::process::setsid();
+    let act = match command.act {
+        Act::Ask(act) => act,
+        Act::Daemon => {
+            if flags.is("own-session") {
+                let _ = rustix::process::setsid();
+            }
+            return Ok(Outcome::Daemon(Box::new(daemon::options(&flags, globals.list("host")))));
         }
-        return Ok(Outcome::Daemon(Box::new(daemon::options(&flags, globals.list("host")))));
+        Act::Registry(read) => return Ok(Outcome::Registry(Box::new(read(&flags)?))),
     };
     let client = client(globals.list("host"))?;
     let settings = account::directory(globals.given("config"), &variable);

@@ -6,6 +6,7 @@
 //! match cli::main(&argv) {
 //!     cli::Outcome::Exit(code) => std::process::exit(code.into()),
 //!     cli::Outcome::Daemon(options) => println!("listen on {:?}", options.hosts),
+//!     cli::Outcome::Registry(command) => println!("{command:?}"),
 //! }
 //! ```
 #![cfg_attr(test, allow(clippy::unwrap_used))]
@@ -17,6 +18,7 @@ mod daemon;
 mod entry;
 mod error;
 mod flags;
+mod registry;
 mod render;
 mod stream;
 mod terminal;

@@ -29,7 +29,9 @@ impl AccessLog {
             Box::new(std::io::stdout())
         } else {
             let file = File::options().create(true).append(true).open(path);
-            Box::new(file.map_err(|e| Error::call(format!("cannot open the access log {}", path.display()), e))?)
+            Box::new(
+                file.map_err(|e| Error::call(format!("cannot open the access log {}", path.display()), e))?,
+            )
         };
         let (lines, waiting) = sync_channel(WAITING);
         std::thread::Builder::new()
@@ -54,7 +56,7 @@ impl AccessLog {
         if self.lines.try_send(line).is_ok() {
             return;
         }
-        if self.lost.fetch_add(1, Ordering::Relaxed) .is_multiple_of(1000) {
+        if self.lost.fetch_add(1, Ordering::Relaxed).is_multiple_of(1000) {
             tracing::warn!("the access log does not keep up: lines are lost");
         }
     }

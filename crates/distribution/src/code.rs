@@ -20,8 +20,6 @@ pub(crate) enum Code {
     NameUnknown,
     SizeInvalid,
     TagInvalid,
-    Unauthorized,
-    Denied,
     Unsupported,
     TooManyRequests,
     PaginationNumberInvalid,
@@ -46,8 +44,6 @@ impl Code {
             Self::NameUnknown => "NAME_UNKNOWN",
             Self::SizeInvalid => "SIZE_INVALID",
             Self::TagInvalid => "TAG_INVALID",
-            Self::Unauthorized => "UNAUTHORIZED",
-            Self::Denied => "DENIED",
             Self::Unsupported => "UNSUPPORTED",
             Self::TooManyRequests => "TOOMANYREQUESTS",
             Self::PaginationNumberInvalid => "PAGINATION_NUMBER_INVALID",
@@ -72,8 +68,6 @@ impl Code {
             | Self::SizeInvalid
             | Self::TagInvalid
             | Self::PaginationNumberInvalid => StatusCode::BAD_REQUEST,
-            Self::Unauthorized => StatusCode::UNAUTHORIZED,
-            Self::Denied => StatusCode::FORBIDDEN,
             Self::Unsupported => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
             Self::RangeInvalid => StatusCode::RANGE_NOT_SATISFIABLE,
@@ -154,8 +148,7 @@ mod tests {
 
     #[test]
     fn bodies_have_the_specified_form() {
-        let refusal =
-            Refusal::new(Code::BlobUnknown, "no such blob").detail(json!({ "digest": "sha256:x" }));
+        let refusal = Refusal::new(Code::BlobUnknown, "no such blob").detail(json!({ "digest": "sha256:x" }));
         assert_eq!(refusal.status(), StatusCode::NOT_FOUND);
         let body: Value = serde_json::from_str(&refusal.body()).unwrap();
         assert_eq!(body["errors"][0]["code"], "BLOB_UNKNOWN");

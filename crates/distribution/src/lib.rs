@@ -12,8 +12,8 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 #![allow(clippy::disallowed_methods, reason = "a registry's data directory, clock and sockets are its own")]
 
-mod calls;
 mod access;
+mod calls;
 mod code;
 mod control;
 mod depot;

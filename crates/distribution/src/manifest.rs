@@ -57,7 +57,11 @@ pub(crate) fn check(content_type: Option<&str>, bytes: &[u8]) -> Result<Checked,
         return Err(invalid(format!("schemaVersion is {}, want 2", shape.schema_version)));
     }
     if media::is_index(&media_type) {
-        if shape.config.is_some() || shape.layers.is_some() || shape.fs_layers.is_some() || shape.blobs.is_some() {
+        if shape.config.is_some()
+            || shape.layers.is_some()
+            || shape.fs_layers.is_some()
+            || shape.blobs.is_some()
+        {
             return Err(ambiguous("an index", "config, layers, fsLayers or blobs"));
         }
         if shape.manifests.is_none() {
@@ -78,8 +82,16 @@ pub(crate) fn check(content_type: Option<&str>, bytes: &[u8]) -> Result<Checked,
 /// Some readers (Go's) take `Layers` for `layers`: a document that counts on it has two readings, too.
 fn spelled_as_specified(bytes: &[u8]) -> Result<(), Refusal> {
     const FIELDS: [&str; 10] = [
-        "schemaVersion", "mediaType", "artifactType", "config", "layers", "manifests", "subject", "annotations",
-        "fsLayers", "blobs",
+        "schemaVersion",
+        "mediaType",
+        "artifactType",
+        "config",
+        "layers",
+        "manifests",
+        "subject",
+        "annotations",
+        "fsLayers",
+        "blobs",
     ];
     let keys: BTreeMap<String, IgnoredAny> = read(bytes)?;
     let twin = |key: &&String| FIELDS.iter().any(|field| key.eq_ignore_ascii_case(field) && key != field);
@@ -94,7 +106,9 @@ fn media_type(header: Option<&str>, shape: &Shape) -> Result<String, Refusal> {
     let header = header.map(|text| text.split(';').next().unwrap_or(text).trim().to_ascii_lowercase());
     let header = header.filter(|text| !text.is_empty());
     let inside = shape.media_type.as_deref().filter(|text| !text.is_empty());
-    if header.as_deref().is_some_and(|text| text.starts_with("application/vnd.docker.distribution.manifest.v1"))
+    if header
+        .as_deref()
+        .is_some_and(|text| text.starts_with("application/vnd.docker.distribution.manifest.v1"))
         || shape.schema_version == 1
     {
         return Err(invalid("schema 1 manifests are not accepted: push the image with a newer client"));

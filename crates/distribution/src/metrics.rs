@@ -105,7 +105,12 @@ impl Metrics {
             ("connections", "gauge", "Open connections.", of(&self.connections)),
             ("uploads", "gauge", "Unfinished uploads.", now.uploads as u64),
             ("upload_bytes", "gauge", "Bytes of unfinished uploads.", now.upload_bytes),
-            ("expired_uploads_total", "counter", "Abandoned uploads that were thrown away.", of(&self.expired)),
+            (
+                "expired_uploads_total",
+                "counter",
+                "Abandoned uploads that were thrown away.",
+                of(&self.expired),
+            ),
             ("collections_total", "counter", "Finished garbage collections.", of(&self.collections)),
             ("collected_contents_total", "counter", "Files that were collected.", of(&self.collected)),
             ("collected_bytes_total", "counter", "Bytes that were collected.", of(&self.collected_bytes)),

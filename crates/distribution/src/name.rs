@@ -92,8 +92,29 @@ mod tests {
             assert!(good.parse::<Name>().is_ok(), "{good}");
         }
         for bad in [
-            "", "/", "a/", "/a", "a//b", "A", "a..b", "a___b", "a._b", "-a", "a-", "..", "a/../b", ".", "a/./b",
-            "a b", "a%2fb", "a\0", "ä", "a\\b", "_uploads", "a:b", &"a".repeat(256),
+            "",
+            "/",
+            "a/",
+            "/a",
+            "a//b",
+            "A",
+            "a..b",
+            "a___b",
+            "a._b",
+            "-a",
+            "a-",
+            "..",
+            "a/../b",
+            ".",
+            "a/./b",
+            "a b",
+            "a%2fb",
+            "a\0",
+            "ä",
+            "a\\b",
+            "_uploads",
+            "a:b",
+            &"a".repeat(256),
         ] {
             assert!(bad.parse::<Name>().is_err(), "{bad}");
         }

@@ -94,7 +94,9 @@ impl Options {
         }
         if !matches!(self.log_level.as_str(), "debug" | "info" | "warn" | "error") {
             let level = &self.log_level;
-            return Err(Error::invalid(format!("invalid log level {level:?}: want debug, info, warn or error")));
+            return Err(Error::invalid(format!(
+                "invalid log level {level:?}: want debug, info, warn or error"
+            )));
         }
         Ok(())
     }

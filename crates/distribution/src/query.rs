@@ -93,7 +93,10 @@ mod tests {
         let count = |text: &str| Query::parse(&format!("n={text}")).unwrap().count(1000).ok();
         assert_eq!(count("9223372036854775808"), Some(Some(1000)));
         assert_eq!(count("99999999999999999999999999999999999999"), Some(Some(1000)));
-        assert_eq!((count("1000"), count("7"), count("0"), count("")), (Some(Some(1000)), Some(Some(7)), Some(Some(0)), Some(None)));
+        assert_eq!(
+            (count("1000"), count("7"), count("0"), count("")),
+            (Some(Some(1000)), Some(Some(7)), Some(Some(0)), Some(None))
+        );
         assert_eq!((count("-1"), count("x"), count("1e9"), count("0x10")), (None, None, None, None));
     }
 }

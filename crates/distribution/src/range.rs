@@ -52,9 +52,10 @@ fn number(text: &str) -> Option<Option<u64>> {
 /// Whether a list of entity tags (`If-None-Match`) has this one.
 pub(crate) fn matches(header: Option<&str>, tag: &str) -> bool {
     let Some(header) = header else { return false };
-    header.split(',').map(str::trim).any(|one| {
-        one == "*" || one.strip_prefix("W/").unwrap_or(one).trim_matches('"') == tag
-    })
+    header
+        .split(',')
+        .map(str::trim)
+        .any(|one| one == "*" || one.strip_prefix("W/").unwrap_or(one).trim_matches('"') == tag)
 }
 
 /// Reads `Content-Range:` of an uploaded chunk: `first-last`, or as HTTP has it `bytes first-last/length`.
@@ -109,7 +110,14 @@ mod tests {
 
     #[test]
     fn entity_tags_are_compared() {
-        for (header, out) in [("\"x\"", true), ("W/\"x\"", true), ("\"y\", \"x\"", true), ("*", true), ("\"y\"", false), ("x", true)] {
+        for (header, out) in [
+            ("\"x\"", true),
+            ("W/\"x\"", true),
+            ("\"y\", \"x\"", true),
+            ("*", true),
+            ("\"y\"", false),
+            ("x", true),
+        ] {
             assert_eq!(matches(Some(header), "x"), out, "{header}");
         }
         assert!(!matches(None, "x"));
@@ -119,7 +127,9 @@ mod tests {
     fn chunks_have_two_ends() {
         assert_eq!(chunk("0-9").unwrap(), (0, 9));
         assert_eq!(chunk("bytes 5-9/10").unwrap(), (5, 9));
-        for bad in ["", "5", "-", "5-", "-5", "9-5", "a-b", "0-18446744073709551615", "0-99999999999999999999"] {
+        for bad in
+            ["", "5", "-", "5-", "-5", "9-5", "a-b", "0-18446744073709551615", "0-99999999999999999999"]
+        {
             assert!(chunk(bad).is_err(), "{bad}");
         }
     }

@@ -62,6 +62,7 @@ impl Call {
     }
 
     /// The repository it is about.
+    #[cfg(test)]
     pub(crate) fn repository(&self) -> Option<&Name> {
         match self {
             Self::Base | Self::Catalog => None,
@@ -90,9 +91,10 @@ impl Call {
             Self::GetManifest(..) | Self::PutManifest(..) | Self::DeleteManifest(..) => "manifest",
             Self::GetBlob(..) | Self::DeleteBlob(..) => "blob",
             Self::StartUpload(_) => "blob_upload",
-            Self::UploadStatus(..) | Self::UploadChunk(..) | Self::UploadFinish(..) | Self::UploadCancel(..) => {
-                "blob_upload_chunk"
-            }
+            Self::UploadStatus(..)
+            | Self::UploadChunk(..)
+            | Self::UploadFinish(..)
+            | Self::UploadCancel(..) => "blob_upload_chunk",
         }
     }
 }
@@ -150,7 +152,8 @@ fn upload(method: &Method, name: Name, id: &str) -> Result<Call, Refusal> {
 }
 
 fn manifest(method: &Method, name: Name, last: &str) -> Result<Call, Refusal> {
-    let target = if last.contains(':') { digest(last).map(Target::Digest) } else { last.parse().map(Target::Tag) };
+    let target =
+        if last.contains(':') { digest(last).map(Target::Digest) } else { last.parse().map(Target::Tag) };
     match *method {
         // What cannot be a tag is none that is there.
         Method::GET | Method::HEAD | Method::DELETE if target.is_err() && !last.contains(':') => {

@@ -63,7 +63,8 @@ async fn live(options: &Options) -> Result<()> {
     let address = socket.local_addr().map_err(|e| Error::call("cannot tell the address", e))?;
     tracing::info!(%address, data = %options.data_root.display(), "the registry is up");
     let (end, ended) = watch::channel(false);
-    let mut serving = tokio::spawn(serve(site.clone(), Listener { socket, most: options.max_connections }, ended));
+    let mut serving =
+        tokio::spawn(serve(site.clone(), Listener { socket, most: options.max_connections }, ended));
     let mut beside = JoinSet::new();
     start_beside(&mut beside, &site, options).await?;
     tokio::select! {

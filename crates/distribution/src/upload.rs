@@ -104,7 +104,9 @@ mod tests {
     fn d06_ids_are_no_paths() {
         let id = UploadId::from_bytes([0xa5; 16]);
         assert_eq!(id.to_string().parse(), Ok(id));
-        for bad in ["", ".", "..", "../../x", &"A5".repeat(16), &"a5".repeat(17), &format!("+{}", "a".repeat(31))] {
+        for bad in
+            ["", ".", "..", "../../x", &"A5".repeat(16), &"a5".repeat(17), &format!("+{}", "a".repeat(31))]
+        {
             assert!(bad.parse::<UploadId>().is_err(), "{bad}");
         }
     }

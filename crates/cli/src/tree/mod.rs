@@ -5,6 +5,7 @@ mod help;
 mod images;
 mod missing;
 mod registries;
+mod registry;
 mod run_flags;
 mod system;
 
@@ -61,6 +62,8 @@ pub(crate) enum Act {
     Ask(fn(Call) -> Answer),
     /// Being the daemon.
     Daemon,
+    /// Being a registry, or something about one.
+    Registry(fn(&Matches) -> Result<distribution::Command>),
 }
 
 /// A command.
@@ -101,13 +104,19 @@ pub(crate) const GROUPS: &[(&str, &str)] = &[
     ("container", "Manage containers"),
     ("image", "Manage images"),
     ("network", "Manage networks"),
+    ("registry", "Be a registry"),
     ("system", "Manage the engine"),
     ("volume", "Manage volumes"),
 ];
 
 /// Every command there is.
 pub(crate) fn commands() -> impl Iterator<Item = &'static Command> {
-    containers::COMMANDS.iter().chain(images::COMMANDS).chain(registries::COMMANDS).chain(system::COMMANDS)
+    containers::COMMANDS
+        .iter()
+        .chain(images::COMMANDS)
+        .chain(registries::COMMANDS)
+        .chain(registry::COMMANDS)
+        .chain(system::COMMANDS)
 }
 
 /// Where words lead.

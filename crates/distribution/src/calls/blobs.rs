@@ -14,9 +14,8 @@ use crate::site::Site;
 use crate::wire::Body;
 
 pub(super) async fn get(site: &Site, asked: &Asked<'_>, name: &Name, digest: Digest) -> Answer {
-    let (size, leased) = site
-        .depot
-        .read(|db| Ok((depot::blob(db, name, digest)?, depot::leased(db, name, digest)?)))?;
+    let (size, leased) =
+        site.depot.read(|db| Ok((depot::blob(db, name, digest)?, depot::leased(db, name, digest)?)))?;
     let size = size.ok_or_else(|| unknown(digest))?;
     if asked.head.method == Method::HEAD {
         renew(site, name, digest, leased.unwrap_or_default()).await?;

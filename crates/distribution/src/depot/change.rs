@@ -90,7 +90,9 @@ impl Batch<'_> {
             json!(checked.annotations).to_string(),
             now()
         ])?;
-        let mut need = db.prepare_cached("INSERT OR IGNORE INTO need (repository, manifest, target) VALUES (?1, ?2, ?3)")?;
+        let mut need = db.prepare_cached(
+            "INSERT OR IGNORE INTO need (repository, manifest, target) VALUES (?1, ?2, ?3)",
+        )?;
         for (target, _) in checked.blobs.iter().chain(&checked.manifests) {
             need.execute(params![repository, digest, Key(*target)])?;
         }
@@ -165,7 +167,8 @@ fn is_there(what: &str, digest: Digest, size: u64, there: Option<u64>) -> Result
     let detail = json!({ "digest": digest.to_string() });
     match there {
         None => {
-            let message = format!("the manifest names the {what} {digest}, which the repository does not have");
+            let message =
+                format!("the manifest names the {what} {digest}, which the repository does not have");
             Err(Refusal::new(Code::ManifestBlobUnknown, message).detail(detail))
         }
         Some(real) if real != size => {

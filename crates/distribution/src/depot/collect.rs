@@ -65,7 +65,8 @@ impl Depot {
         let mut total = Collected::default();
         let mut last = 0;
         while let Some(id) = self.read(|db| next_repository(db, last))? {
-            let found = self.change(move |batch| batch.collect_repository(id, cutoff, sweep.untagged)).await?;
+            let found =
+                self.change(move |batch| batch.collect_repository(id, cutoff, sweep.untagged)).await?;
             total.manifests += found.manifests;
             total.links += found.links;
             last = id;

@@ -80,7 +80,8 @@ impl Files {
     pub(crate) fn begin(&self, name: &str) -> Result<(Arc<File>, PathBuf)> {
         let path = self.uploads.join(name);
         let file = File::options().create_new(true).read(true).write(true).open(&path);
-        file.map(|file| (Arc::new(file), path)).map_err(|e| Error::call("cannot make a file for an upload", e))
+        file.map(|file| (Arc::new(file), path))
+            .map_err(|e| Error::call("cannot make a file for an upload", e))
     }
 
     /// Syncs a written file, so that it may get its place.

@@ -141,9 +141,8 @@ pub(crate) fn tags(db: &Connection, name: &Name, last: &str, most: usize) -> Res
     let Some(id) = ask.query_row([name.as_str()], |row| row.get::<_, i64>(0)).optional()? else {
         return Ok(None);
     };
-    let mut ask = db.prepare_cached(
-        "SELECT name FROM tag WHERE repository = ?1 AND name > ?2 ORDER BY name LIMIT ?3",
-    )?;
+    let mut ask =
+        db.prepare_cached("SELECT name FROM tag WHERE repository = ?1 AND name > ?2 ORDER BY name LIMIT ?3")?;
     let names = ask.query_map(params![id, last, limit(most)], |row| row.get(0))?;
     Ok(Some(cut(names.collect::<Result<_, _>>()?, most)))
 }

@@ -38,7 +38,8 @@ pub(crate) struct Batch<'a> {
 impl Ledger {
     pub(crate) fn start(db: Connection, files: Arc<Files>) -> Result<Self> {
         let (queue, jobs) = mpsc::channel(MOST_AT_ONCE);
-        let thread = std::thread::Builder::new().name("ledger".to_owned()).spawn(move || write(&db, &files, jobs));
+        let thread =
+            std::thread::Builder::new().name("ledger".to_owned()).spawn(move || write(&db, &files, jobs));
         let thread = thread.map_err(|e| Error::call("cannot start the thread that writes records", e))?;
         Ok(Self { queue: Some(queue), thread: Some(thread) })
     }
@@ -121,10 +122,7 @@ fn remove(files: &Files, trash: &[Digest]) {
 }
 
 impl Batch<'_> {
-    fn atomically<T>(
-        &mut self,
-        change: impl FnOnce(&mut Self) -> Result<T, Refusal>,
-    ) -> Result<T, Refusal> {
+    fn atomically<T>(&mut self, change: impl FnOnce(&mut Self) -> Result<T, Refusal>) -> Result<T, Refusal> {
         let run = |text: &str| self.db.execute_batch(text).map_err(|e| Refusal::from(Error::from(e)));
         run("SAVEPOINT change")?;
         let kept = self.trash.len();
@@ -145,7 +143,6 @@ impl Batch<'_> {
     pub(super) fn db(&self) -> &Connection {
         self.db
     }
-
 
     /// Gives a file its place. In the same change its record is written.
     pub(super) fn place(&mut self, spooled: &Spooled) -> Result<()> {

@@ -29,7 +29,9 @@ use types::Digest;
 
 pub(crate) use change::NewManifest;
 pub(crate) use collect::{Collected, Sweep};
-pub(crate) use index::{Found, Page, Referrer, blob, holder, leased, manifest, referrers, repositories, tags};
+pub(crate) use index::{
+    Found, Page, Referrer, blob, holder, leased, manifest, referrers, repositories, tags,
+};
 pub(crate) use uploads::{Held, Limits, Uploads};
 
 use crate::code::Refusal;
@@ -103,7 +105,9 @@ pub(crate) async fn blocking<T: Send + 'static>(
 ) -> Result<T> {
     match tokio::task::spawn_blocking(work).await {
         Ok(done) => done,
-        Err(error) => Err(crate::error::Error::call("work on files ended in a fault", std::io::Error::other(error))),
+        Err(error) => {
+            Err(crate::error::Error::call("work on files ended in a fault", std::io::Error::other(error)))
+        }
     }
 }
 

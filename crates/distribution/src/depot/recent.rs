@@ -59,7 +59,14 @@ mod tests {
         for n in 0..1000 {
             recent.put(digest(n), Bytes::from(vec![0; 100 << 10]));
         }
-        assert!(recent.kept().bytes <= MOST && recent.kept().documents.len() == recent.kept().order.len());
+        let (bytes, documents, order) = {
+            let kept = recent.kept();
+            (kept.bytes, kept.documents.len(), kept.order.len())
+        };
+        assert!(
+            bytes <= MOST && documents == order,
+            "{bytes} bytes, {documents} documents, {order} in order"
+        );
         assert!(recent.get(&digest(999)).is_some() && recent.get(&digest(0)).is_none());
         recent.put(digest(5), Bytes::from(vec![0; LONGEST + 1]));
         assert!(recent.get(&digest(5)).is_none());

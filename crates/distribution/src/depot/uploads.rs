@@ -170,7 +170,6 @@ impl Writing {
         self.offset
     }
 
-
     /// Writes behind what is there. After a failure the upload is as it was before.
     fn write(&mut self, files: &Files, bytes: &[u8]) -> Result<()> {
         if self.file.is_none() {
@@ -190,7 +189,10 @@ impl Writing {
 
     fn finish(&mut self, files: &Files) -> Result<Spooled> {
         self.write(files, &[])?;
-        let (file, path) = self.file.take().ok_or_else(|| Error::call("an upload has no file", std::io::Error::other("gone")))?;
+        let (file, path) = self
+            .file
+            .take()
+            .ok_or_else(|| Error::call("an upload has no file", std::io::Error::other("gone")))?;
         self.bytes.fetch_sub(self.offset, Ordering::Relaxed);
         let size = std::mem::take(&mut self.offset);
         let hasher = std::mem::replace(&mut self.hasher, Context::new(&SHA256));

@@ -48,7 +48,8 @@ fn manifests_name_what_they_need() {
     let foreign = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip";
     let mut elsewhere = descriptor(foreign);
     elsewhere["urls"] = json!(["https://example/x"]);
-    let found = checked(media::MANIFEST, &with(manifest(media::MANIFEST), "layers", json!([elsewhere]))).unwrap();
+    let found =
+        checked(media::MANIFEST, &with(manifest(media::MANIFEST), "layers", json!([elsewhere]))).unwrap();
     assert_eq!(found.blobs.len(), 1);
     assert!(checked(media::MANIFEST, &without(manifest(media::MANIFEST), "mediaType")).is_ok());
     assert!(checked("", &manifest(media::MANIFEST)).is_ok());
@@ -85,7 +86,10 @@ fn i01_what_has_two_readings_is_refused() {
         ("application/json", without(oci(), "mediaType")),
         ("", without(oci(), "mediaType")),
         ("application/vnd.oci.artifact.manifest.v1+json", with(oci(), "mediaType", json!(null))),
-        ("application/vnd.docker.distribution.manifest.v1+json", json!({ "schemaVersion": 1, "fsLayers": [] })),
+        (
+            "application/vnd.docker.distribution.manifest.v1+json",
+            json!({ "schemaVersion": 1, "fsLayers": [] }),
+        ),
         ("application/vnd.docker.distribution.manifest.v1+prettyjws", json!({ "schemaVersion": 1 })),
         (media::MANIFEST, with(oci(), "schemaVersion", json!(1))),
         (media::MANIFEST, with(oci(), "schemaVersion", json!(3))),
@@ -98,8 +102,14 @@ fn i01_what_has_two_readings_is_refused() {
         (media::MANIFEST, with(oci(), "layers", json!({}))),
         (media::INDEX, with(list(), "manifests", json!([{ "digest": "sha256:../x", "size": 1 }]))),
         (media::MANIFEST, with(oci(), "config", json!({ "digest": "sha512:00", "size": 1 }))),
-        (media::MANIFEST, with(oci(), "layers", json!([{ "digest": format!("sha256:{}", "0A".repeat(32)), "size": 1 }]))),
-        (media::MANIFEST, with(oci(), "layers", json!([{ "digest": format!("sha256:{}", "0a".repeat(32)), "size": -1 }]))),
+        (
+            media::MANIFEST,
+            with(oci(), "layers", json!([{ "digest": format!("sha256:{}", "0A".repeat(32)), "size": 1 }])),
+        ),
+        (
+            media::MANIFEST,
+            with(oci(), "layers", json!([{ "digest": format!("sha256:{}", "0a".repeat(32)), "size": -1 }])),
+        ),
         (media::MANIFEST, with(oci(), "subject", json!({ "digest": "x", "size": 1 }))),
         (media::MANIFEST, with(oci(), "Manifests", any())),
         (media::MANIFEST, with(oci(), "MediaType", json!(media::INDEX))),

@@ -125,4 +125,3 @@ impl hyper::body::Body for Body {
         }
     }
 }
-

@@ -73,7 +73,9 @@ async fn handle(
 
 /// Leaves out the body, but says how long it would have been.
 fn keep_head(response: &mut Response<Body>) {
-    if let Some(length) = response.body().size_hint().exact().filter(|_| !response.headers().contains_key(CONTENT_LENGTH)) {
+    if let Some(length) =
+        response.body().size_hint().exact().filter(|_| !response.headers().contains_key(CONTENT_LENGTH))
+    {
         response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
     }
     *response.body_mut() = Body::Empty;

@@ -40,7 +40,8 @@ impl Socket {
             self.stalled = None;
             return Poll::Ready(room);
         }
-        let sleep = self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(Instant::now() + STALL)));
+        let sleep =
+            self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(Instant::now() + STALL)));
         ready!(sleep.as_mut().poll(cx));
         Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the peer takes nothing")))
     }
@@ -79,7 +80,11 @@ impl Socket {
 }
 
 impl Read for Socket {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_read(cx, buffer)
     }
 }
@@ -114,8 +119,9 @@ impl Write for Socket {
         match plain {
             Some(0) => self.poll_send_file(cx, slices[0].len()),
             // The head of an answer waits for the first bytes of the file and shares their packet.
-            Some(1) => self
-                .poll_call(cx, |stream| Ok(send(stream.as_fd(), &slices[0], SendFlags::NOSIGNAL | SendFlags::MORE)?)),
+            Some(1) => self.poll_call(cx, |stream| {
+                Ok(send(stream.as_fd(), &slices[0], SendFlags::NOSIGNAL | SendFlags::MORE)?)
+            }),
             Some(count) => self.poll_call(cx, |stream| stream.try_write_vectored(&slices[..count])),
             None => self.poll_call(cx, |stream| stream.try_write_vectored(slices)),
         }

@@ -1,0 +1,139 @@
+//! `berth registry`: its flags, and what they say to the registry.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use distribution::{Collect, Command, Options};
+
+use crate::error::{Error, Result};
+use crate::flags::{Flag, Matches, bytes, number, one, switch};
+
+/// The flags of `registry serve`.
+pub(crate) const SERVE: &[Flag] = &[
+    one("data-root", "Directory for everything (default /var/lib/berth-registry)"),
+    one("address", "Address and port to listen on (default 127.0.0.1:5000)").short('a'),
+    switch("read-only", "Refuse every push and deletion"),
+    switch("delete", "Allow manifests, tags and blobs to be deleted"),
+    number("max-connections", "Connections at the same time; more wait (default 1024)"),
+    number("max-uploads", "Uploads at the same time; more are refused (default 1024)"),
+    bytes("max-upload-bytes", "Size of all unfinished uploads together (default no limit)"),
+    one("upload-expiry", "Throw away an upload without news for so long (default 24h)"),
+    one("gc-every", "Collect garbage every so often (default never)"),
+    one("gc-grace", "Keep what was pushed or asked for within this time (default 1h)"),
+    switch("gc-untagged", "Collect manifests without a tag, too"),
+    one("metrics", "Address and port for Prometheus"),
+    one("access-log", "File for a line about every request ('-' is standard output)"),
+    one("stop-timeout", "How long requests may go on when the registry is told to end (default 30s)"),
+    switch("debug", "Log more").short('D'),
+    one("log-level", "Least severe message to log: debug, info, warn or error").short('l'),
+];
+
+/// The flags of `registry garbage-collect`.
+pub(crate) const COLLECT: &[Flag] = &[
+    one(
+        "data-root",
+        "Directory of the registry, which may be served meanwhile (default /var/lib/berth-registry)",
+    ),
+    one("grace", "Keep what was pushed or asked for within this time (default 1h)"),
+    switch("delete-untagged", "Remove manifests without a tag, too").short('m'),
+    switch("dry-run", "Only tell what would be removed").short('d'),
+];
+
+/// Reads the flags of `registry serve`.
+pub(crate) fn serve(flags: &Matches) -> Result<Command> {
+    let base = Options::default();
+    let level = if flags.is("debug") { "debug" } else { "info" };
+    Ok(Command::Serve(Options {
+        data_root: path(flags, "data-root").unwrap_or(base.data_root),
+        address: address(flags, "address")?.unwrap_or(base.address),
+        read_only: flags.is("read-only"),
+        delete: flags.is("delete"),
+        max_connections: count(flags, "max-connections")?.unwrap_or(base.max_connections),
+        max_uploads: count(flags, "max-uploads")?.unwrap_or(base.max_uploads),
+        max_upload_bytes: flags
+            .given("max-upload-bytes")
+            .map_or(base.max_upload_bytes, |_| flags.bytes("max-upload-bytes").unsigned_abs()),
+        upload_expiry: duration(flags, "upload-expiry")?.unwrap_or(base.upload_expiry),
+        collect_every: duration(flags, "gc-every")?.filter(|every| !every.is_zero()),
+        grace: duration(flags, "gc-grace")?.unwrap_or(base.grace),
+        collect_untagged: flags.is("gc-untagged"),
+        metrics: address(flags, "metrics")?,
+        access_log: path(flags, "access-log"),
+        stop_timeout: duration(flags, "stop-timeout")?.unwrap_or(base.stop_timeout),
+        log_level: flags.given("log-level").unwrap_or(level).to_owned(),
+    }))
+}
+
+/// Reads the flags of `registry garbage-collect`.
+pub(crate) fn collect(flags: &Matches) -> Result<Command> {
+    let base = Options::default();
+    Ok(Command::Collect(Collect {
+        data_root: path(flags, "data-root").unwrap_or(base.data_root),
+        grace: duration(flags, "grace")?.unwrap_or(base.grace),
+        untagged: flags.is("delete-untagged"),
+        dry_run: flags.is("dry-run"),
+    }))
+}
+
+fn path(flags: &Matches, name: &str) -> Option<PathBuf> {
+    flags.given(name).filter(|text| !text.is_empty()).map(PathBuf::from)
+}
+
+/// `ADDRESS:PORT`, `:PORT` for every address of this machine.
+fn address(flags: &Matches, name: &str) -> Result<Option<SocketAddr>> {
+    let Some(text) = flags.given(name) else { return Ok(None) };
+    let everywhere = text.strip_prefix(':').and_then(|port| port.parse().ok());
+    let here = text.strip_prefix("localhost:").map(|port| format!("127.0.0.1:{port}"));
+    let read = everywhere
+        .map(|port: u16| SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)))
+        .or_else(|| here.as_deref().unwrap_or(text).parse().ok());
+    read.map(Some).ok_or_else(|| invalid(name, text, "want ADDRESS:PORT"))
+}
+
+fn duration(flags: &Matches, name: &str) -> Result<Option<Duration>> {
+    let Some(text) = flags.given(name) else { return Ok(None) };
+    let nanos = dockerapi::time::parse_duration(text).ok().and_then(|nanos| u64::try_from(nanos).ok());
+    nanos
+        .map(|nanos| Some(Duration::from_nanos(nanos)))
+        .ok_or_else(|| invalid(name, text, "want a duration, as 90s or 24h"))
+}
+
+fn count(flags: &Matches, name: &str) -> Result<Option<usize>> {
+    let Some(text) = flags.given(name) else { return Ok(None) };
+    let read = text.parse().ok().filter(|count| (1..=1_000_000).contains(count));
+    read.map(Some).ok_or_else(|| invalid(name, text, "want a number from 1 to 1000000"))
+}
+
+fn invalid(name: &str, text: &str, want: &str) -> Error {
+    Error::new(format!("invalid argument {text:?} for \"--{name}\" flag: {want}")).code(125)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flags;
+
+    fn read(line: &str) -> Result<Options> {
+        let argv: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+        let Ok(parsed) = flags::parse(&[SERVE], false, &argv) else { panic!("{line} does not parse") };
+        match serve(&parsed.matches)? {
+            Command::Serve(options) => Ok(options),
+            Command::Collect(_) => panic!("not asked for"),
+        }
+    }
+
+    #[test]
+    fn flags_become_options() {
+        assert_eq!(read("").unwrap(), Options::default());
+        let options =
+            read("--address :5001 --gc-every 90s --max-uploads 3 --max-upload-bytes 1g -D").unwrap();
+        assert_eq!(options.address.to_string(), "0.0.0.0:5001");
+        assert_eq!(options.collect_every, Some(Duration::from_secs(90)));
+        assert_eq!((options.max_uploads, options.max_upload_bytes), (3, 1 << 30));
+        assert_eq!(options.log_level, "debug");
+        for bad in ["--address x", "--address :99999", "--gc-every 5", "--gc-grace -1s", "--max-uploads 0"] {
+            assert!(read(bad).is_err(), "{bad}");
+        }
+    }
+}
