@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use distribution::{Collect, Command, Options};
+use distribution::{AuthOptions, Collect, Command, Options, TlsOptions, TokenOptions};
 
 use crate::error::{Error, Result};
 use crate::flags::{Flag, Matches, bytes, number, one, switch};
@@ -13,6 +13,15 @@ use crate::flags::{Flag, Matches, bytes, number, one, switch};
 pub(crate) const SERVE: &[Flag] = &[
     one("data-root", "Directory for everything (default /var/lib/berth-registry)"),
     one("address", "Address and port to listen on (default 127.0.0.1:5000)").short('a'),
+    one("tls-cert", "PEM file of the certificate: connections are encrypted"),
+    one("tls-key", "PEM file of the certificate's key"),
+    one("tls-client-ca", "PEM file: clients need a certificate that was issued by one of these"),
+    one("htpasswd", "File of users and passwords (htpasswd -B)"),
+    one("token-realm", "Address of the service that hands out tokens"),
+    one("token-service", "Name of this registry in tokens"),
+    one("token-issuer", "Only issuer whose tokens count"),
+    one("token-root-certs", "PEM file of certificates whose keys sign tokens"),
+    one("token-jwks", "JSON Web Key Set of the keys that sign tokens"),
     switch("read-only", "Refuse every push and deletion"),
     switch("delete", "Allow manifests, tags and blobs to be deleted"),
     number("max-connections", "Connections at the same time; more wait (default 1024)"),
@@ -44,9 +53,11 @@ pub(crate) const COLLECT: &[Flag] = &[
 pub(crate) fn serve(flags: &Matches) -> Result<Command> {
     let base = Options::default();
     let level = if flags.is("debug") { "debug" } else { "info" };
-    Ok(Command::Serve(Options {
+    let options = Options {
         data_root: path(flags, "data-root").unwrap_or(base.data_root),
         address: address(flags, "address")?.unwrap_or(base.address),
+        tls: tls(flags)?,
+        auth: auth(flags)?,
         read_only: flags.is("read-only"),
         delete: flags.is("delete"),
         max_connections: count(flags, "max-connections")?.unwrap_or(base.max_connections),
@@ -62,7 +73,8 @@ pub(crate) fn serve(flags: &Matches) -> Result<Command> {
         access_log: path(flags, "access-log"),
         stop_timeout: duration(flags, "stop-timeout")?.unwrap_or(base.stop_timeout),
         log_level: flags.given("log-level").unwrap_or(level).to_owned(),
-    }))
+    };
+    Ok(Command::Serve(Box::new(options)))
 }
 
 /// Reads the flags of `registry garbage-collect`.
@@ -74,6 +86,32 @@ pub(crate) fn collect(flags: &Matches) -> Result<Command> {
         untagged: flags.is("delete-untagged"),
         dry_run: flags.is("dry-run"),
     }))
+}
+
+fn tls(flags: &Matches) -> Result<Option<TlsOptions>> {
+    match (path(flags, "tls-cert"), path(flags, "tls-key"), path(flags, "tls-client-ca")) {
+        (Some(certificate), Some(key), client_ca) => Ok(Some(TlsOptions { certificate, key, client_ca })),
+        (None, None, None) => Ok(None),
+        _ => Err(Error::new("--tls-cert and --tls-key go together").code(125)),
+    }
+}
+
+fn auth(flags: &Matches) -> Result<AuthOptions> {
+    let is_token = ["token-realm", "token-service", "token-issuer", "token-root-certs", "token-jwks"]
+        .iter()
+        .any(|name| flags.given(name).is_some());
+    match path(flags, "htpasswd") {
+        Some(_) if is_token => Err(Error::new("--htpasswd and --token-… exclude each other").code(125)),
+        Some(file) => Ok(AuthOptions::Htpasswd(file)),
+        None if is_token => Ok(AuthOptions::Token(TokenOptions {
+            realm: flags.text("token-realm").to_owned(),
+            service: flags.text("token-service").to_owned(),
+            issuer: flags.text("token-issuer").to_owned(),
+            root_certs: path(flags, "token-root-certs"),
+            jwks: path(flags, "token-jwks"),
+        })),
+        None => Ok(AuthOptions::Open),
+    }
 }
 
 fn path(flags: &Matches, name: &str) -> Option<PathBuf> {
@@ -118,7 +156,7 @@ mod tests {
         let argv: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
         let Ok(parsed) = flags::parse(&[SERVE], false, &argv) else { panic!("{line} does not parse") };
         match serve(&parsed.matches)? {
-            Command::Serve(options) => Ok(options),
+            Command::Serve(options) => Ok(*options),
             Command::Collect(_) => panic!("not asked for"),
         }
     }
@@ -132,7 +170,15 @@ mod tests {
         assert_eq!(options.collect_every, Some(Duration::from_secs(90)));
         assert_eq!((options.max_uploads, options.max_upload_bytes), (3, 1 << 30));
         assert_eq!(options.log_level, "debug");
-        for bad in ["--address x", "--address :99999", "--gc-every 5", "--gc-grace -1s", "--max-uploads 0"] {
+        for bad in [
+            "--address x",
+            "--address :99999",
+            "--gc-every 5",
+            "--gc-grace -1s",
+            "--max-uploads 0",
+            "--tls-cert /c",
+            "--htpasswd /f --token-realm r",
+        ] {
             assert!(read(bad).is_err(), "{bad}");
         }
     }

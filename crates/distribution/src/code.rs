@@ -20,6 +20,7 @@ pub(crate) enum Code {
     NameUnknown,
     SizeInvalid,
     TagInvalid,
+    Unauthorized,
     Unsupported,
     TooManyRequests,
     PaginationNumberInvalid,
@@ -44,6 +45,7 @@ impl Code {
             Self::NameUnknown => "NAME_UNKNOWN",
             Self::SizeInvalid => "SIZE_INVALID",
             Self::TagInvalid => "TAG_INVALID",
+            Self::Unauthorized => "UNAUTHORIZED",
             Self::Unsupported => "UNSUPPORTED",
             Self::TooManyRequests => "TOOMANYREQUESTS",
             Self::PaginationNumberInvalid => "PAGINATION_NUMBER_INVALID",
@@ -68,6 +70,7 @@ impl Code {
             | Self::SizeInvalid
             | Self::TagInvalid
             | Self::PaginationNumberInvalid => StatusCode::BAD_REQUEST,
+            Self::Unauthorized => StatusCode::UNAUTHORIZED,
             Self::Unsupported => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
             Self::RangeInvalid => StatusCode::RANGE_NOT_SATISFIABLE,

@@ -7,12 +7,13 @@
 //!
 //! ```no_run
 //! let options = distribution::Options { data_root: "/var/lib/berth-registry".into(), ..Default::default() };
-//! distribution::run(distribution::Command::Serve(options)).unwrap();
+//! distribution::run(distribution::Command::Serve(options.into())).unwrap();
 //! ```
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 #![allow(clippy::disallowed_methods, reason = "a registry's data directory, clock and sockets are its own")]
 
 mod access;
+mod auth;
 mod calls;
 mod code;
 mod control;
@@ -32,6 +33,11 @@ mod site;
 mod upload;
 mod wire;
 
+#[cfg(test)]
+mod tests;
+
+pub use auth::{AuthOptions, TokenOptions};
 pub use error::Error;
 pub use options::{Collect, Command, Options};
 pub use run::run;
+pub use wire::TlsOptions;

@@ -4,13 +4,15 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::auth::AuthOptions;
 use crate::error::{Error, Result};
+use crate::wire::TlsOptions;
 
 /// What the program is to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
     /// Serve until a signal.
-    Serve(Options),
+    Serve(Box<Options>),
     /// Remove what nothing names, and tell what that was.
     Collect(Collect),
 }
@@ -35,6 +37,10 @@ pub struct Options {
     pub data_root: PathBuf,
     /// Where to listen.
     pub address: SocketAddr,
+    /// Connections are encrypted.
+    pub tls: Option<TlsOptions>,
+    /// Who may come in.
+    pub auth: AuthOptions,
     /// Nothing may change.
     pub read_only: bool,
     /// Manifests, tags and blobs may be deleted.
@@ -68,6 +74,8 @@ impl Default for Options {
         Self {
             data_root: "/var/lib/berth-registry".into(),
             address: SocketAddr::from(([127, 0, 0, 1], 5000)),
+            tls: None,
+            auth: AuthOptions::Open,
             read_only: false,
             delete: false,
             max_connections: 1024,

@@ -62,7 +62,6 @@ impl Call {
     }
 
     /// The repository it is about.
-    #[cfg(test)]
     pub(crate) fn repository(&self) -> Option<&Name> {
         match self {
             Self::Base | Self::Catalog => None,

@@ -16,8 +16,10 @@ use crate::error::{Error, Result};
 use crate::garbage;
 use crate::options::{Command, Options};
 use crate::site::Site;
-use crate::wire::{Listener, serve, serve_metrics};
+use crate::wire::{HEAD, Listener, serve, serve_metrics};
 
+/// How often files are looked at for changes.
+const LOOK: Duration = Duration::from_secs(10);
 /// How often abandoned uploads are looked for.
 const ROUND: Duration = Duration::from_secs(60);
 
@@ -57,16 +59,20 @@ fn log_to_stderr(level: &str) {
 async fn live(options: &Options) -> Result<()> {
     let mut term = catch(SignalKind::terminate())?;
     let mut interrupt = catch(SignalKind::interrupt())?;
-    let _hangup = catch(SignalKind::hangup())?;
+    let hangup = catch(SignalKind::hangup())?;
     let site = Arc::new(Site::open(options)?);
     let socket = bind(options.address).await?;
     let address = socket.local_addr().map_err(|e| Error::call("cannot tell the address", e))?;
     tracing::info!(%address, data = %options.data_root.display(), "the registry is up");
     let (end, ended) = watch::channel(false);
-    let mut serving =
-        tokio::spawn(serve(site.clone(), Listener { socket, most: options.max_connections }, ended));
+    let mut serving = tokio::spawn(serve(
+        site.clone(),
+        Listener { socket, most: options.max_connections, head: HEAD },
+        ended,
+    ));
     let mut beside = JoinSet::new();
     start_beside(&mut beside, &site, options).await?;
+    beside.spawn(refresh(site.clone(), hangup));
     tokio::select! {
         _ = &mut serving => {}
         _ = term.recv() => {}
@@ -94,6 +100,14 @@ async fn start_beside(beside: &mut JoinSet<()>, site: &Arc<Site>, options: &Opti
         beside.spawn(serve_metrics(site.clone(), bind(address).await?));
     }
     Ok(())
+}
+
+/// Reads changed files again: soon after they changed, and at once at SIGHUP.
+async fn refresh(site: Arc<Site>, mut hangup: Signal) {
+    loop {
+        let _ = tokio::time::timeout(LOOK, hangup.recv()).await;
+        site.refresh();
+    }
 }
 
 async fn bind(address: SocketAddr) -> Result<TcpListener> {

@@ -3,11 +3,13 @@
 use tokio::sync::Semaphore;
 
 use crate::access::AccessLog;
+use crate::auth::Auth;
 use crate::depot::{Depot, Limits, Uploads};
 use crate::error::Result;
 use crate::metrics::{Gauges, Metrics};
 use crate::options::Options;
 use crate::policy::Policy;
+use crate::wire::Tls;
 
 /// Kilobytes of manifests that may be in memory while they are pushed.
 const MANIFEST_ROOM: usize = 64 << 10;
@@ -16,6 +18,8 @@ const MANIFEST_ROOM: usize = 64 << 10;
 pub(crate) struct Site {
     pub(crate) depot: Depot,
     pub(crate) uploads: Uploads,
+    pub(crate) auth: Auth,
+    pub(crate) tls: Option<Tls>,
     pub(crate) policy: Policy,
     pub(crate) metrics: Metrics,
     pub(crate) access_log: Option<AccessLog>,
@@ -27,6 +31,8 @@ pub(crate) struct Site {
 
 impl Site {
     pub(crate) fn open(options: &Options) -> Result<Self> {
+        let auth = Auth::open(&options.auth)?;
+        let tls = options.tls.clone().map(Tls::open).transpose()?;
         let depot = Depot::open(&options.data_root)?;
         let limits = Limits {
             most: options.max_uploads,
@@ -34,6 +40,8 @@ impl Site {
             expiry: options.upload_expiry,
         };
         Ok(Self {
+            auth,
+            tls,
             metrics: Metrics::default(),
             access_log: options.access_log.as_deref().map(AccessLog::open).transpose()?,
             uploads: Uploads::new(depot.files().clone(), limits),
@@ -42,6 +50,14 @@ impl Site {
             grace: i64::try_from(options.grace.as_secs()).unwrap_or(i64::MAX),
             manifest_room: Semaphore::new(MANIFEST_ROOM),
         })
+    }
+
+    /// Reads files again that have changed: certificates and keys.
+    pub(crate) fn refresh(&self) {
+        self.auth.refresh();
+        if let Some(tls) = &self.tls {
+            tls.refresh();
+        }
     }
 
     /// The page of metrics.

@@ -12,6 +12,7 @@ use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Response, StatusCode};
 
+use crate::auth::Caller;
 use crate::code::Refusal;
 use crate::query::Query;
 use crate::route::Call;
@@ -22,6 +23,7 @@ use crate::wire::{Body, Segments};
 pub(crate) struct Asked<'a> {
     pub(crate) head: &'a Parts,
     pub(crate) query: Query,
+    pub(crate) caller: Caller,
     /// There when the kernel can send files to this client.
     pub(crate) segments: Option<&'a Arc<Segments>>,
 }

@@ -6,6 +6,7 @@ use hyper::{Response, StatusCode};
 use types::Digest;
 
 use super::{Answer, Asked, bare, set};
+use crate::auth::Access;
 use crate::code::{Code, Refusal};
 use crate::depot::{self, Held};
 use crate::name::Name;
@@ -37,7 +38,8 @@ async fn mount(site: &Site, asked: &Asked<'_>, name: &Name, digest: Digest) -> R
         Some(from) => Some(from.parse::<Name>()?),
         None => site.depot.read(|db| depot::holder(db, digest))?.and_then(|name| name.parse().ok()),
     };
-    let Some(from) = from else { return Ok(false) };
+    // Whoever may not read there gets nothing from there, by digest neither (D06).
+    let Some(from) = from.filter(|from| asked.caller.may(&Access::pull(from))) else { return Ok(false) };
     let name = name.clone();
     site.depot.change(move |batch| batch.mount(&name, &from, digest)).await
 }

@@ -62,11 +62,15 @@ impl Depot {
         if sweep.dry_run {
             return self.change(move |batch| batch.rehearse(cutoff, sweep.untagged)).await;
         }
+        self.collect_before(cutoff, sweep.untagged).await
+    }
+
+    /// Collects what nobody made sure of after `cutoff`, in seconds of the epoch.
+    pub(crate) async fn collect_before(&self, cutoff: i64, untagged: bool) -> Result<Collected, Refusal> {
         let mut total = Collected::default();
         let mut last = 0;
         while let Some(id) = self.read(|db| next_repository(db, last))? {
-            let found =
-                self.change(move |batch| batch.collect_repository(id, cutoff, sweep.untagged)).await?;
+            let found = self.change(move |batch| batch.collect_repository(id, cutoff, untagged)).await?;
             total.manifests += found.manifests;
             total.links += found.links;
             last = id;

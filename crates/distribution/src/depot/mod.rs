@@ -29,6 +29,7 @@ use types::Digest;
 
 pub(crate) use change::NewManifest;
 pub(crate) use collect::{Collected, Sweep};
+pub(crate) use files::{digest_of, random};
 pub(crate) use index::{
     Found, Page, Referrer, blob, holder, leased, manifest, referrers, repositories, tags,
 };

@@ -2,10 +2,10 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use hyper::body::{Body as _, Incoming};
-use hyper::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HeaderName, HeaderValue};
+use hyper::header::{ALLOW, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response};
 
@@ -22,6 +22,8 @@ use crate::site::Site;
 #[derive(Clone)]
 pub(super) struct Peer {
     pub(super) address: SocketAddr,
+    /// How long the head of a request may take.
+    pub(super) head: Duration,
     /// There when the kernel can send files to it.
     pub(super) segments: Option<Arc<Segments>>,
 }
@@ -67,7 +69,10 @@ async fn handle(
     let call = route::find(&head.method, head.uri.path())?;
     *label = call.label();
     site.policy.admit(&call)?;
-    let asked = Asked { head, query, segments: peer.segments.as_ref() };
+    let from = query.get("from").and_then(|name| name.parse().ok());
+    let proof = head.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let caller = site.auth.admit(&call, from.as_ref(), proof).await?;
+    let asked = Asked { head, query, caller, segments: peer.segments.as_ref() };
     calls::dispatch(site, call, &asked, body).await
 }
 

@@ -8,18 +8,22 @@ use std::time::Duration;
 use hyper::rt::{Read, Write};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::TokioTimer;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
 
+use super::patient::Patient;
 use super::respond::{Peer, respond};
 use super::segments::Segments;
 use super::socket::Socket;
 use crate::site::Site;
 
 /// How long a request's head may take, and a connection may lie idle before the next one.
-const HEAD: Duration = Duration::from_secs(30);
+pub(crate) const HEAD: Duration = Duration::from_secs(30);
+/// How long a handshake may take.
+const HANDSHAKE: Duration = Duration::from_secs(10);
 /// What hyper buffers of one connection, at most.
 const BUFFER: usize = 128 << 10;
 
@@ -28,6 +32,8 @@ pub(crate) struct Listener {
     pub(crate) socket: TcpListener,
     /// Connections at the same time; more wait in the kernel's line.
     pub(crate) most: usize,
+    /// How long a request's head may take.
+    pub(crate) head: Duration,
 }
 
 /// Serves until `end` changes, then until the last connection is done. Dropping it cuts off those that are left.
@@ -39,7 +45,7 @@ pub(crate) async fn serve(site: Arc<Site>, listener: Listener, mut end: watch::R
             accepted = accept(&listener.socket, &room) => accepted,
             _ = end.changed() => break,
         };
-        connections.spawn(connection(site.clone(), accepted, end.clone()));
+        connections.spawn(connection(site.clone(), accepted, listener.head, end.clone()));
         while connections.try_join_next().is_some() {}
     }
     drop(listener);
@@ -61,13 +67,26 @@ async fn accept(socket: &TcpListener, room: &Arc<Semaphore>) -> Accepted {
     }
 }
 
-async fn connection(site: Arc<Site>, (stream, address, _permit): Accepted, end: watch::Receiver<bool>) {
+async fn connection(
+    site: Arc<Site>,
+    (stream, address, _permit): Accepted,
+    head: Duration,
+    end: watch::Receiver<bool>,
+) {
     let _ = stream.set_nodelay(true);
     site.metrics.connected();
-    let segments = Arc::new(Segments::default());
-    let socket = Socket::new(stream, segments.clone());
-    let peer = Peer { address, segments: Some(segments) };
-    talk(&site, socket, &peer, end).await;
+    if let Some(tls) = &site.tls {
+        let handshake = TlsAcceptor::from(tls.config()).accept(stream);
+        if let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, handshake).await {
+            let peer = Peer { address, head, segments: None };
+            talk(&site, Patient::new(TokioIo::new(stream)), &peer, end).await;
+        }
+    } else {
+        let segments = Arc::new(Segments::default());
+        let socket = Socket::new(stream, segments.clone());
+        let peer = Peer { address, head, segments: Some(segments) };
+        talk(&site, socket, &peer, end).await;
+    }
     site.metrics.disconnected();
 }
 
@@ -84,7 +103,7 @@ async fn talk(
     let mut serving = std::pin::pin!(
         http1::Builder::new()
             .timer(TokioTimer::new())
-            .header_read_timeout(HEAD)
+            .header_read_timeout(peer.head)
             .max_buf_size(BUFFER)
             .serve_connection(socket, service)
     );
