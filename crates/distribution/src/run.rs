@@ -12,7 +12,7 @@ use types::Kind;
 
 use crate::control;
 use crate::depot::Sweep;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, chain};
 use crate::garbage;
 use crate::options::{Command, Options};
 use crate::site::Site;
@@ -28,10 +28,11 @@ const ROUND: Duration = Duration::from_secs(60);
 /// # Errors
 /// When the options cannot be, the data directory cannot be opened or is another process's, or the address is taken.
 pub fn run(command: Command) -> std::result::Result<(), Error> {
-    match command {
+    let done = match command {
         Command::Serve(options) => serve_until_signal(&options),
         Command::Collect(asked) => garbage::collect(&asked),
-    }
+    };
+    done.map_err(|error| Error::new(error.kind(), chain(&error)))
 }
 
 fn serve_until_signal(options: &Options) -> Result<()> {
