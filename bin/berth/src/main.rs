@@ -34,13 +34,9 @@ fn daemon(options: cli::DaemonOptions) -> server::DaemonOptions {
 }
 
 fn end(what: &str, result: Result<(), impl std::fmt::Display>) -> ExitCode {
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("{what}: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    let Err(error) = result else { return ExitCode::SUCCESS };
+    eprintln!("{what}: {error}");
+    ExitCode::FAILURE
 }
 
 fn registries(told: cli::RegistryOptions) -> server::RegistryOptions {
