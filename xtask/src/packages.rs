@@ -12,6 +12,8 @@ pub(crate) const DEMO: &[&str] = BUILD;
 
 /// What the tests need besides: a root file system, real peers and clients, a guest's kernel.
 pub(crate) const TEST: &[&str] = &[
+    "apache2-utils",
+    "bsdutils",
     "buildah",
     "busybox-static",
     "catatonit",
@@ -20,6 +22,7 @@ pub(crate) const TEST: &[&str] = &[
     "crun",
     "curl",
     "debootstrap",
+    "docker-registry",
     "docker.io",
     "fuse-overlayfs",
     "iproute2",

@@ -22,6 +22,7 @@ mod network;
 pub mod nil;
 mod progress;
 mod prune;
+mod search;
 pub mod spec;
 mod stats;
 mod system;
@@ -44,6 +45,7 @@ pub use network::{
 };
 pub use progress::{Progress, ProgressDetail, ProgressError};
 pub use prune::{Pruned, PrunedBuildCache, PrunedImages, PrunedNetworks, PrunedVolumes};
+pub use search::SearchResult;
 pub use stats::{
     BlkioEntry, BlkioStats, CpuStats, CpuUsage, MemoryStats, NetworkStats, PidsStats, Stats, Throttling,
 };

@@ -7,17 +7,7 @@ use registry::Credentials;
 /// and a password, as dockerd has it.
 #[must_use]
 pub fn credentials(auth: &AuthConfig) -> Credentials {
-    match auth {
-        AuthConfig { registrytoken, .. } if !registrytoken.is_empty() => {
-            Credentials::Bearer(registrytoken.clone())
-        }
-        AuthConfig { identitytoken, .. } if !identitytoken.is_empty() => {
-            Credentials::Identity(identitytoken.clone())
-        }
-        _ => auth
-            .basic()
-            .map_or(Credentials::Anonymous, |(user, password)| Credentials::Basic { user, password }),
-    }
+    Credentials::strongest(&auth.registrytoken, &auth.identitytoken, auth.basic())
 }
 
 #[cfg(test)]

@@ -79,18 +79,20 @@ impl Engine {
         Ok(history(&*self.image_for(name).await?))
     }
 
-    /// Loads every image of an archive; all or none.
+    /// Loads every image of an archive; all or none. With a platform, of each index only what is for it.
     ///
     /// # Errors
     /// An archive that is malformed, hostile, or does not fit on the disk.
     pub async fn image_load(
         &self,
         mut input: impl Read + Send + 'static,
+        platforms: Vec<String>,
         mut tell: impl FnMut(Progress) + Send + 'static,
     ) -> Result<()> {
+        let preference = preference(&platforms)?;
         let engine = self.clone();
         apart(move || {
-            let loaded = engine.0.store.load(&mut input, &mut |progress| {
+            let loaded = engine.0.store.load_for(&mut input, preference.as_ref(), &mut |progress| {
                 if let Some(progress) = shown(progress) {
                     tell(progress);
                 }
@@ -150,11 +152,7 @@ impl Engine {
         platforms: Vec<String>,
         mut output: impl Write + Send + 'static,
     ) -> Result<()> {
-        let preference = match &platforms[..] {
-            [] => None,
-            [platform] => Some(Preference::only(&platform_of(platform)?)),
-            _ => return Err(Error::unimplemented("saving several chosen platforms is not there yet")),
-        };
+        let preference = preference(&platforms)?;
         let engine = self.clone();
         apart(move || {
             let names: Vec<&str> = names.iter().map(String::as_str).collect();
@@ -221,6 +219,17 @@ impl Inner {
 
 fn reference(text: &str) -> Result<Reference> {
     text.parse().map_err(|e: types::ReferenceError| Error::invalid(e.to_string()))
+}
+
+/// What archives are to hold, when not everything.
+fn preference(platforms: &[String]) -> Result<Option<Preference>> {
+    match platforms {
+        [] => Ok(None),
+        [platform] => Ok(Some(Preference::only(&platform_of(platform)?))),
+        _ => Err(Error::unimplemented(
+            "choosing several platforms is not there yet: name one, or none for all",
+        )),
+    }
 }
 
 /// A platform as people write it, or as the API's JSON.

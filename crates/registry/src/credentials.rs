@@ -21,6 +21,19 @@ pub enum Credentials {
     Bearer(String),
 }
 
+impl Credentials {
+    /// The strongest of what somebody has: a token for the registry, one for its token service, a name and a password.
+    #[must_use]
+    pub fn strongest(bearer: &str, identity: &str, basic: Option<(String, String)>) -> Self {
+        match basic {
+            _ if !bearer.is_empty() => Self::Bearer(bearer.to_owned()),
+            _ if !identity.is_empty() => Self::Identity(identity.to_owned()),
+            Some((user, password)) => Self::Basic { user, password },
+            None => Self::Anonymous,
+        }
+    }
+}
+
 impl fmt::Debug for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -7,7 +7,8 @@ use testkit::Daemon;
 
 const SCRIPT: &str = include_str!("docker_py.py");
 
-pub(crate) fn python_client() {
+/// A virtual environment with the client in it, made once.
+pub(crate) fn environment() -> &'static Path {
     let environment = Path::new("/var/tmp/berth-test-python");
     if !environment.join("ready").exists() {
         // PyPI is reached from the machine's first network namespace only.
@@ -15,6 +16,11 @@ pub(crate) fn python_client() {
         let status = Command::new("sh").args(["-c", script]).arg(environment).status().unwrap();
         assert!(status.success(), "a virtual environment with the package docker");
     }
+    environment
+}
+
+pub(crate) fn python_client() {
+    let environment = environment();
     let d = Daemon::start();
     d.busybox();
     let mut python = Command::new(environment.join("bin/python"));

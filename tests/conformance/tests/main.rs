@@ -2,6 +2,7 @@
 //! here was first seen to work with Debian's own docker.io, podman, skopeo and runc.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests look at the machine")]
 
+mod accounts;
 mod archives;
 mod buildah;
 mod caller;
@@ -9,10 +10,16 @@ mod containerd;
 mod docker_cli;
 mod docker_py;
 mod dockerd;
+mod image_lists;
+mod imports;
 mod inspection;
+mod manifests;
 mod podman;
 mod podman_life;
 mod podman_rootless;
+mod registry_calls;
+mod registry_py;
+mod registry_words;
 mod validation;
 mod words;
 
@@ -39,6 +46,15 @@ fn main() -> std::process::ExitCode {
     all.extend(tests![containerd needs &[Need::Program("containerd")]; tasks]);
     all.extend(tests![podman_life needs &[Need::Program("podman")]; commands_on_a_running_one, health_and_refusals, options_of_run, kube, terminals]);
     all.extend(tests![buildah needs &[Need::Program("buildah")]; runs, runs_in_user_namespaces, builds]);
+    const REGISTRY: &[Need] =
+        &[Need::Program("docker"), Need::Program("docker-registry"), Need::Program("htpasswd")];
+    all.extend(tests![registry_words needs REGISTRY; by_docker, by_berth]);
+    all.extend(tests![accounts needs REGISTRY; settings_are_dockers, helpers_keep_secrets, passwords_are_typed_unseen, passwords_come_from_stdin]);
+    all.extend(tests![manifests needs REGISTRY; lists_are_dockers]);
+    all.extend(tests![registry_calls needs REGISTRY; as_dockerd]);
+    all.extend(tests![image_lists needs DOCKER; filters_and_forms]);
+    all.extend(tests![imports needs DOCKER; by_url]);
+    all.extend(tests![registry_py needs REGISTRY; python_client]);
     const VALIDATION: &[Need] = &[Need::CgroupV1, Need::Program("go")];
     all.extend(tests![validation needs VALIDATION; none_is_forgotten, lifecycle_and_process, linux, cgroups]);
     testkit::main(all)

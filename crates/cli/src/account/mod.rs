@@ -83,6 +83,11 @@ pub(crate) fn header(directory: &Path, image: &types::Reference) -> Result<Strin
     Ok(Accounts::open(directory)?.get(&of_reference(image))?.to_header())
 }
 
+/// The same for a registry that is asked from here.
+pub(crate) fn credentials(auth: &AuthConfig) -> registry::Credentials {
+    registry::Credentials::strongest(&auth.registrytoken, &auth.identitytoken, auth.basic())
+}
+
 /// Where settings are: `--config`, `DOCKER_CONFIG`, `~/.docker`.
 pub(crate) fn directory(given: Option<&str>, variable: &dyn Fn(&str) -> Option<String>) -> PathBuf {
     let named =

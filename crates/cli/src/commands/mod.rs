@@ -14,6 +14,7 @@ pub(crate) mod image_names;
 pub(crate) mod inspect;
 pub(crate) mod login;
 pub(crate) mod logs;
+pub(crate) mod manifest;
 pub(crate) mod networks;
 mod proxy;
 pub(crate) mod prune;

@@ -103,6 +103,7 @@ pub(crate) const GLOBAL: &[Flag] = &[
 pub(crate) const GROUPS: &[(&str, &str)] = &[
     ("container", "Manage containers"),
     ("image", "Manage images"),
+    ("manifest", "Manage lists of images for several platforms"),
     ("network", "Manage networks"),
     ("registry", "Be a registry"),
     ("system", "Manage the engine"),

@@ -1,9 +1,10 @@
 //! Commands about registries and archives: a table.
 
 use super::{Arity, Command, ask};
-use crate::commands::{archives, login, search, transfer};
+use crate::commands::{archives, login, manifest, search, transfer};
 use crate::flags::{Flag, check, many, number, one, switch};
 
+const INSECURE: Flag = switch("insecure", "The registry may speak plain HTTP or show any certificate");
 const QUIET: Flag = switch("quiet", "Do not show progress").short('q');
 
 /// The table.
@@ -86,5 +87,56 @@ pub(super) const COMMANDS: &[Command] = &[
         arity: Arity::Exactly(1),
         mixed: true,
         act: ask!(search::search),
+    },
+    Command {
+        names: &["manifest create"],
+        usage: "[OPTIONS] MANIFEST_LIST MANIFEST [MANIFEST...]",
+        about: "Put a list of images together, to annotate and push it",
+        flags: &[&[switch("amend", "Add to a list that is there").short('a'), INSECURE]],
+        arity: Arity::AtLeast(2),
+        mixed: true,
+        act: ask!(manifest::create),
+    },
+    Command {
+        names: &["manifest annotate"],
+        usage: "[OPTIONS] MANIFEST_LIST MANIFEST",
+        about: "Say what platform an image of a list is for",
+        flags: &[&[
+            one("arch", "Architecture"),
+            one("os", "Operating system"),
+            many("os-features", "Features that the operating system must have"),
+            one("os-version", "Version of the operating system"),
+            one("variant", "Variant of the architecture"),
+        ]],
+        arity: Arity::Exactly(2),
+        mixed: true,
+        act: ask!(manifest::annotate),
+    },
+    Command {
+        names: &["manifest inspect"],
+        usage: "[OPTIONS] [MANIFEST_LIST] MANIFEST",
+        about: "Show an image's manifest, or a list",
+        flags: &[&[INSECURE, switch("verbose", "Show all that is known").short('v')]],
+        arity: Arity::Between(1, 2),
+        mixed: true,
+        act: ask!(manifest::inspect),
+    },
+    Command {
+        names: &["manifest push"],
+        usage: "[OPTIONS] MANIFEST_LIST",
+        about: "Bring a list to its registry",
+        flags: &[&[INSECURE, switch("purge", "Forget the list afterwards").short('p')]],
+        arity: Arity::Exactly(1),
+        mixed: true,
+        act: ask!(manifest::push),
+    },
+    Command {
+        names: &["manifest rm"],
+        usage: "MANIFEST_LIST [MANIFEST_LIST...]",
+        about: "Forget lists that are being put together",
+        flags: &[],
+        arity: Arity::AtLeast(1),
+        mixed: true,
+        act: ask!(manifest::remove),
     },
 ];

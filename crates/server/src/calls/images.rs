@@ -4,6 +4,7 @@ use dockerapi::{Filters, Progress};
 use hyper::{Response, StatusCode};
 
 use super::Context;
+use super::relay::relay;
 use crate::error::{Error, Result};
 use crate::wire::answer::{Answer, Pieces, empty, json, json_line, pieces};
 use crate::wire::body;
@@ -69,39 +70,37 @@ pub(super) async fn remove(context: Context) -> Result<Response<Answer>> {
 /// `POST /images/load`: an archive in, progress out while it is read.
 pub(super) async fn load(context: Context) -> Result<Response<Answer>> {
     let Context { engine, query, request, .. } = context;
-    let quiet = query.flag("quiet");
+    let (quiet, platforms) = (query.flag("quiet"), query.all("platform"));
     let upload = body::upload(request.into_body());
     let (output, response) = pieces("application/json");
     tokio::spawn(async move {
         let teller = Teller { output, quiet };
-        let result = engine.image_load(upload, teller.sender()).await;
+        let result = engine.image_load(upload, platforms, teller.sender()).await;
         teller.end(result.map(|_| ())).await;
     });
     Ok(response)
 }
 
-/// `POST /images/create`: an import with `fromSrc=-`. Pulling is not there.
+/// `POST /images/create`: a pull with `fromImage`, an import with `fromSrc`.
 pub(super) async fn create(context: Context) -> Result<Response<Answer>> {
+    if let Some(image) = context.query.text("fromImage") {
+        return Err(super::absent::not_there(&format!("pulling ({image})")));
+    }
     let Context { engine, query, request, .. } = context;
-    if let Some(image) = query.text("fromImage") {
-        return Err(Error::new(
-            types::Kind::Unimplemented,
-            format!("Berth does not have image pull yet: get {image} by load or import"),
-        ));
-    }
-    match query.text("fromSrc") {
-        Some("-") => {}
-        Some(_) => {
-            return Err(super::absent::not_there("import from a URL: download it and import the file"));
-        }
-        None => return Err(Error::invalid("want fromImage or fromSrc")),
-    }
+    let source = query.text("fromSrc").ok_or_else(|| Error::invalid("want fromImage or fromSrc"))?.to_owned();
     let import = engine::Import {
         reference: query.text("repo").map(|repository| with_tag(repository, query.text("tag"))),
         changes: query.all("changes"),
-        message: query.text("message").unwrap_or("Imported from -").to_owned(),
+        message: query.text("message").map_or_else(|| format!("Imported from {source}"), str::to_owned),
         platform: query.get("platform").unwrap_or_default().to_owned(),
     };
+    if source != "-" {
+        body::drain(request.into_body()).await;
+        return relay(|teller| async move {
+            engine.image_import_from(&source, import, move |progress| teller.tell(progress)).await
+        })
+        .await;
+    }
     // Nothing is told on the way, so a failure can still have its status.
     let id = engine.image_import(body::upload(request.into_body()), import).await?;
     Ok(json(StatusCode::OK, &Progress::status(id)))

@@ -11,9 +11,12 @@ mod images;
 mod logs;
 mod networks;
 mod prune;
+mod registries;
+mod relay;
 mod stats;
 mod system;
 mod table;
+mod transfers;
 mod volumes;
 
 use std::sync::Arc;
@@ -88,6 +91,10 @@ pub(crate) async fn dispatch(call: Call, context: Context) -> Result<Response<An
         Call::VolumePrune => prune::volumes(context).await,
         Call::NetworkPrune => prune::networks(context).await,
         Call::BuildCachePrune => prune::build_cache(context).await,
+        Call::ImageSearch => registries::search(context).await,
+        Call::Distribution => registries::look(context).await,
+        Call::ImagePush => transfers::push(context).await,
+        Call::Login => registries::login(context).await,
         Call::NetworkList => networks::list(context).await,
         Call::NetworkInspect => networks::inspect(context).await,
         Call::VolumeList => volumes::list(context).await,
