@@ -2,13 +2,13 @@
 
 use dockerapi::AuthConfig;
 use engine::Push;
-use hyper::{Response, StatusCode};
+use hyper::Response;
 
 use super::Context;
 use super::registries::{IDENTITY, identity};
 use super::relay::relay;
 use crate::error::{Error, Result};
-use crate::wire::answer::{Answer, json};
+use crate::wire::answer::Answer;
 use crate::wire::body;
 
 /// `POST /images/{name}/push`. Who the client is comes in the header, of old clients in the body; a header that cannot be read is nobody.
@@ -20,7 +20,12 @@ pub(super) async fn push(context: Context) -> Result<Response<Answer>> {
         identity(&head.headers)
     } else {
         let auth: AuthConfig = serde_json::from_slice(&bytes).map_err(|error| {
-            let reason = if bytes.is_empty() { "EOF".to_owned() } else { error.to_string() };
+            // The parser's own words would quote what may be a password.
+            let reason = if bytes.is_empty() {
+                "EOF".to_owned()
+            } else {
+                format!("no JSON of an account (column {})", error.column())
+            };
             Error::invalid(format!("bad parameters and missing X-Registry-Auth: {reason}"))
         })?;
         engine::credentials(&auth)
