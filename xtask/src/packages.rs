@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use crate::command;
 
 /// What the build needs.
-pub(crate) const BUILD: &[&str] = &["gcc", "libc6-dev", "make"];
+pub(crate) const BUILD: &[&str] = &["gcc", "libc6-dev", "make", "musl-dev"];
 
 /// What the demo needs besides: nothing but the two programs.
 pub(crate) const DEMO: &[&str] = BUILD;

@@ -6,6 +6,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use runtime::Stay;
 
+#[global_allocator]
+static HEAP: sys::heap::Heap = sys::heap::Heap::new();
+
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args_os().map(|a| a.to_string_lossy().into_owned()).collect();
     let name = arguments.first().and_then(|a| a.rsplit('/').next()).unwrap_or_default();
@@ -31,10 +34,15 @@ fn code(code: i32) -> ExitCode {
 
 /// With nothing in its processes that leads to this program's file, so that no container can change it.
 fn sealed(stay: Stay, arguments: &[String], run: impl FnOnce() -> ExitCode) -> ExitCode {
-    let environment: Vec<String> = std::env::vars_os()
-        .map(|(name, value)| format!("{}={}", name.to_string_lossy(), value.to_string_lossy()))
-        .collect();
-    match runtime::seal(stay, arguments, &environment) {
+    if stay == Stay::Short {
+        HEAP.take_pages();
+    }
+    let environment = || {
+        std::env::vars_os()
+            .map(|(name, value)| format!("{}={}", name.to_string_lossy(), value.to_string_lossy()))
+            .collect()
+    };
+    match runtime::seal(stay, arguments, environment) {
         Ok(()) => run(),
         Err(error) => code(runtime::command::fail(arguments, &error)),
     }

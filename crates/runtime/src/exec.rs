@@ -68,6 +68,7 @@ pub fn spawn_exec(entrance: &Entrance<'_>) -> Result<Starting, Error> {
         cgroup: unified.as_ref().map(AsFd::as_fd),
         keep: &keep,
         inherited: inherited(process),
+        few: crate::seal::is_command(),
         ..Clone::default()
     };
     let step_in = || step_in(exec, init.as_fd(), joins_pid);
@@ -90,7 +91,6 @@ pub fn spawn_exec(entrance: &Entrance<'_>) -> Result<Starting, Error> {
             sys::process::exit_now(1)
         }
         Side::Parent(pid, pidfd) => {
-            crate::seal::close_tree();
             drop((visit, held));
             Ok(Starting::of(pid, pidfd, ours).with(agent).warned(warnings))
         }

@@ -30,11 +30,11 @@ pub enum Stay {
 }
 
 /// Makes sure that nothing of this process leads to the program's file. Where that takes a sealed copy, executes it with the same
-/// arguments and environment.
+/// arguments and the environment that `env` answers.
 ///
 /// # Errors
 /// When the copy cannot be made.
-pub fn seal(stay: Stay, args: &[String], env: &[String]) -> Result<(), Error> {
+pub fn seal(stay: Stay, args: &[String], env: impl FnOnce() -> Vec<String>) -> Result<(), Error> {
     if weak::is_off("R01") {
         return Ok(());
     }
@@ -51,7 +51,7 @@ pub fn seal(stay: Stay, args: &[String], env: &[String]) -> Result<(), Error> {
     let copy = sealed_copy(own.as_fd()).tried(tried)?;
     let nul = || Error::said(types::Kind::InvalidInput, "an argument holds a NUL byte");
     let args = StringList::new(args).ok_or_else(nul)?;
-    let env = StringList::new(env).ok_or_else(nul)?;
+    let env = StringList::new(&env()).ok_or_else(nul)?;
     Err(Error::kernel(tried(), exec_file(copy.as_fd(), &args, &env)))
 }
 
@@ -78,6 +78,11 @@ fn let_go() -> Result<(), Errno> {
 /// The tree that this program's pages are mapped through. Closing it waits for every processor, so that is done when there is nothing
 /// else to do.
 static TREE: Mutex<Option<OwnedFd>> = Mutex::new(None);
+
+/// Is this one command's process, which has let go of its program?
+pub(crate) fn is_command() -> bool {
+    tree_number().is_some()
+}
 
 /// The number of that tree's descriptor: no caller's descriptor can have had it.
 pub(crate) fn tree_number() -> Option<u32> {

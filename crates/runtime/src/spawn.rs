@@ -328,6 +328,8 @@ impl Starting {
     pub fn finish_after(mut self, hooks: &dyn Fn(i32) -> Result<(), Error>) -> Result<Started, Error> {
         loop {
             let heard = report::receive(self.socket.as_fd(), RecvFlags::empty());
+            // The child has long closed its own.
+            crate::seal::close_tree();
             if self.hear(heard, hooks)? {
                 break;
             }

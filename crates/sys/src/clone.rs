@@ -12,7 +12,7 @@ use rustix::io::{Errno, Result};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Signal, WaitId, WaitIdOptions};
 
-use crate::process::{exit_now, join, last_errno, threads, unshare};
+use crate::process::{exit_now, is_single, join, last_errno, unshare};
 
 /// What [`clone`] makes.
 #[derive(Debug, Default)]
@@ -28,6 +28,9 @@ pub struct Clone<'a> {
     pub inherited: u32,
     /// Be a child of the caller's parent: `CLONE_PARENT`.
     pub sibling: bool,
+    /// The caller has few descriptors, whose table is copied faster than it is shared and left. What the caller closes, it must not
+    /// expect to be the last to close before it hears from the child.
+    pub few: bool,
 }
 
 impl Clone<'_> {
@@ -53,18 +56,18 @@ pub enum Side {
 
 /// Clones this process: `clone3(2)` with a pidfd, `SIGCHLD` on exit, memory copied. Both sides return.
 ///
-/// The child's descriptor table is as long as its highest kept descriptor asks for, not as its parent's: for a parent with
+/// Unless they are `few`, the child's descriptor table is as long as its highest kept descriptor asks for, not as its parent's: for a parent with
 /// thousands of them that saves 64 KiB in every child for its whole life, and the copying.
 ///
 /// # Errors
 /// The kernel's; `EDEADLK` when this process has more than one thread: the child of such a process could not even allocate;
 /// `ETIMEDOUT` when the child began so late that it had been given up.
 pub fn clone(what: &Clone<'_>) -> Result<Side> {
-    if threads()? != 1 {
+    if !is_single()? {
         return Err(Errno::DEADLK);
     }
     // A sibling could not be waited for, should it not run.
-    if what.sibling { clone_with_copy(what) } else { clone_sharing(what) }
+    if what.sibling || what.few { clone_with_copy(what) } else { clone_sharing(what) }
 }
 
 /// The table is shared first, and left by the child at once: the kernel copies only what is not closed at the same time.

@@ -3,6 +3,7 @@
 
 pub mod bpf;
 pub mod clone;
+pub mod heap;
 pub mod inherit;
 pub mod loopback;
 pub mod mount;

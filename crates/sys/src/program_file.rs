@@ -1,5 +1,6 @@
 //! The file a running program came from: what `/proc/<pid>/exe` leads to, and how to let go of it without executing anything.
 
+use std::ops::Range;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr;
 
@@ -23,21 +24,26 @@ const PAGE: usize = 4096;
 /// `EPERM` without `CAP_SYS_RESOURCE` or `CAP_CHECKPOINT_RESTORE` (`prctl(2)`, `PR_SET_MM`), `EDEADLK` when this process has more
 /// than one thread, and the kernel's.
 pub fn leave(own: BorrowedFd<'_>, other: BorrowedFd<'_>) -> Result<()> {
-    if crate::process::threads()? != 1 {
+    if !crate::process::is_single()? {
         return Err(Errno::DEADLK);
     }
     let headers = program_headers().ok_or(Errno::NOEXEC)?;
     let bias = load_bias(headers).ok_or(Errno::NOEXEC)?;
     let at = |address: u64| bias.wrapping_add(address as usize);
+    let mut data = 0..0;
     for header in headers.iter().filter(|h| h.p_type == libc::PT_LOAD && h.p_filesz > 0) {
         let start = at(header.p_vaddr) & !(PAGE - 1);
         let end = at(header.p_vaddr + header.p_filesz).next_multiple_of(PAGE);
         if header.p_flags & libc::PF_W == 0 {
             map_again(own, start, end - start, header)?;
+        } else if start == data.end {
+            data.end = end;
         } else {
-            move_to_memory(start, end - start)?;
+            move_to_memory(data)?;
+            data = start..end;
         }
     }
+    move_to_memory(data)?;
     for header in headers.iter().filter(|h| h.p_type == libc::PT_GNU_RELRO) {
         let (start, end) =
             (at(header.p_vaddr) & !(PAGE - 1), at(header.p_vaddr + header.p_memsz) & !(PAGE - 1));
@@ -84,7 +90,11 @@ fn map_again(own: BorrowedFd<'_>, start: usize, length: usize, header: &libc::El
 }
 
 /// Data: a copy in memory takes its place.
-fn move_to_memory(start: usize, length: usize) -> Result<()> {
+fn move_to_memory(data: Range<usize>) -> Result<()> {
+    let (start, length) = (data.start, data.len());
+    if length == 0 {
+        return Ok(());
+    }
     let access = ProtFlags::READ | ProtFlags::WRITE;
     // SAFETY: a new mapping where the kernel likes.
     let copy =

@@ -26,6 +26,22 @@ pub(crate) fn help_of_every_command() {
     assert_eq!(b.runtime(&["exec", "c1", "echo", "--help"]).ok(), "--help");
 }
 
+/// The program's C library has other words for some of the kernel's errors than all other engines print.
+pub(crate) fn errors_of_the_kernel_have_their_usual_words() {
+    let b = Bundle::new();
+    let mut document = b.document("true");
+    std::os::unix::fs::symlink("round", b.directory().join("round")).unwrap();
+    for (root, words) in [
+        ("round".to_owned(), "Too many levels of symbolic links"),
+        ("x".repeat(300), "File name too long"),
+        ("nothing".to_owned(), "No such file or directory"),
+    ] {
+        document["root"]["path"] = json!(root);
+        let said = b.run(&document);
+        assert!(said.code == 1 && said.err.contains(words), "{root}: {}", said.err);
+    }
+}
+
 pub(crate) fn debug_is_told() {
     let b = Bundle::new();
     b.write(&b.document("echo hello"));

@@ -73,7 +73,7 @@ fn main() -> std::process::ExitCode {
     all.extend(tests![bundle_roots: read_only_places, mounts_are_changed_later, file_systems_of_the_kernel, the_dev_of_the_host, sys_in_a_user_namespace, cgroups_of_the_container, binds_of_earlier_mounts,
         roots_without_a_pivot, what_cannot_be_mounted]);
     all.extend(tests![rows_cgroups: r05_cgroups_are_read_only]);
-    all.extend(tests![bundle_words: help_of_every_command, debug_is_told, the_last_value_of_a_variable_counts, a_newline_is_one_character]);
+    all.extend(tests![bundle_words: help_of_every_command, errors_of_the_kernel_have_their_usual_words, debug_is_told, the_last_value_of_a_variable_counts, a_newline_is_one_character]);
     all.extend(tests![rows_descriptors: r06_only_stdio_is_open, r06_only_the_terminal_is_open, r06_hooks_have_only_stdio, r06_waiting_it_holds_nothing_of_the_host,
         r06_no_working_directory_leads_out]);
     all.extend(tests![rows_mounts: r02_proc_and_sys_are_no_links, r03_swapped_mount_target, r07_mount_points_are_made_inside, r08_masks_use_nothing_of_the_image,

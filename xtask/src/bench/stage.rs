@@ -10,8 +10,18 @@ use crate::{command, packages};
 pub(super) const INSIDE: &str = "BERTH_BENCH_INSIDE";
 
 /// What the benches need installed: a compiler for the limit program, and the peers.
-pub(super) const PACKAGES: &[&str] =
-    &["gcc", "libc6-dev", "iproute2", "util-linux", "runc", "crun", "podman", "docker.io", "containerd"];
+pub(super) const PACKAGES: &[&str] = &[
+    "gcc",
+    "libc6-dev",
+    "musl-dev",
+    "iproute2",
+    "util-linux",
+    "runc",
+    "crun",
+    "podman",
+    "docker.io",
+    "containerd",
+];
 
 /// The inside of a bench.
 pub(super) struct Stage {

@@ -5,7 +5,7 @@ use oci::runtime::{LinuxSeccomp, LinuxSeccompAction, LinuxSeccompArg, LinuxSysca
 use super::Arch;
 use super::arch::{WRONG_ARCHITECTURE, X32_BIT};
 use super::multiplex::multiplexed;
-use super::syscalls::{Row, SYSCALLS, row};
+use super::syscalls::{COUNT, Row, row};
 
 const EPERM: u32 = 1;
 const ENOSYS: u32 = 38;
@@ -51,7 +51,7 @@ pub(super) struct Rules<'a> {
 impl<'a> Rules<'a> {
     /// Looks the names up.
     pub(super) fn of(document: &'a LinuxSeccomp) -> Self {
-        let mut named = Vec::with_capacity(SYSCALLS.len());
+        let mut named = Vec::with_capacity(COUNT);
         for rule in &document.syscalls {
             let verdict = verdict(rule.action, rule.errno_ret);
             let known = rule.names.iter().filter_map(|name| Some((name, row(name)?)));

@@ -7,14 +7,68 @@ pub(super) const NO: u32 = u32::MAX;
 /// Numbers of one call on x86_64, x86, x32 (without its bit), aarch64, arm.
 pub(super) type Row = [u32; 5];
 
+/// How many calls there are.
+pub(super) const COUNT: usize = SYSCALLS.len();
+
 /// The row of a name.
 pub(super) fn row(name: &str) -> Option<&'static Row> {
-    SYSCALLS.binary_search_by(|row| row.0.cmp(name)).ok().map(|at| &SYSCALLS[at].1)
+    TABLE.places.binary_search_by(|place| place.name().cmp(name.as_bytes())).ok().map(|at| &TABLE.rows[at])
+}
+
+/// The table in the program: without a pointer in it, it needs no relocation, and a start that looks nothing up does not touch it.
+struct Table {
+    /// All names, one after the other.
+    names: [u8; NAMES],
+    places: [Place; COUNT],
+    rows: [Row; COUNT],
+}
+
+/// Where a name lies among all.
+#[derive(Clone, Copy)]
+struct Place {
+    start: u16,
+    length: u16,
+}
+
+impl Place {
+    fn name(self) -> &'static [u8] {
+        &TABLE.names[usize::from(self.start)..][..usize::from(self.length)]
+    }
+}
+
+static TABLE: Table = table();
+
+/// Bytes of all names.
+const NAMES: usize = {
+    let (mut bytes, mut at) = (0, 0);
+    while at < COUNT {
+        bytes += SYSCALLS[at].0.len();
+        at += 1;
+    }
+    bytes
+};
+
+const fn table() -> Table {
+    let empty = Place { start: 0, length: 0 };
+    let mut table = Table { names: [0; NAMES], places: [empty; COUNT], rows: [[NO; 5]; COUNT] };
+    let (mut start, mut at) = (0, 0);
+    while at < COUNT {
+        let (name, row) = SYSCALLS[at];
+        let (_, rest) = table.names.split_at_mut(start);
+        let (place, _) = rest.split_at_mut(name.len());
+        place.copy_from_slice(name.as_bytes());
+        table.places[at] = Place { start: start as u16, length: name.len() as u16 };
+        table.rows[at] = row;
+        start += name.len();
+        at += 1;
+    }
+    table
 }
 
 /// Sorted by name.
 #[rustfmt::skip]
-pub(super) static SYSCALLS: [(&str, Row); 486] = [
+#[expect(clippy::large_const_arrays, reason = "read when this is compiled; what the program has is TABLE")]
+pub(super) const SYSCALLS: [(&str, Row); 486] = [
     ("_llseek", [NO, 140, NO, NO, 140]),
     ("_newselect", [NO, 142, NO, NO, 142]),
     ("_sysctl", [156, 149, NO, NO, 149]),
@@ -506,6 +560,14 @@ pub(super) static SYSCALLS: [(&str, Row); 486] = [
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_name_is_found() {
+        for (name, numbers) in SYSCALLS {
+            assert_eq!(row(name), Some(&numbers), "{name}");
+        }
+        assert_eq!((row(""), row("accep"), row("zzz")), (None, None, None));
+    }
 
     #[test]
     fn names_are_sorted_and_numbers_are_unique() {

@@ -1,5 +1,6 @@
 //! `exec`.
 
+use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, OwnedFd};
 
 use oci::runtime::{ContainerState, LinuxCapabilities, Process, User};
@@ -51,15 +52,17 @@ pub(super) fn exec(root: &Root, rest: &[String]) -> Result<i32, Complaint> {
 fn attempt(root: &Root, arguments: &Arguments, words: &[String]) -> Result<i32, Complaint> {
     let inherited = Inherited::of(arguments)?;
     let (id, command) = words.split_first().ok_or_else(|| Complaint::new("the container's id is missing"))?;
-    let record = root.load(id)?;
+    // This process ends with the command, so nobody needs its memory back. Whoever gives it back piece by piece writes to pages that
+    // are the child's, too, and each is copied for that.
+    let record = ManuallyDrop::new(root.load(id)?);
     let first = First::of(&record)?;
     if first.status == ContainerState::Paused && !arguments.has("ignore-paused") {
         return Err(Complaint::new("cannot exec in a paused container (use --ignore-paused to override)"));
     }
-    let document = match arguments.value(&["process", "p"]) {
+    let document = ManuallyDrop::new(match arguments.value(&["process", "p"]) {
         Some(path) => document::read(path.as_ref(), "process", document::From::FileOrPipe)?,
         None => process_of(arguments, &record, command)?,
-    };
+    });
     run(root, &record, &first, &document, arguments, inherited)
 }
 
@@ -98,7 +101,7 @@ fn run(
         facts: crate::facts::rights()?,
         cgroups: arguments.every(&["cgroup"]).map(str::to_owned).collect(),
     };
-    let mut planned = plan_exec(&record.plan, document, &options)?;
+    let mut planned = ManuallyDrop::new(plan_exec(&record.plan, document, &options)?);
     planned.warnings.iter().for_each(|warning| root.log.warn(warning));
     if let Some(process) = &mut planned.plan.process {
         inherited.hand_on(process);

@@ -70,23 +70,29 @@ fn run(global: &Arguments, rest: &[String]) -> Result<i32, Complaint> {
         return help::print(topic.map(String::as_str));
     }
     let root = records::Root::of(global)?;
-    match command.as_str() {
-        "create" => create::create(&root, rest),
-        "run" => create::run(&root, rest),
-        "start" => create::start(&root, rest),
-        "state" => lifecycle::state(&root, rest),
-        "kill" => lifecycle::kill(&root, rest),
-        "delete" => lifecycle::delete(&root, rest),
-        "pause" => lifecycle::freeze(&root, rest, true),
-        "resume" => lifecycle::freeze(&root, rest, false),
-        "exec" => exec::exec(&root, rest),
-        "list" => listing::list(&root, rest),
-        "ps" => listing::ps(&root, rest),
-        "events" => events::events(&root, rest),
-        "update" => update::update(&root, rest),
-        "spec" => specification::spec(rest),
-        "features" => specification::features(),
-        "checkpoint" | "restore" => Err(Complaint::new(format!("{command} is not supported yet"))),
-        other => Err(Complaint::new(format!("{other:?} is not a command; see `berth-runtime help`"))),
-    }
+    let act: Act = match command.as_str() {
+        "create" => create::create,
+        "run" => create::run,
+        "start" => create::start,
+        "state" => lifecycle::state,
+        "kill" => lifecycle::kill,
+        "delete" => lifecycle::delete,
+        "pause" => |root, rest| lifecycle::freeze(root, rest, true),
+        "resume" => |root, rest| lifecycle::freeze(root, rest, false),
+        "exec" => exec::exec,
+        "list" => listing::list,
+        "ps" => listing::ps,
+        "events" => events::events,
+        "update" => update::update,
+        "spec" => |_, rest| specification::spec(rest),
+        "features" => |_, _| specification::features(),
+        "checkpoint" | "restore" => {
+            return Err(Complaint::new(format!("{command} is not supported yet")));
+        }
+        other => return Err(Complaint::new(format!("{other:?} is not a command; see `berth-runtime help`"))),
+    };
+    act(&root, rest)
 }
+
+/// A command. Called through a pointer, each has a stack of its own size; together they would all have the largest one's.
+type Act = fn(&records::Root, &[String]) -> Result<i32, Complaint>;
