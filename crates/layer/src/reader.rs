@@ -1,6 +1,6 @@
 //! The strict tar reader: one pass, bounded memory, every ambiguity an error (CVE-2025-62518 shows why).
 
-use std::io::{self, Read};
+use std::io::{self, BufRead, Read};
 
 use crate::entry::{Device, Entry, EntryKind, Segment, whole};
 use crate::error::Error;
@@ -263,11 +263,14 @@ impl<R: Read> Reader<R> {
     }
 
     fn skip(&mut self) -> Result<(), Error> {
-        let mut scratch = [0; 16 << 10];
-        while self.left > 0 {
-            self.read_data(&mut scratch)?;
+        if self.left > 0 {
+            let mut scratch = [0; 16 << 10];
+            while self.left > 0 {
+                self.read_data(&mut scratch)?;
+            }
         }
         self.left = std::mem::take(&mut self.padding);
+        let mut scratch = [0; BLOCK];
         while self.left > 0 {
             self.read_data(&mut scratch)?;
         }
@@ -306,6 +309,30 @@ impl<R: Read> Reader<R> {
                 return Err(Error::malformed("there is more after the archive's end mark"));
             }
         }
+    }
+}
+
+impl<R: BufRead> Reader<R> {
+    /// Data of the present entry where it lies, as much as is there. Empty when all of it was read. What is used of it is to be consumed.
+    ///
+    /// # Errors
+    /// When the archive ends early or the input fails.
+    pub fn data(&mut self) -> Result<&[u8], Error> {
+        let most = usize::try_from(self.left).unwrap_or(usize::MAX);
+        if most == 0 {
+            return Ok(&[]);
+        }
+        let data = self.input.fill_buf().map_err(Error::read)?;
+        if data.is_empty() {
+            return Err(Error::truncated());
+        }
+        Ok(&data[..data.len().min(most)])
+    }
+
+    /// Counts so many bytes of what `data` showed as read.
+    pub fn consume(&mut self, count: usize) {
+        self.input.consume(count);
+        self.left -= count as u64;
     }
 }
 

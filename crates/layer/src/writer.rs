@@ -6,6 +6,9 @@ use std::io::{self, Read, Write};
 use crate::entry::{Entry, EntryKind, Time};
 use crate::header::{BLOCK, checksum};
 
+/// Bytes that are copied at once.
+const COPY: usize = 128 << 10;
+
 /// Writes entries to an uncompressed tar stream.
 pub struct Writer<W> {
     output: W,
@@ -35,8 +38,7 @@ impl<W: Write> Writer<W> {
         let size = if entry.kind == EntryKind::File { entry.size } else { 0 };
         let header = Fields { name: &path, link: &entry.link, typeflag: typeflag(entry.kind), size };
         self.output.write_all(&block(&header, entry))?;
-        let written = io::copy(&mut data.take(size), &mut self.output)?;
-        if written < size {
+        if self.copy(data, size)? < size {
             return Err(io::Error::new(
                 io::ErrorKind::UnexpectedEof,
                 "the file became shorter while it was read",
@@ -53,6 +55,25 @@ impl<W: Write> Writer<W> {
         self.output.write_all(&[0; 2 * BLOCK])?;
         self.output.flush()?;
         Ok(self.output)
+    }
+
+    /// Copies as many bytes as there are, up to `size`; answers how many.
+    fn copy(&mut self, data: &mut dyn Read, size: u64) -> io::Result<u64> {
+        let mut buffer = vec![0; usize::try_from(size).unwrap_or(COPY).min(COPY)];
+        let mut done = 0;
+        while done < size {
+            let most = buffer.len().min(usize::try_from(size - done).unwrap_or(COPY));
+            match data.read(&mut buffer[..most]) {
+                Ok(0) => break,
+                Ok(count) => {
+                    self.output.write_all(&buffer[..count])?;
+                    done += count as u64;
+                }
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(done)
     }
 
     fn pad(&mut self, size: u64) -> io::Result<()> {

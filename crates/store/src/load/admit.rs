@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::io::Read;
+use std::io::{BufRead, Read};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -212,7 +212,7 @@ impl Store {
         advance: &mut dyn FnMut(u64),
     ) -> Result<(PathBuf, Unpacked, Digest)> {
         let (path, tree) = self.0.layers.begin(session)?;
-        let work = |input: &mut dyn Read| tree::unpack(input, tree, limits, self.space(), advance);
+        let work = |input: &mut dyn BufRead| tree::unpack(input, tree, limits, self.space(), advance);
         let (done, digest) = with_inflated(blob, Bound::layer(&self.0.options), raw, work)?;
         Ok((path, done, digest))
     }

@@ -1,6 +1,6 @@
 //! Inflating, hashing and using the bytes, each on a thread of its own.
 
-use std::io::{self, Read};
+use std::io::{self, BufRead, Read};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -33,7 +33,7 @@ pub(crate) fn with_inflated<T>(
     input: impl Read + Send,
     bound: Bound,
     raw: Option<Digest>,
-    work: impl FnOnce(&mut dyn Read) -> Result<T>,
+    work: impl FnOnce(&mut dyn BufRead) -> Result<T>,
 ) -> Result<(T, Digest)> {
     let (sender, receiver) = sync_channel(DEPTH);
     let (to_hash, to_be_hashed) = sync_channel(DEPTH);
@@ -167,9 +167,8 @@ struct Chunks {
     at: usize,
 }
 
-impl Chunks {
-    /// What was not read yet; empty at the end.
-    fn rest(&mut self) -> io::Result<&[u8]> {
+impl BufRead for Chunks {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
         if self.chunk.as_ref().is_none_or(|chunk| chunk.length == self.at) {
             // Given back before the next is waited for.
             self.chunk = None;
@@ -180,11 +179,15 @@ impl Chunks {
         }
         Ok(self.chunk.as_ref().map_or(&[], |chunk| &chunk.bytes()[self.at..]))
     }
+
+    fn consume(&mut self, count: usize) {
+        self.at += count;
+    }
 }
 
 impl Read for Chunks {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let rest = self.rest()?;
+        let rest = self.fill_buf()?;
         let count = buffer.len().min(rest.len());
         buffer[..count].copy_from_slice(&rest[..count]);
         self.at += count;

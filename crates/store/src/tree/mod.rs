@@ -1,8 +1,11 @@
 //! Trees on disk, always walked from a handle: unpacking, removing, measuring, copying.
 
+mod attributes;
+mod born;
 mod copy;
 mod handle;
 mod measure;
+mod parents;
 mod remove;
 mod unpack;
 

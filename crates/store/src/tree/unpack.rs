@@ -1,22 +1,26 @@
 //! Unpacks one layer into a directory of its own, in the form that overlayfs stacks.
 
-use std::io::Read;
+use std::io::BufRead;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::rc::Rc;
 
 use layer::{Change, Entry, EntryKind, Limits, Reader, Time, TreePath};
 use rustix::fs::{
-    AtFlags, FileType, Gid, Mode, OFlags, Timespec, Timestamps, UTIME_OMIT, Uid, XattrFlags, chmod, chownat,
-    fchmod, fchown, fsetxattr, ftruncate, futimens, linkat, makedev, mkdirat, mknodat, openat, setxattr,
+    AtFlags, FileType, Mode, OFlags, XattrFlags, chmod, chownat, fchmod, fchown, fsetxattr, fstat, ftruncate, futimens, linkat, makedev, mkdirat, mknodat, openat, setxattr,
     symlinkat, utimensat,
 };
 use rustix::io::{Errno, pwrite};
 
+use super::attributes::{gid, timestamps, tolerate, uid};
+use super::born::Born;
 use super::handle::{Tree, file_type, is_whiteout, os, proc_path, stat_name};
+use super::parents::{Parent, Parents};
 use super::{OPAQUE_XATTR, remove_at};
 use crate::error::{Error, Result};
 use crate::space::Space;
 
-const BUFFER: usize = 256 << 10;
+/// Files of so many bytes are asked room for beforehand.
+const LARGE: u64 = 256 << 10;
 /// Names of directories that are remembered for their dates. More than any image has; a hostile one gets some dates wrong.
 const DATE_BYTES: usize = 64 << 20;
 
@@ -33,19 +37,19 @@ pub(crate) struct Unpacked {
 
 /// Unpacks the tar stream into an empty tree. `advance` is told of bytes written.
 pub(crate) fn unpack(
-    input: &mut dyn Read,
+    input: &mut dyn BufRead,
     tree: Tree,
     limits: &Limits,
     space: Space,
     advance: &mut dyn FnMut(u64),
 ) -> Result<Unpacked> {
     let mut unpacker = Unpacker {
+        born: Born::of(&tree),
         tree,
         reader: Reader::new(input, limits.clone()),
-        parent: None,
+        parents: Parents::default(),
         dates: Vec::new(),
         date_bytes: 0,
-        buffer: vec![0; BUFFER],
         space,
         done: Unpacked { bytes: 0, entries: 0, opaque: false },
         advance,
@@ -62,13 +66,12 @@ pub(crate) fn unpack(
 
 struct Unpacker<'a> {
     tree: Tree,
-    reader: Reader<&'a mut dyn Read>,
-    /// The directory of the entry before: neighbours come together.
-    parent: Option<(TreePath, OwnedFd)>,
+    reader: Reader<&'a mut dyn BufRead>,
+    born: Born,
+    parents: Parents,
     /// Directories get their dates last: making things in them changes them.
     dates: Vec<(TreePath, Time)>,
     date_bytes: usize,
-    buffer: Vec<u8>,
     space: Space,
     done: Unpacked,
     advance: &'a mut dyn FnMut(u64),
@@ -110,29 +113,24 @@ impl Unpacker<'_> {
     }
 
     fn make(&mut self, entry: &Entry) -> Result<(), Failure> {
+        self.born.hears_of(entry);
         let parent = self.parent_of(&entry.path)?;
         let name = entry.path.name();
         match entry.kind {
             EntryKind::File => self.file(&parent, name, entry),
             EntryKind::Directory => self.directory(&parent, name, entry),
-            EntryKind::Symlink => {
-                self.anew(&parent, name, || symlinkat(os(&entry.link), &parent, os(name)))?;
-                let link = openat(&parent, os(name), node_flags(), Mode::empty())?;
-                own(&link, entry)?;
-                Ok(utimensat(&link, "", &timestamps(entry.mtime), AtFlags::EMPTY_PATH)?)
-            }
-            _ => self.node(&parent, name, entry),
-        }?;
-        self.parent = Some((entry.path.parent(), parent));
-        Ok(())
+            EntryKind::Symlink => self.symlink(&parent, name, entry),
+            _ => self.node(&parent.dir, name, entry),
+        }
     }
 
-    fn file(&mut self, parent: &OwnedFd, name: &[u8], entry: &Entry) -> Result<(), Failure> {
-        if entry.stored_bytes() > BUFFER as u64 {
+    fn file(&mut self, parent: &Parent, name: &[u8], entry: &Entry) -> Result<(), Failure> {
+        if entry.stored_bytes() > LARGE {
             self.space.require(entry.stored_bytes())?;
         }
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let file = self.anew(parent, name, || openat(parent, os(name), flags, Mode::RUSR | Mode::WUSR))?;
+        let (mode, has_mode) = self.born.mode(entry, Mode::RUSR | Mode::WUSR);
+        let file = self.anew(&parent.dir, name, || openat(&parent.dir, os(name), flags, mode))?;
         for segment in &entry.segments {
             self.fill(&file, segment.offset, segment.length)?;
         }
@@ -140,8 +138,12 @@ impl Unpacker<'_> {
             ftruncate(&file, entry.size)?;
         }
         // In this order: a new owner clears setuid bits and capabilities, and all of it changes the date.
-        fchown(&file, uid(entry), gid(entry))?;
-        fchmod(&file, Mode::from_raw_mode(entry.mode))?;
+        if !self.born.owns(entry, parent.gid) {
+            fchown(&file, uid(entry), gid(entry))?;
+        }
+        if !has_mode {
+            fchmod(&file, Mode::from_raw_mode(entry.mode))?;
+        }
         for (name, value) in &entry.xattrs {
             tolerate(name, fsetxattr(&file, os(name), value, XattrFlags::empty()))?;
         }
@@ -150,18 +152,14 @@ impl Unpacker<'_> {
         Ok(())
     }
 
+    /// Writes the data of the present entry from where it lies.
     fn fill(&mut self, file: &OwnedFd, mut offset: u64, length: u64) -> Result<(), Failure> {
         let end = offset + length;
         while offset < end {
-            let most = self.buffer.len().min(usize::try_from(end - offset).unwrap_or(usize::MAX));
-            let count = self
-                .reader
-                .read_data(&mut self.buffer[..most])
-                .map_err(|e| Error::archive("cannot read its content", e))?;
-            let mut written = 0;
-            while written < count {
-                written += pwrite(file, &self.buffer[written..count], offset + written as u64)?;
-            }
+            let data = self.reader.data().map_err(|e| Error::archive("cannot read its content", e))?;
+            let most = data.len().min(usize::try_from(end - offset).unwrap_or(usize::MAX));
+            let count = pwrite(file, &data[..most], offset)?;
+            self.reader.consume(count);
             offset += count as u64;
             self.space.wrote(count as u64)?;
             (self.advance)(count as u64);
@@ -169,21 +167,45 @@ impl Unpacker<'_> {
         Ok(())
     }
 
-    fn directory(&mut self, parent: &OwnedFd, name: &[u8], entry: &Entry) -> Result<(), Failure> {
-        self.enter(parent, name)?;
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let dir = openat(parent, os(name), flags, Mode::empty())?;
-        self.dress(&dir, entry)
+    fn symlink(&mut self, parent: &Parent, name: &[u8], entry: &Entry) -> Result<(), Failure> {
+        let dir = &parent.dir;
+        self.anew(dir, name, || symlinkat(os(&entry.link), dir, os(name)))?;
+        if !self.born.owns(entry, parent.gid) {
+            chownat(dir, os(name), uid(entry), gid(entry), AtFlags::SYMLINK_NOFOLLOW)?;
+        }
+        Ok(utimensat(dir, os(name), &timestamps(entry.mtime), AtFlags::SYMLINK_NOFOLLOW)?)
+    }
+
+    fn directory(&mut self, parent: &Parent, name: &[u8], entry: &Entry) -> Result<(), Failure> {
+        let (mode, has_mode) = self.born.mode(entry, Mode::RWXU);
+        let (dir, is_new) = match mkdirat(&parent.dir, os(name), mode) {
+            Ok(()) => (open_dir(&parent.dir, name)?, true),
+            Err(Errno::EXIST) => (self.enter(&parent.dir, name)?, false),
+            Err(e) => return Err(e.into()),
+        };
+        if !(is_new && self.born.owns(entry, parent.gid)) {
+            fchown(&dir, uid(entry), gid(entry))?;
+        }
+        if !(is_new && has_mode && !parent.setgid) {
+            fchmod(&dir, Mode::from_raw_mode(entry.mode))?;
+        }
+        self.dress(&dir, entry)?;
+        let setgid = entry.mode & 0o2000 != 0;
+        self.parents.put(entry.path.clone(), Parent { dir: Rc::new(dir), gid: entry.gid, setgid });
+        Ok(())
     }
 
     fn dress_root(&mut self, entry: &Entry) -> Result<(), Failure> {
+        self.born.hears_of(entry);
         let root = self.tree.open_at(&entry.path, OFlags::RDONLY | OFlags::DIRECTORY)?;
+        fchown(&root, uid(entry), gid(entry))?;
+        fchmod(&root, Mode::from_raw_mode(entry.mode))?;
+        self.parents.forget();
         self.dress(&root, entry)
     }
 
+    /// Gives a directory its attributes, and has it dated last.
     fn dress(&mut self, dir: &OwnedFd, entry: &Entry) -> Result<(), Failure> {
-        fchown(dir, uid(entry), gid(entry))?;
-        fchmod(dir, Mode::from_raw_mode(entry.mode))?;
         for (name, value) in &entry.xattrs {
             tolerate(name, fsetxattr(dir, os(name), value, XattrFlags::empty()))?;
         }
@@ -204,7 +226,7 @@ impl Unpacker<'_> {
         let device = makedev(entry.device.major, entry.device.minor);
         self.anew(parent, name, || mknodat(parent, os(name), kind, Mode::RUSR | Mode::WUSR, device))?;
         let node = openat(parent, os(name), node_flags(), Mode::empty())?;
-        own(&node, entry)?;
+        chownat(&node, "", uid(entry), gid(entry), AtFlags::EMPTY_PATH)?;
         chmod(proc_path(&node), Mode::from_raw_mode(entry.mode))?;
         for (name, value) in &entry.xattrs {
             tolerate(name, setxattr(proc_path(&node), os(name), value, XattrFlags::empty()))?;
@@ -213,30 +235,38 @@ impl Unpacker<'_> {
     }
 
     fn link(&mut self, path: &TreePath, target: &TreePath) -> Result<(), Failure> {
-        let parent = self.parent_of(path)?;
-        let from = self.tree.directory(&target.parent())?;
+        let parent = self.parent_of(path)?.dir;
+        let from = match self.parents.get(&target.parent()) {
+            Some(known) => known.dir,
+            None => Rc::new(self.tree.directory(&target.parent())?),
+        };
         let Some(stat) = stat_name(&from, target.name())? else {
             return Err(Error::invalid("the target of the hard link is not in the layer").into());
         };
         if file_type(&stat) == FileType::Directory || is_whiteout(&stat) {
             return Err(Error::invalid("the target of the hard link is not a file").into());
         }
+        let join = || linkat(&from, os(target.name()), &parent, os(path.name()), AtFlags::empty());
+        match join() {
+            Err(Errno::EXIST) => {}
+            other => return Ok(other?),
+        }
         let present = stat_name(&parent, path.name())?;
         if present.is_some_and(|p| (p.st_dev, p.st_ino) == (stat.st_dev, stat.st_ino)) {
             return Ok(());
         }
-        let join = || linkat(&from, os(target.name()), &parent, os(path.name()), AtFlags::empty());
         Ok(self.anew(&parent, path.name(), join)?)
     }
 
     /// A whiteout speaks of the layers below: what this layer has there stays, and a directory starts empty.
     fn hide(&mut self, path: &TreePath) -> Result<(), Failure> {
-        let parent = self.parent_of(path)?;
-        match stat_name(&parent, path.name())? {
-            None => Ok(whiteout(parent.as_fd(), path.name())?),
-            Some(stat) if file_type(&stat) == FileType::Directory => self.clear(path),
-            Some(_) => Ok(()),
+        let parent = self.parent_of(path)?.dir;
+        match whiteout(parent.as_fd(), path.name()) {
+            Err(Errno::EXIST) => {}
+            other => return Ok(other?),
         }
+        let is_directory = |stat| file_type(&stat) == FileType::Directory;
+        if stat_name(&parent, path.name())?.is_some_and(is_directory) { self.clear(path) } else { Ok(()) }
     }
 
     fn clear(&mut self, path: &TreePath) -> Result<(), Failure> {
@@ -245,28 +275,27 @@ impl Unpacker<'_> {
             self.done.opaque = true;
             return Ok(());
         }
-        let parent = self.parent_of(path)?;
+        let parent = self.parent_of(path)?.dir;
         self.enter(&parent, path.name())?;
         let dir = self.tree.open_at(path, OFlags::RDONLY | OFlags::DIRECTORY)?;
         Ok(fsetxattr(&dir, OPAQUE_XATTR, b"y", XattrFlags::empty())?)
     }
 
     /// Makes sure that the name is a directory. One that takes the place of a whiteout starts empty.
-    fn enter(&mut self, parent: &OwnedFd, name: &[u8]) -> Result<(), Failure> {
+    fn enter(&mut self, parent: &OwnedFd, name: &[u8]) -> Result<OwnedFd, Failure> {
         let present = stat_name(parent, name)?;
         match present {
-            Some(stat) if file_type(&stat) == FileType::Directory => return Ok(()),
+            Some(stat) if file_type(&stat) == FileType::Directory => return Ok(open_dir(parent, name)?),
             Some(_) => self.discard(parent, name)?,
             None => {}
         }
         mkdirat(parent, os(name), Mode::RWXU)?;
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let dir = openat(parent, os(name), flags, Mode::empty())?;
+        let dir = open_dir(parent, name)?;
         fchmod(&dir, Mode::from_raw_mode(0o755))?;
         if present.is_some_and(|stat| is_whiteout(&stat)) {
             fsetxattr(&dir, OPAQUE_XATTR, b"y", XattrFlags::empty())?;
         }
-        Ok(())
+        Ok(dir)
     }
 
     /// Makes something new under the name; what the layer made there before goes.
@@ -286,36 +315,40 @@ impl Unpacker<'_> {
     }
 
     fn discard(&mut self, parent: &OwnedFd, name: &[u8]) -> rustix::io::Result<()> {
-        self.parent = None;
+        self.parents.forget();
         remove_at(parent, name)
     }
 
     /// The directory that holds the path, made when the layer did not name it.
-    fn parent_of(&mut self, path: &TreePath) -> Result<OwnedFd, Failure> {
-        let parent = path.parent();
-        if let Some((known, dir)) = self.parent.take()
-            && known == parent
-        {
-            return Ok(dir);
+    fn parent_of(&mut self, path: &TreePath) -> Result<Parent, Failure> {
+        let path = path.parent();
+        if let Some(known) = self.parents.get(&path) {
+            return Ok(known);
         }
-        match self.tree.directory(&parent) {
-            Ok(dir) => return Ok(dir),
-            Err(Errno::NOENT | Errno::NOTDIR) => {}
-            Err(e) => return Err(e.into()),
-        }
+        let dir = match self.tree.directory(&path) {
+            Err(Errno::NOENT | Errno::NOTDIR) => self.make_way(&path)?,
+            other => other?,
+        };
+        let stat = fstat(&dir)?;
+        let parent = Parent { dir: Rc::new(dir), gid: stat.st_gid, setgid: stat.st_mode & 0o2000 != 0 };
+        self.parents.put(path, parent.clone());
+        Ok(parent)
+    }
+
+    fn make_way(&mut self, path: &TreePath) -> Result<OwnedFd, Failure> {
         let mut at = TreePath::default();
-        for name in parent.components() {
+        for name in path.components() {
             let above = self.tree.directory(&at)?;
             at = at.join(name);
             self.step_into(&above, name, &at)?;
         }
-        Ok(self.tree.directory(&parent)?)
+        Ok(self.tree.directory(path)?)
     }
 
     fn step_into(&mut self, above: &OwnedFd, name: &[u8], at: &TreePath) -> Result<(), Failure> {
         match stat_name(above, name)? {
-            None => self.enter(above, name),
-            Some(stat) if is_whiteout(&stat) => self.enter(above, name),
+            None => self.enter(above, name).map(drop),
+            Some(stat) if is_whiteout(&stat) => self.enter(above, name).map(drop),
             Some(_) => match self.tree.directory(at) {
                 Ok(_) => Ok(()),
                 Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => {
@@ -350,6 +383,11 @@ fn explain(path: &TreePath, change: &Change, errno: Errno) -> Error {
     }
 }
 
+fn open_dir(parent: &OwnedFd, name: &[u8]) -> rustix::io::Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    openat(parent, os(name), flags, Mode::empty())
+}
+
 fn whiteout(parent: BorrowedFd<'_>, name: &[u8]) -> rustix::io::Result<()> {
     mknodat(parent, os(name), FileType::CharacterDevice, Mode::empty(), 0)
 }
@@ -357,32 +395,4 @@ fn whiteout(parent: BorrowedFd<'_>, name: &[u8]) -> rustix::io::Result<()> {
 /// A handle of the name itself: a device must not be opened, a link not followed.
 fn node_flags() -> OFlags {
     OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC
-}
-
-fn own(node: &OwnedFd, entry: &Entry) -> rustix::io::Result<()> {
-    chownat(node, "", uid(entry), gid(entry), AtFlags::EMPTY_PATH)
-}
-
-fn uid(entry: &Entry) -> Option<Uid> {
-    Some(Uid::from_raw(entry.uid))
-}
-
-fn gid(entry: &Entry) -> Option<Gid> {
-    Some(Gid::from_raw(entry.gid))
-}
-
-/// The access time stays as it is: "now".
-fn timestamps(time: Time) -> Timestamps {
-    let modified = Timespec { tv_sec: time.seconds, tv_nsec: time.nanos.into() };
-    Timestamps { last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT }, last_modification: modified }
-}
-
-/// A file system without some kind of attribute does not make the image unusable, as with Docker; but a
-/// capability that is lost would.
-fn tolerate(name: &[u8], result: rustix::io::Result<()>) -> rustix::io::Result<()> {
-    match result {
-        Err(Errno::OPNOTSUPP) if name != b"security.capability" => Ok(()),
-        Err(Errno::PERM) if name.starts_with(b"user.") => Ok(()),
-        other => other,
-    }
 }
