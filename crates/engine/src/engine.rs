@@ -15,6 +15,7 @@ use crate::events::Events;
 use crate::execs::Execs;
 use crate::host::Host;
 use crate::prune::Prunes;
+use crate::pull::Flights;
 use crate::state::{Entry, Record, Table, spare};
 use crate::supervisor::Supervisor;
 use crate::{Error, Options, Result};
@@ -34,6 +35,8 @@ pub(crate) struct Inner {
     pub(crate) network: Network,
     /// How other people's registries are spoken to.
     pub(crate) registry: Client,
+    /// Layers on their way in.
+    pub(crate) flights: Arc<Flights>,
     pub(crate) supervisor: Supervisor,
     pub(crate) table: Table,
     pub(crate) events: Events,

@@ -16,6 +16,7 @@ use crate::events::Events;
 use crate::execs::Execs;
 use crate::host::Host;
 use crate::prune::Prunes;
+use crate::pull::Flights;
 use crate::state::{Entry, Record, Status, Table, spare};
 use crate::supervisor::{Supervisor, SupervisorEvents};
 use crate::{Error, Options, Result};
@@ -37,12 +38,14 @@ impl Engine {
         }
         let registry = options.registries.client()?;
         let id = data_root_id(&store)?;
+        let flights = Arc::new(Flights::new(options.registries.downloads));
         let inner = Inner {
             options,
             host,
             store,
             network,
             registry,
+            flights,
             supervisor,
             table,
             events: Events::default(),

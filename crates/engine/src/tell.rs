@@ -105,6 +105,15 @@ impl Inner {
         self.tell(record, "commit", &more);
     }
 
+    /// Tells that a name was pulled.
+    pub(crate) fn tell_pulled(&self, name: &Reference, shown: &str) {
+        let image = self.store.resolve(&name.to_string()).ok();
+        let config = image.as_ref().and_then(|image| image.config.config.as_ref());
+        let mut attributes = config.map(|config| config.labels.clone()).unwrap_or_default();
+        attributes.insert("name".to_owned(), name.familiar_name());
+        self.events.tell("image", "pull", shown, attributes);
+    }
+
     /// Tells that an exec has ended.
     pub(crate) fn tell_exec_end(&self, record: &Record, exec: &str, exit: Option<&Exit>) {
         let code = exit.and_then(|e| e.code).map_or_else(String::new, |c| c.to_string());

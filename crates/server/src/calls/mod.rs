@@ -11,6 +11,7 @@ mod images;
 mod logs;
 mod networks;
 mod prune;
+mod pull;
 mod registries;
 mod relay;
 mod stats;
