@@ -87,6 +87,7 @@ fn modes_hold_where_an_access_list_decides() {
     check(&scratch, &entries);
     // The same, from the data root on.
     let scratch = Scratch::new();
-    rustix::fs::setxattr(scratch.root().join("ingest"), ACL, &acl(), XattrFlags::empty()).expect("access list");
+    rustix::fs::setxattr(scratch.root().join("ingest"), ACL, &acl(), XattrFlags::empty())
+        .expect("access list");
     check(&scratch, &self::entries());
 }

@@ -22,7 +22,10 @@ pub(super) struct Born {
 impl Born {
     /// For what is made in this tree by this thread.
     pub(super) fn of(tree: &Tree) -> Self {
-        let plain = matches!(fgetxattr(tree.root(), DEFAULT_ACL, &mut [0u8; 0][..]), Err(Errno::NODATA | Errno::OPNOTSUPP));
+        let plain = matches!(
+            fgetxattr(tree.root(), DEFAULT_ACL, &mut [0u8; 0][..]),
+            Err(Errno::NODATA | Errno::OPNOTSUPP)
+        );
         let masked = umask().filter(|_| plain).unwrap_or(0o777);
         Self { uid: rustix::process::geteuid().as_raw(), gid: rustix::process::getegid().as_raw(), masked }
     }

@@ -6,8 +6,8 @@ use std::rc::Rc;
 
 use layer::{Change, Entry, EntryKind, Limits, Reader, Time, TreePath};
 use rustix::fs::{
-    AtFlags, FileType, Mode, OFlags, XattrFlags, chmod, chownat, fchmod, fchown, fsetxattr, fstat, ftruncate, futimens, linkat, makedev, mkdirat, mknodat, openat, setxattr,
-    symlinkat, utimensat,
+    AtFlags, FileType, Mode, OFlags, XattrFlags, chmod, chownat, fchmod, fchown, fsetxattr, fstat, ftruncate,
+    futimens, linkat, makedev, mkdirat, mknodat, openat, setxattr, symlinkat, utimensat,
 };
 use rustix::io::{Errno, pwrite};
 
