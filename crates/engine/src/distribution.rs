@@ -17,7 +17,10 @@ impl Engine {
         let reference: Reference =
             name.parse().map_err(|e: types::ReferenceError| Error::invalid(e.to_string()))?;
         let repository = self.0.registry.repository(&reference, credentials);
-        let found = repository.manifest(&Target::of(&reference)).await?;
+        let asked = Target::of(&reference);
+        // What is there is asked for first, as Docker does: its refusals are worded after that.
+        let known = repository.head(&asked).await?;
+        let found = repository.manifest(&known.map_or(asked, |known| Target::Digest(known.digest))).await?;
         let platforms = if media::is_index(&found.media_type) {
             listed(read(name, &found.bytes)?)
         } else {

@@ -63,6 +63,10 @@ impl Answer {
         }
         let error = refusal(&self.asked, self.response).await;
         match self.withheld {
+            Some(why) if why == NO_CREDENTIALS => {
+                let message = format!("{}: {why}", self.asked);
+                Err(error.said(message))
+            }
             Some(why) if matches!(error.kind(), Kind::Unauthorized | Kind::Forbidden) => {
                 let message = format!("{error}: {why}");
                 Err(error.said(message))
@@ -74,6 +78,9 @@ impl Answer {
 
 /// A request may be refused for want of a proof so many times: once without any, once with a token that was good until now.
 const CHALLENGES: u32 = 2;
+
+/// Docker's words for a registry that wants a name and a password and was shown none.
+pub const NO_CREDENTIALS: &str = "no basic auth credentials";
 
 /// How far a request has come.
 struct Course<'a> {
@@ -129,7 +136,9 @@ pub(crate) async fn exchange(core: &Core, endpoint: &Endpoint, mut ask: Ask) -> 
                 payload = spare;
             }
             _ => {
-                let response = result.map_err(|failure| Error::unreachable(&asked, &failure))?;
+                let response = result.map_err(|failure| {
+                    Error::unreachable(&course.asked_of(&failure, asked.clone()), &failure)
+                })?;
                 return Ok(Answer { response, url: course.url, asked, withheld: course.withheld });
             }
         }
@@ -139,6 +148,23 @@ pub(crate) async fn exchange(core: &Core, endpoint: &Endpoint, mut ask: Ask) -> 
 impl Course<'_> {
     fn is_home(&self) -> bool {
         self.url.origin == self.core.reached(self.endpoint, &self.endpoint.base).origin
+    }
+
+    /// The request as it is told: who cannot reach a registry at all is told of the registry, as Docker does, which asks for its
+    /// root first.
+    fn asked_of(&self, failure: &Failure, asked: String) -> String {
+        let is_all = matches!(
+            failure.trouble,
+            Trouble::Name | Trouble::Connect | Trouble::Certificate | Trouble::NotTls
+        );
+        let base = &self.endpoint.base;
+        let is_home = self.url.origin == base.origin || self.url.origin == base.in_clear().origin;
+        // A token service is no registry.
+        if !is_all || !is_home || self.endpoint.capabilities.is_empty() {
+            return asked;
+        }
+        let root = Url { origin: self.url.origin.clone(), path: format!("{}/", base.path) };
+        format!("Get \"{root}\"")
     }
 
     async fn attempt(&mut self, payload: Payload) -> Result<Result<Response, Failure>> {
@@ -213,7 +239,7 @@ impl Course<'_> {
             Some(Want::Bearer { .. }) => !self.is_fixed(),
             Some(Want::Basic) => {
                 if self.shown.is_none() && !self.can_be_basic() {
-                    self.withheld = Some("no basic auth credentials".to_owned());
+                    self.withheld = Some(NO_CREDENTIALS.to_owned());
                 }
                 self.shown.is_none() && self.can_be_basic()
             }

@@ -38,6 +38,7 @@ pub use client::Client;
 pub use credentials::Credentials;
 pub use download::Download;
 pub use error::{Error, Result};
+pub use exchange::NO_CREDENTIALS;
 pub use hosts::{HostEntry, HostsError, parse_hosts};
 pub use http::Proxies;
 pub use link::next_link;

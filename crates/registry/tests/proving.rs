@@ -105,7 +105,10 @@ async fn wrong_or_missing_credentials_are_said() {
     let nobody = client().repository(&registry.name("app"), Credentials::Anonymous);
     let error = nobody.manifest(&tag()).await.unwrap_err();
     assert_eq!(error.kind(), Kind::Unauthorized);
-    assert!(error.to_string().contains("no basic auth credentials"), "{error}");
+    let url = format!("http://{}/v2/app/manifests/1", registry.address);
+    assert_eq!(error.to_string(), format!("Get \"{url}\": no basic auth credentials"));
+    let error = nobody.head(&tag()).await.unwrap_err();
+    assert_eq!(error.to_string(), format!("Head \"{url}\": no basic auth credentials"));
     let wrong = Credentials::Basic { user: "kim".to_owned(), password: "x".to_owned() };
     let before = registry.seen().len();
     let error = client().repository(&registry.name("app"), wrong).manifest(&tag()).await.unwrap_err();
@@ -280,6 +283,44 @@ async fn login() {
     let login = client().login(&registry.address.to_string(), kim()).await.unwrap();
     assert_eq!(login.identity_token, "lasting");
     assert!(service.lines()[0].contains("&account=kim&offline_token=true&client_id=berth"));
+}
+
+#[tokio::test]
+async fn refusals_are_worded_as_docker_words_them() {
+    let registry = Fake::start(|seen| {
+        let (status, code) = match seen.path.split('/').nth(2) {
+            Some("denied") => (403, "DENIED"),
+            _ => (404, "NAME_UNKNOWN"),
+        };
+        Reply::new(status, format!(r#"{{"errors":[{{"code":"{code}","message":"why"}}]}}"#))
+    })
+    .await;
+    let domain = registry.address;
+    for (name, sentence) in [
+        (
+            "denied",
+            format!(
+                "pull access denied for {domain}/denied, repository does not exist or may require \
+                 'docker login': denied: why"
+            ),
+        ),
+        ("unknown", format!("repository {domain}/unknown not found: name unknown: why")),
+    ] {
+        let repository = client().repository(&registry.name(name), Credentials::Anonymous);
+        assert_eq!(repository.manifest(&tag()).await.unwrap_err().to_string(), sentence);
+    }
+    // An answer to HEAD has no body: the reason is asked for.
+    let denied = client().repository(&registry.name("denied"), Credentials::Anonymous);
+    assert!(denied.head(&tag()).await.unwrap_err().to_string().starts_with("pull access denied"));
+    let gone = client().repository(&"127.0.0.1:1/app".parse().unwrap(), Credentials::Anonymous);
+    assert_eq!(
+        gone.manifest(&tag()).await.unwrap_err().to_string(),
+        "Get \"http://127.0.0.1:1/v2/\": dial tcp 127.0.0.1:1: connect: connection refused"
+    );
+    let nowhere = "nowhere.invalid/app".parse().unwrap();
+    let error = client().repository(&nowhere, Credentials::Anonymous).manifest(&tag()).await.unwrap_err();
+    let start = "Get \"https://nowhere.invalid/v2/\": dial tcp: lookup nowhere.invalid: ";
+    assert!(error.to_string().starts_with(start), "{error}");
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use oci::image::Platform;
 use oci::image::platform::Preference;
-use registry::{Credentials, Descriptor, Pushed, Repository, Source, Target as Wanted};
+use registry::{Credentials, Descriptor, NO_CREDENTIALS, Pushed, Repository, Source, Target as Wanted};
 use store::{Store, Target};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -67,27 +67,24 @@ impl Engine {
     /// The names to push, with what they lead to.
     fn targets_to_push(&self, name: &Reference, all_tags: bool) -> Result<Vec<(Reference, Arc<Target>)>> {
         let images = self.0.store.images();
-        if !all_tags {
-            let target = images.target_of(name).ok_or_else(|| {
-                let sentence =
-                    format!("An image does not exist locally with the tag: {}", name.familiar_name());
-                Error::new(Kind::NotFound, sentence)
-            })?;
-            return Ok(vec![(name.clone(), Arc::clone(target))]);
-        }
         let of_repository = |target: &Arc<Target>| {
             let names = target.references.clone().into_iter();
-            names
-                .filter(|r| r.repository() == name.repository())
-                .map(|r| (r, Arc::clone(target)))
-                .collect::<Vec<_>>()
+            let own = names.filter(|known| known.repository() == name.repository());
+            own.map(|known| (known, Arc::clone(target))).collect::<Vec<_>>()
         };
         let mut all: Vec<_> = images.targets().flat_map(of_repository).collect();
-        all.sort_by(|a, b| a.0.cmp(&b.0));
         if all.is_empty() {
-            let sentence = format!("An image does not exist locally with the tag: {}", name.familiar_name());
+            let name = name.familiar_name();
+            let sentence = format!("An image does not exist locally with the tag: {name}");
             return Err(Error::new(Kind::NotFound, sentence));
         }
+        if !all_tags {
+            all.retain(|(known, _)| known == name);
+            if all.is_empty() {
+                return Err(Error::new(Kind::NotFound, format!("tag does not exist: {}", name.familiar())));
+            }
+        }
+        all.sort_by(|a, b| a.0.cmp(&b.0));
         Ok(all)
     }
 
@@ -138,7 +135,7 @@ impl Job {
         for layer in &plan.foreign {
             self.board.layer(layer, "Skipped foreign layer");
         }
-        self.send_blobs(&plan, elsewhere(target, name)).await?;
+        self.send_blobs(&plan, elsewhere(target, name)).await.map_err(as_docker_says)?;
         self.send_documents(&plan, name).await
     }
 
@@ -229,6 +226,11 @@ impl Job {
         }
         Ok(())
     }
+}
+
+/// Docker tells a missing login without the request that met it.
+fn as_docker_says(error: Error) -> Error {
+    if error.to_string().ends_with(NO_CREDENTIALS) { Error::new(error.kind(), NO_CREDENTIALS) } else { error }
 }
 
 /// Another repository of the same registry that is known to have the image.

@@ -49,7 +49,7 @@ impl Failure {
             io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => Trouble::Malformed,
             _ => Trouble::Broken,
         };
-        Self::new(trouble, format!("{tried}: {error}"))
+        Self::new(trouble, format!("{tried}: {}", words(error)))
     }
 
     /// A failed TLS handshake.
@@ -100,4 +100,18 @@ impl Failure {
         }
         Self::new(Trouble::Broken, format!("the exchange broke: {error}"))
     }
+}
+
+/// The kernel's refusals as Go's programs word them: scripts look for these.
+fn words(error: &io::Error) -> String {
+    let words = match error.kind() {
+        io::ErrorKind::ConnectionRefused => "connection refused",
+        io::ErrorKind::ConnectionReset => "connection reset by peer",
+        io::ErrorKind::HostUnreachable => "no route to host",
+        io::ErrorKind::NetworkUnreachable => "network is unreachable",
+        io::ErrorKind::TimedOut => "i/o timeout",
+        io::ErrorKind::BrokenPipe => "broken pipe",
+        _ => return error.to_string(),
+    };
+    words.to_owned()
 }

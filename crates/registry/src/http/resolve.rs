@@ -27,7 +27,7 @@ impl Names {
         if let Ok(address) = host.parse::<IpAddr>() {
             return Ok(vec![address]);
         }
-        let none = |why: String| Failure::new(Trouble::Name, format!("lookup {host}: {why}"));
+        let none = |why: String| Failure::new(Trouble::Name, format!("dial tcp: lookup {host}: {why}"));
         let found = self.resolver().map_err(none)?.lookup_ip(host).await;
         let found = found.map_err(|e| {
             none(if e.is_no_records_found() || e.is_nx_domain() {

@@ -10,7 +10,7 @@ use types::{Digest, Kind};
 use super::{Descriptor, Repository, Target};
 use crate::answer::one_line;
 use crate::error::{Error, Result};
-use crate::exchange::{Answer, Ask, exchange};
+use crate::exchange::{Answer, Ask, NO_CREDENTIALS, exchange};
 use crate::hosts::{Capability, Endpoint};
 use crate::http::{Payload, Response};
 
@@ -100,7 +100,7 @@ impl Repository {
         let answer = match self.ask_manifest(Method::HEAD, target).await? {
             Ok(answer) => answer,
             Err(error) if error.kind() == Kind::NotFound => return Ok(None),
-            Err(error) => return Err(error),
+            Err(error) => return Err(self.reason(target, error).await),
         };
         let Answer { response, asked, .. } = answer;
         let size = response.header(CONTENT_LENGTH).and_then(|text| text.parse().ok());
@@ -118,6 +118,14 @@ impl Repository {
                 Ok(Some(Descriptor { media_type, digest, size: bytes.len() as u64 }))
             }
         }
+    }
+
+    /// Answers to HEAD say nothing: those to GET say why.
+    async fn reason(&self, target: &Target, error: Error) -> Error {
+        if error.status().is_none() || error.to_string().ends_with(NO_CREDENTIALS) {
+            return error;
+        }
+        self.manifest(target).await.err().unwrap_or(error)
     }
 
     async fn ask_manifest(&self, method: Method, target: &Target) -> Result<Result<Answer>> {
@@ -144,10 +152,15 @@ impl Repository {
 
     /// Docker's words for a manifest that is not there.
     fn say_unknown(&self, target: &Target, error: Error) -> Error {
-        if error.kind() != Kind::NotFound || error.code() == "NAME_UNKNOWN" {
-            return error;
-        }
-        let message = format!("manifest for {} not found: {error}", self.shown(target));
+        let message = match (error.code(), error.kind()) {
+            ("DENIED", _) => format!(
+                "pull access denied for {}, repository does not exist or may require 'docker login': {error}",
+                self.familiar()
+            ),
+            ("NAME_UNKNOWN", _) => format!("repository {} not found: {error}", self.familiar()),
+            (_, Kind::NotFound) => format!("manifest for {} not found: {error}", self.shown(target)),
+            _ => return error,
+        };
         error.said(message)
     }
 }
