@@ -29,6 +29,7 @@ mod limits;
 mod logs;
 mod network;
 mod prune;
+mod registry_client;
 mod rows_cgroups;
 mod rows_descriptors;
 mod rows_engine;
@@ -108,5 +109,6 @@ fn main() -> std::process::ExitCode {
     );
     all.extend(tests![commit: changes_are_told, an_image_of_a_container, running_containers_are_committed, roots_are_exported, nonsense_is_refused, killed_while_it_commits]);
     all.extend(tests![prune: what_nobody_uses_goes, races_lose_nothing, killed_while_it_prunes, every_byte_is_accounted_for, images_keep_to_their_budget]);
+    all.extend(tests![registry_client needs &[Need::Program("docker-registry"), Need::Program("htpasswd")]; what_is_pushed_comes_back_the_same, every_tag_of_a_repository, strangers_are_not_served]);
     testkit::main(all)
 }
