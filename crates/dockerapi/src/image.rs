@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::{Config, nil};
 
@@ -28,6 +29,18 @@ pub struct ImageSummary {
     /// The same as `size`; only below API 1.44.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub virtual_size: Option<i64>,
+    /// The document that the names lead to, as the OCI describes content; from API 1.48 on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub descriptor: Option<Value>,
+    /// Where the parts of it are; only when asked for, from API 1.47 on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub manifests: Option<Vec<ImageManifest>>,
+    /// Berth's own: the type of what is no container image.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub artifact_type: String,
+    /// Berth's own, beside `manifests`: manifests that are about this image, as the OCI describes content.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub referrers: Vec<Value>,
 }
 
 impl Default for ImageSummary {
@@ -43,8 +56,69 @@ impl Default for ImageSummary {
             shared_size: -1,
             size: 0,
             virtual_size: None,
+            descriptor: None,
+            manifests: None,
+            artifact_type: String::new(),
+            referrers: Vec::new(),
         }
     }
+}
+
+/// One manifest of an image.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct ImageManifest {
+    /// Its digest.
+    #[serde(rename = "ID")]
+    pub id: String,
+    /// As the OCI describes content.
+    pub descriptor: Value,
+    /// Whether all of it is here.
+    pub available: bool,
+    pub size: ManifestSize,
+    /// `image`, `attestation` or `unknown`.
+    pub kind: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image_data: Option<ManifestImage>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attestation_data: Option<ManifestAttestation>,
+}
+
+/// Bytes of one manifest.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct ManifestSize {
+    /// As registries have it.
+    pub content: i64,
+    /// That, and what is unpacked.
+    pub total: i64,
+}
+
+/// What runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct ManifestImage {
+    /// As the OCI describes platforms.
+    pub platform: Value,
+    /// The ids of the containers that use it.
+    pub containers: Vec<String>,
+    pub size: ManifestImageSize,
+}
+
+/// Bytes of what runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct ManifestImageSize {
+    pub unpacked: i64,
+}
+
+/// What is stated of another manifest.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct ManifestAttestation {
+    /// The digest of that manifest.
+    #[serde(rename = "For")]
+    pub of: String,
 }
 
 /// An image's configuration has the container's shape on the wire.
@@ -82,6 +156,18 @@ pub struct ImageInspect {
     #[serde(rename = "RootFS")]
     pub root_fs: RootFs,
     pub metadata: Metadata,
+    /// The document that the name leads to, as the OCI describes content; from API 1.48 on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub descriptor: Option<Value>,
+    /// Where the parts of it are; only when asked for, from API 1.48 on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub manifests: Option<Vec<ImageManifest>>,
+    /// Berth's own: the type of what is no container image.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub artifact_type: String,
+    /// Berth's own: manifests that are about this image, as the OCI describes content.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub referrers: Vec<Value>,
 }
 
 /// How layers are kept.

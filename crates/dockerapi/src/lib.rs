@@ -37,7 +37,8 @@ pub use event::{Actor, Event};
 pub use exec::{ExecCreate, ExecCreated, ExecInspect, ExecProcess, ExecStart};
 pub use filters::Filters;
 pub use image::{
-    DeletedImage, GraphDriver, HistoryItem, ImageConfig, ImageInspect, ImageSummary, Metadata, RootFs,
+    DeletedImage, GraphDriver, HistoryItem, ImageConfig, ImageInspect, ImageManifest, ImageSummary,
+    ManifestAttestation, ManifestImage, ManifestImageSize, ManifestSize, Metadata, RootFs,
 };
 pub use network::{
     ConfigReference, Endpoint, EndpointIpam, EndpointResource, Ipam, IpamConfig, Network, NetworkCreate,

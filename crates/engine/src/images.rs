@@ -12,7 +12,7 @@ use dockerapi::{
 use oci::image::Platform;
 use oci::image::platform::{PlatformError, Preference};
 use serde_json::Map;
-use store::{Image, ImportConfig, Usage};
+use store::{Image, ImageList, ImportConfig, Usage};
 use types::{Digest, Reference};
 
 use crate::engine::{Engine, Inner, apart, blocking};
@@ -36,7 +36,7 @@ impl Engine {
     ///
     /// # Errors
     /// An unknown filter or one that means nothing.
-    pub async fn image_list(&self, _all: bool, filters: Filters) -> Result<Vec<ImageSummary>> {
+    pub async fn image_list(&self, all: bool, filters: Filters) -> Result<Vec<ImageSummary>> {
         filters.only(&["before", "dangling", "label", "label!", "reference", "since", "until"])?;
         let list = self.0.store.images();
         let edge = |key: &str| -> Result<Option<i64>> {
@@ -48,13 +48,13 @@ impl Engine {
             Some(text) => Some(dockerapi::time::parse_moment(text, crate::clock::now_ns())?),
             None => None,
         };
-        let mut images: Vec<ImageSummary> = list
-            .iter()
+        let mut images: Vec<ImageSummary> = rows(&list, all)
+            .into_iter()
             .filter(|i| before.is_none_or(|t| i.created < t) && since.is_none_or(|t| i.created > t))
             .filter(|i| until.is_none_or(|t| i.created.saturating_mul(1_000_000_000) < t))
             .filter(|i| dangling.is_none_or(|d| d == i.references.is_empty()))
             .filter(|i| filters.labels(&labels(i)))
-            .filter_map(|i| summary(i, &filters))
+            .filter_map(|i| summary(&list, i, &filters))
             .collect();
         images.sort_by(|a, b| b.created.cmp(&a.created).then_with(|| a.id.cmp(&b.id)));
         Ok(images)
@@ -66,23 +66,27 @@ impl Engine {
     /// When there is no such image.
     pub async fn image_inspect(&self, name: &str) -> Result<ImageInspect> {
         let image = self.image_for(name).await?;
-        let mut answer = account(&image);
-        answer.graph_driver.data = layers(&self.0.store.layer_paths(&image));
-        Ok(answer)
+        Ok(self.account(&image))
+    }
+
+    pub(crate) fn account(&self, image: &Image) -> ImageInspect {
+        let mut answer = account(image);
+        answer.graph_driver.data = layers(&self.0.store.layer_paths(image));
+        answer
     }
 
     /// How an image came about, newest step first.
     ///
     /// # Errors
     /// When there is no such image.
-    pub async fn image_history(&self, name: &str) -> Result<Vec<HistoryItem>> {
-        Ok(history(&*self.image_for(name).await?))
+    pub async fn image_history(&self, name: &str, platform: Option<&str>) -> Result<Vec<HistoryItem>> {
+        Ok(history(&*self.image_on(name, platform, Preference::only).await?))
     }
 
     /// Loads every image of an archive; all or none. With a platform, of each index only what is for it.
     ///
     /// # Errors
-    /// An archive that is malformed, hostile, or does not fit on the disk.
+    /// An archive that is malformed, hostile, does not fit on the disk, or has nothing for the platform.
     pub async fn image_load(
         &self,
         mut input: impl Read + Send + 'static,
@@ -221,6 +225,19 @@ fn reference(text: &str) -> Result<Reference> {
     text.parse().map_err(|e: types::ReferenceError| Error::invalid(e.to_string()))
 }
 
+/// The images that have a line of their own: those that names lead to on this host, and those that no name leads to. What is about
+/// another image is shown with that one, unless it has a name or `all` are wanted.
+fn rows(list: &ImageList, all: bool) -> Vec<&Arc<Image>> {
+    let known =
+        |subject: Digest| list.target(&subject).is_some() || list.iter().any(|i| i.manifest == subject);
+    let is_told_elsewhere = |image: &Image| image.references.is_empty() && image.subject.is_some_and(known);
+    let shown = list.targets().filter_map(|target| target.image());
+    let shown = shown.filter(|image| all || !is_told_elsewhere(image));
+    let unique: BTreeMap<Digest, &Arc<Image>> =
+        shown.filter_map(|image| Some((image.id, list.get(&image.id)?))).collect();
+    unique.into_values().collect()
+}
+
 /// What archives are to hold, when not everything.
 fn preference(platforms: &[String]) -> Result<Option<Preference>> {
     match platforms {
@@ -246,7 +263,7 @@ pub(crate) fn labels(image: &Image) -> BTreeMap<String, String> {
 }
 
 /// One line of the list; `None` when a `reference` filter leaves the image no name.
-fn summary(image: &Arc<Image>, filters: &Filters) -> Option<ImageSummary> {
+fn summary(list: &ImageList, image: &Arc<Image>, filters: &Filters) -> Option<ImageSummary> {
     let wanted = filters.get("reference");
     let fits = |r: &&Reference| wanted.is_empty() || wanted.iter().any(|w| is_meant(w, r));
     let tags: Vec<String> = image.references.iter().filter(fits).map(Reference::familiar).collect();
@@ -259,9 +276,18 @@ fn summary(image: &Arc<Image>, filters: &Filters) -> Option<ImageSummary> {
         labels: labels(image),
         repo_digests: image.repo_digests.clone(),
         repo_tags: tags,
-        size: i64::try_from(image.size).unwrap_or(i64::MAX),
+        size: i64::try_from(size(list, image)).unwrap_or(i64::MAX),
+        artifact_type: image.artifact_type.clone().unwrap_or_default(),
         ..ImageSummary::default()
     })
+}
+
+/// Bytes of the image on all platforms that are here.
+fn size(list: &ImageList, image: &Image) -> u64 {
+    let runnable = |other: &&Arc<Image>| other.is_runnable() || other.id == image.id;
+    let all = list.targets_with(image.id).flat_map(|target| target.images()).filter(runnable);
+    let unique: BTreeMap<Digest, u64> = all.map(|image| (image.id, image.size)).collect();
+    unique.into_values().sum()
 }
 
 /// Docker's `reference` filter: a shell pattern against the name with and without its tag.
@@ -318,6 +344,7 @@ fn account(image: &Image) -> ImageInspect {
             layers: image.layers.iter().map(Digest::to_string).collect(),
         },
         metadata: Metadata::default(),
+        artifact_type: image.artifact_type.clone().unwrap_or_default(),
         ..ImageInspect::default()
     }
 }

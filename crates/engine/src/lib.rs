@@ -42,6 +42,7 @@ mod list;
 mod live;
 mod login;
 mod logs;
+mod manifests;
 mod networks;
 mod open;
 mod options;

@@ -133,8 +133,15 @@ impl Inner {
 
     /// The name it was asked for by, or the image's id when that name means another image by now.
     fn shown_image(&self, record: &Record) -> String {
-        match self.store.resolve(&record.image_name) {
-            Ok(image) if image.id.to_string() == record.image_id => record.image_name.clone(),
+        let images = self.store.images();
+        let id = record.image_id.parse::<types::Digest>().ok();
+        // Of an index, it may be the image of another platform than this host's.
+        let leads_to = |named: &store::Image| {
+            let target = images.target(&named.target);
+            target.is_some_and(|target| target.images().any(|image| Some(image.id) == id))
+        };
+        match images.resolve(&record.image_name) {
+            Ok(image) if leads_to(&image) => record.image_name.clone(),
             _ => record.image_id.clone(),
         }
     }

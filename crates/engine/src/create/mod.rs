@@ -14,6 +14,8 @@ pub(crate) use names::new_id;
 use std::sync::Arc;
 
 use dockerapi::{ContainerCreate, ContainerCreated};
+use oci::image::Platform;
+use oci::image::platform::Preference;
 use plan::spec::modes::{self, Modes, Network};
 use plan::spec::{defaults, limits, merge, mounts};
 use store::Image;
@@ -23,7 +25,7 @@ use crate::claims::Claim;
 use crate::clock::now_ns;
 use crate::engine::{Engine, Inner, blocking};
 use crate::state::{Entry, Record};
-use crate::{Error, Result, detached};
+use crate::{Error, Result, detached, manifests};
 
 impl Engine {
     /// Makes a container; `name` is optional. Answers its id, and warnings about what this host cannot honour.
@@ -32,16 +34,34 @@ impl Engine {
     /// A request that is malformed or asks for something Berth does not have; an unknown image; a name in use. Nothing
     /// is left behind.
     pub async fn create(&self, name: Option<&str>, body: ContainerCreate) -> Result<ContainerCreated> {
-        let (engine, name) = (self.clone(), name.map(str::to_owned));
-        detached(async move { engine.create_whole(name.as_deref(), body).await }).await
+        self.create_on(name, None, body).await
     }
 
-    async fn create_whole(&self, name: Option<&str>, mut body: ContainerCreate) -> Result<ContainerCreated> {
+    /// As `create`, of the image for that platform.
+    ///
+    /// # Errors
+    /// As `create`; `NotFound` also when the image is not here for the platform.
+    pub async fn create_on(
+        &self,
+        name: Option<&str>,
+        platform: Option<&str>,
+        body: ContainerCreate,
+    ) -> Result<ContainerCreated> {
+        let (engine, name, platform) = (self.clone(), name.map(str::to_owned), platform.map(str::to_owned));
+        detached(async move { engine.create_whole(name.as_deref(), platform.as_deref(), body).await }).await
+    }
+
+    async fn create_whole(
+        &self,
+        name: Option<&str>,
+        platform: Option<&str>,
+        mut body: ContainerCreate,
+    ) -> Result<ContainerCreated> {
         let inner = &self.0;
         modes::contradictions(&body.config, &body.host_config)?;
         let id = new_id()?;
-        let (image, _claim) = self.claimed(&id, &body).await?;
-        let mut warnings = Vec::new();
+        let (image, _claim) = self.claimed(&id, &body, platform).await?;
+        let mut warnings = check_runnable(&image, &body.config.image, platform)?;
         complete(&mut body, &image, &mut warnings);
         warnings.extend(inner.host.discard_weight(&mut body.host_config.resources));
         let checked = check::check(&body, &inner.host)?;
@@ -79,10 +99,15 @@ impl Engine {
     }
 
     /// The image, kept from removals until the container is in the table.
-    async fn claimed(&self, id: &str, body: &ContainerCreate) -> Result<(Arc<Image>, Claim)> {
+    async fn claimed(
+        &self,
+        id: &str,
+        body: &ContainerCreate,
+        platform: Option<&str>,
+    ) -> Result<(Arc<Image>, Claim)> {
         let volumes = named_volumes(body);
         loop {
-            let image = self.image_for(&body.config.image).await?;
+            let image = self.image_on(&body.config.image, platform, Preference::of).await?;
             let claim = self.0.claims.claim(image.id, id, volumes.clone());
             match claim {
                 Some(claim) if self.0.store.images().get(&image.id).is_some() => {
@@ -98,10 +123,21 @@ impl Engine {
 
     /// The image by this name; the embedded one appears when it is asked for.
     pub(crate) async fn image_for(&self, name: &str) -> Result<Arc<Image>> {
+        self.image_on(name, None, Preference::of).await
+    }
+
+    /// As `image_for`, for that platform; `strictness`: what else will do for it.
+    pub(crate) async fn image_on(
+        &self,
+        name: &str,
+        platform: Option<&str>,
+        strictness: fn(&Platform) -> Preference,
+    ) -> Result<Arc<Image>> {
+        let preference = manifests::preference(platform, strictness)?;
         if name.is_empty() {
             return Err(Error::invalid("no image was named"));
         }
-        match self.0.store.resolve(name) {
+        match self.0.store.images().resolve_for(name, preference.as_ref()) {
             Err(e) if e.kind() == Kind::NotFound && matches!(name, "hello" | "hello:latest") => {
                 let inner = self.0.clone();
                 blocking(move || Ok(inner.store.embedded_hello(&inner.options.runtime)?)).await?
@@ -123,6 +159,25 @@ fn named_volumes(body: &ContainerCreate) -> Vec<String> {
     let host = &body.host_config;
     let binds = host.binds.iter().filter_map(|bind| bind.split(':').next()).map(str::to_owned);
     binds.chain(host.mounts.iter().map(|mount| mount.source.clone())).collect()
+}
+
+/// Only what runs can be a container. Answers warnings.
+fn check_runnable(image: &Image, name: &str, platform: Option<&str>) -> Result<Vec<String>> {
+    if let Some(kind) = &image.artifact_type {
+        return Err(Error::invalid(format!(
+            "{name} is an artifact of the type {kind}, not a container image: it cannot be run"
+        )));
+    }
+    let own = image.platform();
+    let fits = own.architecture.is_empty() || Preference::host().rank(&own).is_some();
+    if fits || platform.is_some_and(|text| !text.is_empty()) {
+        return Ok(Vec::new());
+    }
+    // Docker's words.
+    Ok(vec![format!(
+        "The requested image's platform ({own}) does not match the detected host platform ({}) and no specific platform was requested",
+        Platform::host()
+    )])
 }
 
 /// What is left open is filled from the image and from Docker's defaults.

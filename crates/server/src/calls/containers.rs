@@ -31,15 +31,15 @@ pub(super) async fn create(context: Context) -> Result<Response<Answer>> {
     let Context { engine, version, query, request, .. } = context;
     let (head, input) = request.into_parts();
     let mut create: ContainerCreate = body::document(&head.headers, input).await?;
-    if let Some(platform) = query.text("platform") {
-        check_platform(platform)?;
-    }
     shape_create(version, &mut create)?;
     let image = create.config.image.clone();
-    match engine.create(query.text("name"), create).await {
+    let platform = query.text("platform");
+    match engine.create_on(query.text("name"), platform, create).await {
         Ok(created) => Ok(json(StatusCode::CREATED, &created)),
         // To a client, 404 says that the image is missing: it would go and pull it.
-        Err(error) if error.kind() == Kind::NotFound && engine.image_inspect(&image).await.is_ok() => {
+        Err(error)
+            if error.kind() == Kind::NotFound && engine.image_inspect_for(&image, platform).await.is_ok() =>
+        {
             Err(Error::invalid(error.to_string()))
         }
         Err(error) => Err(error.into()),
@@ -59,22 +59,6 @@ fn shape_create(version: Version, create: &mut ContainerCreate) -> Result<()> {
         "shareable".clone_into(&mut create.host_config.ipc_mode);
     }
     Ok(())
-}
-
-/// Only the platform of the host is there.
-fn check_platform(platform: &str) -> Result<()> {
-    let arch = match std::env::consts::ARCH {
-        "x86_64" => "amd64",
-        "aarch64" => "arm64",
-        other => other,
-    };
-    match platform.strip_prefix("linux") {
-        Some("") => Ok(()),
-        Some(rest) if rest.trim_start_matches('/') == arch => Ok(()),
-        _ => Err(Error::invalid(format!(
-            "platform {platform} is not this host's linux/{arch}, and Berth runs no other"
-        ))),
-    }
 }
 
 /// `GET /containers/{id}/json`.

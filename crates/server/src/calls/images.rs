@@ -17,7 +17,17 @@ pub(super) async fn list(context: Context) -> Result<Response<Answer>> {
         filters.add("reference", name);
     }
     let mut images = context.engine.image_list(query.flag("all"), filters).await?;
+    if query.flag("manifests") || context.version.has(48) {
+        context.engine.image_manifests(&mut images);
+    }
     for image in &mut images {
+        if !query.flag("manifests") {
+            image.manifests = None;
+            image.referrers.clear();
+        }
+        if !context.version.has(48) {
+            image.descriptor = None;
+        }
         if !context.version.has(44) {
             image.virtual_size = Some(image.size);
         }
@@ -31,7 +41,18 @@ pub(super) async fn list(context: Context) -> Result<Response<Answer>> {
 
 /// `GET /images/{name}/json`.
 pub(super) async fn inspect(context: Context) -> Result<Response<Answer>> {
-    let mut image = context.engine.image_inspect(&context.name).await?;
+    let (query, version) = (&context.query, context.version);
+    let (platform, manifests) = (query.text("platform"), query.flag("manifests"));
+    if platform.is_some() && manifests {
+        return Err(Error::invalid("conflicting options: manifests and platform options cannot both be set"));
+    }
+    let mut image = context.engine.image_inspect_for(&context.name, platform).await?;
+    if !manifests {
+        image.manifests = None;
+    }
+    if !version.has(48) {
+        image.descriptor = None;
+    }
     if !context.version.has(44) {
         image.virtual_size = Some(image.size);
     }
@@ -40,7 +61,8 @@ pub(super) async fn inspect(context: Context) -> Result<Response<Answer>> {
 
 /// `GET /images/{name}/history`.
 pub(super) async fn history(context: Context) -> Result<Response<Answer>> {
-    Ok(json(StatusCode::OK, &context.engine.image_history(&context.name).await?))
+    let platform = context.query.text("platform");
+    Ok(json(StatusCode::OK, &context.engine.image_history(&context.name, platform).await?))
 }
 
 /// `POST /images/{name}/tag`.

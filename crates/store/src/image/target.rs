@@ -78,6 +78,13 @@ impl Target {
         media::is_index(&self.media_type)
     }
 
+    /// How it is named: type, digest, length; of an artifact also of which type it is.
+    #[must_use]
+    pub fn descriptor(&self) -> Descriptor {
+        let bare = super::descriptors(self, &[]).into_iter().next().unwrap_or_default();
+        Descriptor { platform: None, ..bare }
+    }
+
     /// The documents that lead to the manifests, topmost first; none when it is a manifest itself.
     pub fn documents(&self) -> impl Iterator<Item = Digest> + '_ {
         self.is_index().then_some(self.digest).into_iter().chain(self.indexes.iter().copied())
