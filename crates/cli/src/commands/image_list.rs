@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::text;
+use super::{image_tree, text, transfer};
 use crate::error::Result;
 use crate::render::{Layout, List, Row, ago, ellipsis, human_size, local_time, rfc3339, short_id};
 use crate::stream;
@@ -56,6 +56,9 @@ const NONE: &str = "<none>";
 /// `berth images`.
 pub(crate) async fn images(call: Call) -> Result<u8> {
     let flags = &call.flags;
+    if flags.is("tree") {
+        return image_tree::show(&call).await;
+    }
     let mut filters = flags.list("filter").to_vec();
     filters.extend(call.args.first().map(|name| format!("reference={name}")));
     let query = Query::from("/images/json").with_switch("all", flags.is("all")).with_filters(&filters);
@@ -153,7 +156,9 @@ fn image_row(image: &Value, name: &Name, cut: bool) -> Row {
 /// `berth history`.
 pub(crate) async fn history(call: Call) -> Result<u8> {
     let flags = &call.flags;
-    let answer = call.client.get(Query::path("/images/{}/history", &[&call.args[0]])).await?;
+    let query = Query::path("/images/{}/history", &[&call.args[0]])
+        .with_some("platform", &transfer::platform_document(flags.text("platform"))?);
+    let answer = call.client.get(query).await?;
     let (cut, human) = (!flags.is("no-trunc"), flags.is_or("human", true));
     let rows: Vec<Row> =
         answer.as_array().into_iter().flatten().map(|entry| history_row(entry, cut, human)).collect();

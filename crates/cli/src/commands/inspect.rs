@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use types::Kind;
 
-use super::joined;
+use super::{joined, transfer};
 use crate::error::{Error, Result};
 use crate::render::{Subject, Template, indent};
 use crate::stream;
@@ -103,6 +103,9 @@ async fn find(call: &Call, kinds: &[What], name: &str) -> Result<Bytes> {
         };
         let mut query = Query::path(pattern, &[name])
             .with_switch("size", *what == What::Container && call.flags.is("size"));
+        if *what == What::Image {
+            query = query.with_some("platform", &transfer::platform_document(call.flags.text("platform"))?);
+        }
         query = query.with_switch("verbose", *what == What::Network && call.flags.is("verbose"));
         match call.client.get_bytes(query).await {
             Err(error)

@@ -11,6 +11,7 @@ pub(crate) mod events;
 pub(crate) mod exec;
 pub(crate) mod image_list;
 pub(crate) mod image_names;
+mod image_tree;
 pub(crate) mod inspect;
 pub(crate) mod login;
 pub(crate) mod logs;

@@ -1,5 +1,6 @@
 //! Reading targets back from the store's blobs.
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -27,6 +28,8 @@ struct Said<'a> {
     reader: Reader<'a>,
     target: Digest,
     here: &'a BTreeSet<Digest>,
+    /// Why manifests of an index cannot be read: they take nothing else along.
+    failures: RefCell<Vec<Error>>,
 }
 
 impl Documents for Said<'_> {
@@ -39,8 +42,14 @@ impl Documents for Said<'_> {
     }
 
     fn manifest(&self, digest: &Digest) -> Result<Option<Vec<u8>>> {
-        let is_here = *digest == self.target || self.here.contains(digest);
-        is_here.then(|| self.reader.blobs.document(digest, self.reader.options.document_bytes)).transpose()
+        let read = || self.reader.blobs.document(digest, self.reader.options.document_bytes);
+        if *digest == self.target {
+            return read().map(Some);
+        }
+        if !self.here.contains(digest) {
+            return Ok(None);
+        }
+        Ok(read().map_err(|e| self.failures.borrow_mut().push(e)).ok())
     }
 }
 
@@ -54,9 +63,9 @@ impl Reader<'_> {
             size: i64::try_from(size).unwrap_or(i64::MAX),
             ..Descriptor::default()
         };
-        let said = Said { reader: *self, target: *digest, here: &kept.here };
+        let said = Said { reader: *self, target: *digest, here: &kept.here, failures: RefCell::default() };
         let tree = walk(&top, &said)?.ok_or_else(|| Error::corrupt("its manifest is gone"))?;
-        let mut failures = Vec::new();
+        let mut failures = said.failures.into_inner();
         let mut members: Vec<Member> = Vec::new();
         for leaf in tree.leaves {
             let known = members.iter().find(|member| member.digest == leaf.digest);

@@ -1,6 +1,8 @@
 //! A store in a scratch directory, and archives built by hand.
 #![allow(dead_code, unreachable_pub, reason = "each test program uses its part")]
 
+pub mod targets;
+
 use std::path::Path;
 use std::process::Command;
 
