@@ -104,7 +104,7 @@ pub(crate) fn an_image_of_a_container() {
         see("{{.Author}} {{.Comment}} {{.Config.Env}} {{.Config.Labels}}"),
         "me a note [A=b] map[l:m]"
     );
-    assert_eq!(see("{{json .Config.Cmd}}"), format!("{:?}", ["sh", "-c", ACTS]));
+    assert_eq!(see("{{json .Config.Cmd}}"), serde_json::to_string(&["sh", "-c", ACTS]).unwrap());
     let history =
         d.berth(&["history", "--no-trunc", "--format", "{{.CreatedBy}}|{{.Comment}}", "made:1"]).ok();
     assert_eq!(history.lines().next(), Some(format!("sh -c {ACTS}|a note").as_str()));
@@ -149,13 +149,15 @@ pub(crate) fn running_containers_are_committed() {
         assert_eq!(status(), "running");
         d.berth(&["run", "--rm", name, "cat", "/tick"]).ok();
     }
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let until = (now + 1).to_string();
     let events = d
         .berth(&[
             "events",
             "--since",
             "1h",
             "--until",
-            "0s",
+            &until,
             "--filter",
             "container=c1",
             "--format",

@@ -168,6 +168,7 @@ impl Unpacker<'_> {
     }
 
     fn symlink(&mut self, parent: &Parent, name: &[u8], entry: &Entry) -> Result<(), Failure> {
+        self.done.bytes += entry.link.len() as u64;
         let dir = &parent.dir;
         self.anew(dir, name, || symlinkat(os(&entry.link), dir, os(name)))?;
         if !self.born.owns(entry, parent.gid) {
