@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde_json::Value;
-use testkit::{Daemon, tar_of, wait_for};
+use testkit::{Daemon, is_reference, tar_of, wait_for};
 
 /// Gives the daemon an image of one file; different ones for different texts.
 fn image(d: &Daemon, name: &str, text: &str) {
@@ -65,13 +65,9 @@ pub(crate) fn what_nobody_uses_goes() {
         assert!(unused.contains(line), "{line:?} is not in {unused}");
     }
     assert_eq!(names(&d), ["busybox:latest"]);
-    // Volumes: those without a name of their own, then all that no container has.
-    let anonymous = d.berth(&["volume", "prune", "-f"]).ok();
-    assert_eq!(anonymous.lines().count(), 4, "{anonymous}");
-    assert!(d.berth(&["volume", "inspect", "mine"]).code == 0);
-    let named = d.berth(&["volume", "prune", "-af"]).ok();
-    assert_eq!(named, "Deleted Volumes:\nmine\n\nTotal reclaimed space: 0B");
-    assert_eq!(d.berth(&["volume", "ls", "-q"]).ok().lines().count(), 2);
+    if !is_reference() {
+        volumes_go(&d);
+    }
     assert_eq!(d.berth(&["network", "prune", "-f"]).ok(), "");
     for (words, sentence) in [
         (vec!["container", "prune", "-f", "--filter", "foo=1"], "nvalid filter 'foo'"),
@@ -92,7 +88,19 @@ pub(crate) fn what_nobody_uses_goes() {
     d.berth(&["rm", "-fv", "runs"]).ok();
     let everything = d.berth(&["system", "prune", "-af", "--volumes"]).ok();
     assert!(everything.contains("untagged: busybox:latest"), "{everything}");
-    assert_eq!(d.berth(&["volume", "ls", "-q"]).ok(), "named");
+    if !is_reference() {
+        assert_eq!(d.berth(&["volume", "ls", "-q"]).ok(), "named");
+    }
+}
+
+/// Those without a name of their own go, then all that no container has. Debian's dockerd does not know the difference yet.
+fn volumes_go(d: &Daemon) {
+    let anonymous = d.berth(&["volume", "prune", "-f"]).ok();
+    assert_eq!(anonymous.lines().count(), 4, "{anonymous}");
+    assert!(d.berth(&["volume", "inspect", "mine"]).code == 0);
+    let named = d.berth(&["volume", "prune", "-af"]).ok();
+    assert_eq!(named, "Deleted Volumes:\nmine\n\nTotal reclaimed space: 0B");
+    assert_eq!(d.berth(&["volume", "ls", "-q"]).ok().lines().count(), 2);
 }
 
 /// Does it until told to stop; at least once.
