@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use dockerapi::FilesystemChange;
 use plan::spec::commit::{complete, portable};
-use store::{Captured, ChangeKind, CommitConfig, Image};
+use store::{Captured, ChangeKind, CommitConfig, Image, Owners};
 use types::{Digest, Kind, Reference};
 
+use crate::create::prepare::USERS;
 use crate::engine::{Engine, apart, blocking};
 use crate::state::{Entry, Record, Status};
 use crate::{Error, Result, detached};
@@ -37,9 +38,9 @@ impl Engine {
     /// # Errors
     /// When there is no such container, or it is removed meanwhile.
     pub async fn changes(&self, who: &str) -> Result<Vec<FilesystemChange>> {
-        let id = self.0.find(who)?.record().id.clone();
+        let record = self.0.find(who)?.record();
         let engine = self.clone();
-        let changed = blocking(move || engine.0.store.changes(&id)).await??;
+        let changed = blocking(move || engine.0.store.changes(&record.id, owners(&record))).await??;
         Ok(changed
             .into_iter()
             .map(|one| FilesystemChange {
@@ -61,7 +62,7 @@ impl Engine {
         let record = self.0.find(who)?.record();
         refuse_dying(&record, "export")?;
         let engine = self.clone();
-        Ok(apart(move || engine.0.store.export(&record.id, &mut output)).await??)
+        Ok(apart(move || engine.0.store.export(&record.id, owners(&record), &mut output)).await??)
     }
 
     /// Makes an image of a container; answers its id.
@@ -108,8 +109,8 @@ impl Engine {
         let base = self.base(&record)?;
         dress(commit, &record, &base)?;
         let frozen = commit.pause && record.state.status == Status::Running && self.hold_still(entry).await;
-        let (engine, id) = (self.clone(), record.id.clone());
-        let captured = blocking(move || engine.0.store.capture(&id)).await;
+        let (engine, of) = (self.clone(), record.clone());
+        let captured = blocking(move || engine.0.store.capture(&of.id, owners(&of))).await;
         if frozen {
             self.thaw(entry).await;
         }
@@ -159,6 +160,14 @@ impl Engine {
             }
         });
         self.0.tell(&record, "unpause", &[]);
+    }
+}
+
+/// Whose ids are on the disk: those of the users that the container has of its own.
+fn owners(record: &Record) -> Owners {
+    match record.host.userns_mode.as_str() {
+        "auto" | "private" => Owners { first: USERS.0, count: USERS.1 },
+        _ => Owners::default(),
     }
 }
 

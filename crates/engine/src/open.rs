@@ -134,8 +134,10 @@ impl Engine {
                     r.state.restarts = now.restarts;
                     r.state.boot.clone_from(&inner.host.boot);
                 });
-                if record.state.held_still {
-                    self.thaw(entry).await;
+                match (record.state.held_still, now.frozen) {
+                    (true, true) => self.thaw(entry).await,
+                    (true, false) => drop(inner.change(entry, |r| r.state.held_still = false)),
+                    _ => {}
                 }
             }
             Some(now) if now.restarting => {

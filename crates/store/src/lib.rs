@@ -59,5 +59,5 @@ pub use options::Options;
 pub use records::{Durability, Record, Records};
 pub use store::Store;
 pub use tree::content_bytes;
-pub use upper::{Captured, ChangeKind, Changed};
+pub use upper::{Captured, ChangeKind, Changed, Owners};
 pub use volumes::{Volume, VolumeOptions, Volumes};

@@ -5,7 +5,7 @@ mod support;
 
 use std::os::unix::fs::MetadataExt;
 
-use store::{ChangeKind, CommitConfig, ImportConfig};
+use store::{ChangeKind, CommitConfig, ImportConfig, Owners};
 use support::{Scratch, is_root, run, tar};
 use types::Rootfs;
 
@@ -79,7 +79,7 @@ impl Container {
     }
 
     fn changes(&self, container: &str) -> String {
-        let changed = self.scratch.store.changes(container).expect("changes");
+        let changed = self.scratch.store.changes(container, Owners::default()).expect("changes");
         let letter = |kind| match kind {
             ChangeKind::Modified => 'C',
             ChangeKind::Added => 'A',
@@ -92,7 +92,7 @@ impl Container {
 
     fn exported(&self, container: &str) -> Vec<u8> {
         let mut archive = Vec::new();
-        self.scratch.store.export(container, &mut archive).expect("export");
+        self.scratch.store.export(container, Owners::default(), &mut archive).expect("export");
         archive
     }
 }
@@ -111,7 +111,7 @@ fn changes_are_dockers() {
     assert_eq!(c.changes("c1"), "");
     c.act("c1", ACTS);
     assert_eq!(c.changes("c1"), CHANGES);
-    let missing = c.scratch.store.changes("nope").expect_err("no container");
+    let missing = c.scratch.store.changes("nope", Owners::default()).expect_err("no container");
     assert_eq!(missing.kind(), types::Kind::NotFound);
 }
 
@@ -139,7 +139,7 @@ fn an_image_is_what_the_container_was() {
     };
     let commit = |name: Option<&str>| {
         let name = name.map(|name| name.parse().expect("name"));
-        let captured = store.capture("c1").expect("capture");
+        let captured = store.capture("c1", Owners::default()).expect("capture");
         store.commit_container(captured, &c.image, config(), name.as_ref()).expect("commit")
     };
     let (one, two) = (commit(Some("made:1")), commit(None));
@@ -182,7 +182,7 @@ fn nothing_written_is_no_layer() {
     c.act("c1", "mkdir -p dev/pts proc sys; touch etc/hosts etc/resolv.conf .dockerenv");
     assert_eq!(c.changes("c1"), "");
     let store = &c.scratch.store;
-    let captured = store.capture("c1").expect("capture");
+    let captured = store.capture("c1", Owners::default()).expect("capture");
     let image = store.commit_container(captured, &c.image, CommitConfig::default(), None).expect("commit");
     assert_eq!(image.layers, c.image.layers);
     assert!(image.config.history.last().expect("history").empty_layer);
@@ -197,10 +197,10 @@ fn a_commit_that_fails_leaves_nothing() {
     let store = &c.scratch.store;
     c.act("c1", "echo x > .wh.new");
     let before = c.scratch.litter();
-    let Err(odd) = store.capture("c1") else { panic!("a mark in the container") };
+    let Err(odd) = store.capture("c1", Owners::default()) else { panic!("a mark in the container") };
     assert!(odd.to_string().contains("\".wh.new\" cannot be kept"), "{odd}");
     c.act("c1", "rm .wh.new; echo y > new");
-    let captured = store.capture("c1").expect("capture");
+    let captured = store.capture("c1", Owners::default()).expect("capture");
     store.remove("base:1", true, &|_| None).expect("remove");
     let gone =
         store.commit_container(captured, &c.image, CommitConfig::default(), None).expect_err("no base");
@@ -218,11 +218,52 @@ fn holes_stay_cheap_to_read() {
     let c = Container::new();
     c.act("c1", "truncate -s 16M big; echo end >> big");
     let image = {
-        let captured = c.scratch.store.capture("c1").expect("capture");
+        let captured = c.scratch.store.capture("c1", Owners::default()).expect("capture");
         c.scratch.store.commit_container(captured, &c.image, CommitConfig::default(), None).expect("commit")
     };
     let blob = image.layer_blobs()[1];
     let path = c.scratch.root().join("blobs/sha256").join(blob.hex());
     let size = std::fs::metadata(path).expect("blob").size();
     assert!(size < 1 << 18, "16 MiB of zeros take {size} bytes");
+}
+
+#[test]
+fn owners_are_the_containers() {
+    if !is_root("owners_are_the_containers") {
+        return;
+    }
+    let c = Container::new();
+    // As a container with users of its own leaves it: what it copied up and made belongs to its ids on the host.
+    c.act("c1", "touch -r etc/passwd kept; chown 1000000:1000000 etc/passwd; echo n > new; chown 1000005:1000006 new; rm kept");
+    let owners = Owners { first: 1_000_000, count: 65_536 };
+    let Ok(Rootfs::Overlay { upper, .. }) = c.scratch.store.snapshot("c1", false) else {
+        panic!("an overlay")
+    };
+    let mut capability = vec![1, 0, 0, 3, 0, 32, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    capability.extend(1_000_000_u32.to_le_bytes());
+    rustix::fs::setxattr(
+        upper.join("new"),
+        "security.capability",
+        &capability,
+        rustix::fs::XattrFlags::empty(),
+    )
+    .expect("set");
+    let changed = c.scratch.store.changes("c1", owners).expect("changes");
+    let paths: Vec<_> = changed.iter().map(|c| String::from_utf8_lossy(&c.path).into_owned()).collect();
+    assert_eq!(paths, ["/new"], "the same file in the container's eyes is no change");
+    let captured = c.scratch.store.capture("c1", owners).expect("capture");
+    let image =
+        c.scratch.store.commit_container(captured, &c.image, CommitConfig::default(), None).expect("commit");
+    let layer = c.scratch.store.layer_paths(&image).pop().expect("a layer");
+    let of = |path: &str| std::fs::metadata(layer.join(path)).map(|m| (m.uid(), m.gid())).expect(path);
+    assert_eq!((of("new"), of("etc/passwd")), ((5, 6), (0, 0)));
+    let mut found = [0; 64];
+    let length = rustix::fs::getxattr(layer.join("new"), "security.capability", &mut found[..]).expect("get");
+    assert_eq!((length, found[3]), (20, 2));
+    let mut archive = Vec::new();
+    c.scratch.store.export("c1", owners, &mut archive).expect("export");
+    let path = c.scratch.dir.path().join("export.tar");
+    std::fs::write(&path, &archive).expect("write");
+    let listed = run(&format!("tar tvf {} --numeric-owner", path.display()));
+    assert!(listed.contains("5/6") && !listed.contains("1000000"), "{listed}");
 }

@@ -19,7 +19,7 @@ use crate::{Error, Result};
 /// The largest passwd or group file that is read.
 const ACCOUNTS_MAX: usize = 4 << 20;
 /// First id outside of the map of a user namespace, and how many ids it has.
-const USERS: (u32, u32) = (0x10_0000, 0x1_0000);
+pub(crate) const USERS: (u32, u32) = (0x10_0000, 0x1_0000);
 
 /// The capabilities that a request asks for, as far as this process can give them.
 pub(crate) fn capabilities(host: &HostConfig, facts: &Host) -> Result<Vec<String>> {

@@ -8,7 +8,7 @@ use layer::{Entry, OPAQUE_MARK, TreePath, WHITEOUT_MARK, Writer};
 use rustix::fs::{FileType, Stat, fstat};
 
 use super::entry::{Described, another_name, describe};
-use super::{Spool, check_depth, is_opaque, names, open_dir, stub};
+use super::{Owners, Spool, check_depth, is_opaque, names, open_dir, stub};
 use crate::Store;
 use crate::error::{Error, Result};
 use crate::ingest::{Session, Spooled};
@@ -30,12 +30,12 @@ impl Store {
     ///
     /// # Errors
     /// `NotFound` when it has no snapshot; `InvalidInput` when a name cannot be kept in a layer; `Exhausted` when the disk is full.
-    pub fn capture(&self, container: &str) -> Result<Captured> {
+    pub fn capture(&self, container: &str, owners: Owners) -> Result<Captured> {
         let sides = self.sides(container)?;
         let session = self.0.ingest.session()?;
         let spool = Spool::create(session.path(), self.space())?;
         let writer = Writer::new(BufWriter::with_capacity(BUFFER, spool));
-        let mut capture = Capture { writer, links: HashMap::new(), pending: Vec::new(), entries: 0 };
+        let mut capture = Capture { writer, links: HashMap::new(), pending: Vec::new(), entries: 0, owners };
         let fail = |e: io::Error| Error::stream(&format!("cannot capture container {container}"), e);
         let place = Place { upper: &sides.upper, lower: Some(&sides.lower) };
         capture.directory(&place, &TreePath::default(), 0).map_err(fail)?;
@@ -58,6 +58,7 @@ struct Capture<W: io::Write> {
     /// Directories on the way that are written only when something in them is.
     pending: Vec<Described>,
     entries: u64,
+    owners: Owners,
 }
 
 impl<W: io::Write> Capture<W> {
@@ -104,6 +105,7 @@ impl<W: io::Write> Capture<W> {
         let Some(described) = describe(place.upper, name, path.clone(), &fstat(&upper)?)? else {
             return Ok(());
         };
+        let described = described.owned(self.owners);
         let is_same = below.is_none_or(|old| is_same_directory(&described.entry, old));
         let lower = match place.lower {
             Some(dir) if below.is_some() => open_dir(dir, name)?,
@@ -129,7 +131,7 @@ impl<W: io::Write> Capture<W> {
         if is_linked && described.is_some() {
             self.links.entry(key).or_insert(path);
         }
-        described.map_or(Ok(()), |described| self.put(described))
+        described.map_or(Ok(()), |described| self.put(described.owned(self.owners)))
     }
 
     fn put(&mut self, described: Described) -> io::Result<()> {

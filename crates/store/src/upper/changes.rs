@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 
 use rustix::fs::{FileType, Mode, OFlags, Stat, fgetxattr, openat};
 
-use super::{check_depth, is_opaque, names, open_dir, stub, within};
+use super::{Owners, check_depth, is_opaque, names, open_dir, stub, within};
 use crate::Store;
 use crate::error::{Error, Result};
 use crate::tree::{file_type, is_whiteout, os, stat_name};
@@ -35,9 +35,9 @@ impl Store {
     ///
     /// # Errors
     /// `NotFound` when it has no snapshot; `Conflict` when it is removed meanwhile; when a directory cannot be read.
-    pub fn changes(&self, container: &str) -> Result<Vec<Changed>> {
+    pub fn changes(&self, container: &str, owners: Owners) -> Result<Vec<Changed>> {
         let sides = self.sides(container)?;
-        let mut comparison = Comparison { found: Vec::new() };
+        let mut comparison = Comparison { found: Vec::new(), owners };
         let root = Pair { new: &sides.upper, old: Some(&sides.lower), hidden: false };
         comparison
             .directory(&root, b"", 0)
@@ -56,6 +56,7 @@ struct Pair<'a> {
 }
 
 struct Comparison {
+    owners: Owners,
     found: Vec<Changed>,
 }
 
@@ -88,7 +89,7 @@ impl Comparison {
     }
 
     fn entry(&mut self, pair: &Pair<'_>, name: &[u8], path: &[u8], depth: usize) -> rustix::io::Result<()> {
-        let Some(stat) = stat_name(pair.new, name)? else { return Ok(()) };
+        let Some(stat) = self.owners.stat(pair.new, name)? else { return Ok(()) };
         let old = pair.old.map_or(Ok(None), |dir| stat_name(dir, name))?;
         if is_whiteout(&stat) {
             if old.is_some() {

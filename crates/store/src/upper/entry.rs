@@ -11,6 +11,7 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
+use super::Owners;
 use crate::tree::{file_type, os, proc_path};
 
 const XATTR_BYTES: usize = 64 << 10;
@@ -27,12 +28,34 @@ impl Described {
         Self { entry, file: None }
     }
 
+    /// With the owners that the container sees, also in a capability that is good for its users only.
+    pub(super) fn owned(mut self, owners: Owners) -> Self {
+        let entry = &mut self.entry;
+        (entry.uid, entry.gid) = (owners.within(entry.uid), owners.within(entry.gid));
+        for (name, value) in &mut entry.xattrs {
+            if name == b"security.capability" && owners.count > 0 {
+                widen_capability(value, owners.first);
+            }
+        }
+        self
+    }
+
     /// The content: as long as the entry says, also when the file is cut meanwhile.
     pub(super) fn content(&mut self) -> Box<dyn Read + '_> {
         match &mut self.file {
             Some(file) => Box::new(file.chain(io::repeat(0)).take(self.entry.size)),
             None => Box::new(io::empty()),
         }
+    }
+}
+
+/// A capability of the third form names the root of the users that it is good for (capabilities(7)); one for the container's own
+/// root is, within it, one of the second form.
+fn widen_capability(value: &mut Vec<u8>, root: u32) {
+    const FORM: usize = 3;
+    if value.len() == 24 && value[FORM] == 3 && value[20..] == root.to_le_bytes() {
+        value[FORM] = 2;
+        value.truncate(20);
     }
 }
 

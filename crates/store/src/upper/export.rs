@@ -8,7 +8,7 @@ use layer::{TreePath, Writer};
 use rustix::fs::{FileType, Stat};
 
 use super::entry::{another_name, describe};
-use super::{check_depth, is_opaque, names, open_dir};
+use super::{Owners, check_depth, is_opaque, names, open_dir};
 use crate::Store;
 use crate::error::{Error, Result};
 use crate::tree::{file_type, is_whiteout, stat_name};
@@ -21,10 +21,10 @@ impl Store {
     ///
     /// # Errors
     /// `NotFound` when it has no snapshot; `Conflict` when it is removed meanwhile; when the output fails.
-    pub fn export(&self, container: &str, output: &mut dyn Write) -> Result<()> {
+    pub fn export(&self, container: &str, owners: Owners, output: &mut dyn Write) -> Result<()> {
         let sides = self.sides(container)?;
         let writer = Writer::new(BufWriter::with_capacity(BUFFER, output));
-        let mut export = Export { writer, links: HashMap::new() };
+        let mut export = Export { writer, links: HashMap::new(), owners };
         let fail = |e: io::Error| Error::stream(&format!("cannot export container {container}"), e);
         let root = Place { upper: Some(&sides.upper), lower: Some(&sides.lower) };
         export.directory(&root, &TreePath::default(), 0).map_err(fail)?;
@@ -43,6 +43,7 @@ struct Export<W: Write> {
     writer: Writer<W>,
     /// Files with several names: the first one.
     links: HashMap<(u64, u64), TreePath>,
+    owners: Owners,
 }
 
 impl<W: Write> Export<W> {
@@ -63,7 +64,8 @@ impl<W: Write> Export<W> {
                 continue;
             }
             let path = path.join(&name);
-            self.entry(dir, &name, path.clone(), &stat)?;
+            let owners = if is_upper { self.owners } else { Owners::default() };
+            self.entry((dir, &name), path.clone(), &stat, owners)?;
             if file_type(&stat) == FileType::Directory {
                 let open = |dir: Option<&OwnedFd>| dir.map_or(Ok(None), |dir| open_dir(dir, &name));
                 let upper = open(place.upper.filter(|_| is_upper))?;
@@ -75,14 +77,20 @@ impl<W: Write> Export<W> {
         Ok(())
     }
 
-    fn entry(&mut self, dir: &OwnedFd, name: &[u8], path: TreePath, stat: &Stat) -> io::Result<()> {
+    fn entry(
+        &mut self,
+        (dir, name): (&OwnedFd, &[u8]),
+        path: TreePath,
+        stat: &Stat,
+        owners: Owners,
+    ) -> io::Result<()> {
         let key = (stat.st_dev, stat.st_ino);
         let is_linked = stat.st_nlink > 1 && file_type(stat) != FileType::Directory;
         let described = match self.links.get(&key).filter(|_| is_linked) {
             Some(first) => Some(another_name(path.clone(), first, stat)),
             None => describe(dir, name, path.clone(), stat)?,
         };
-        let Some(mut described) = described else { return Ok(()) };
+        let Some(mut described) = described.map(|one| one.owned(owners)) else { return Ok(()) };
         if is_linked {
             self.links.entry(key).or_insert(path);
         }

@@ -10,7 +10,7 @@ mod stub;
 
 use std::os::fd::OwnedFd;
 
-use rustix::fs::{Dir, Mode, OFlags, fgetxattr, openat};
+use rustix::fs::{Dir, Mode, OFlags, Stat, fgetxattr, openat};
 use rustix::io::Errno;
 use types::{Kind, Rootfs};
 
@@ -21,10 +21,36 @@ pub(crate) use spool::Spool;
 use crate::Store;
 use crate::error::{Error, Result};
 use crate::merged;
-use crate::tree::{OPAQUE_XATTR, Tree, os};
+use crate::tree::{OPAQUE_XATTR, Tree, os, stat_name};
 
 /// Directories within directories. An image cannot have deeper ones either (`layer::Limits::path_depth`).
 const DEPTH: usize = 256;
+
+/// The ids on disk of a container that has users of its own: its 0 is the host's `first`. By default ids are what they are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Owners {
+    /// The host's id of the container's root.
+    pub first: u32,
+    /// So many ids are the container's.
+    pub count: u32,
+}
+
+impl Owners {
+    /// The id that the container sees.
+    fn within(self, id: u32) -> u32 {
+        let own = id.checked_sub(self.first).filter(|own| *own < self.count);
+        own.unwrap_or(id)
+    }
+
+    /// What has that name in an upper directory, with the owners that the container sees.
+    fn stat(self, dir: &OwnedFd, name: &[u8]) -> rustix::io::Result<Option<Stat>> {
+        let stat = stat_name(dir, name)?;
+        Ok(stat.map(|mut stat| {
+            (stat.st_uid, stat.st_gid) = (self.within(stat.st_uid), self.within(stat.st_gid));
+            stat
+        }))
+    }
+}
 
 /// A container's upper directory and the view of its layers.
 struct Sides {
