@@ -30,6 +30,7 @@ usage: cargo xtask <command>
   bench smallest    smallest memory limit under which a container starts, beside crun and runc
   bench runtime     starts, execs and parallel creates of OCI runtimes, beside bare limit programs
                     (--guest: in the guest with cgroup v2)
+  bench registry    blobs, manifests and pushes, beside docker-registry and a bare sendfile program
   bench memory      memory per idle container";
 
 fn main() -> ExitCode {
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
         ["bench", "smallest", ..] => bench::smallest(&args[2..]),
         ["bench", "runtime", ..] => bench::runtime(&args[2..]),
         ["bench", "memory", ..] => bench::memory(&args[2..]),
+        ["bench", "registry", ..] => bench::registry(&args[2..]),
         _ => Err(USAGE.to_owned()),
     };
     match done {

@@ -17,6 +17,8 @@ mod manifests;
 mod podman;
 mod podman_life;
 mod podman_rootless;
+mod registry_clients;
+mod registry_spec;
 mod validation;
 mod words;
 
@@ -51,5 +53,14 @@ fn main() -> std::process::ExitCode {
     all.extend(tests![imports needs DOCKER; by_url]);
     const VALIDATION: &[Need] = &[Need::CgroupV1, Need::Program("go")];
     all.extend(tests![validation needs VALIDATION; none_is_forgotten, lifecycle_and_process, linux, cgroups]);
+    all.extend(tests![registry_spec needs &[Need::Program("go")]; every_workflow]);
+    all.extend(tests![registry_clients needs &[Need::Program("dockerd"), Need::Program("docker")]; docker]);
+    all.extend(tests![registry_clients needs &[Need::Program("podman"), Need::Program("skopeo")]; podman]);
+    all.extend(
+        tests![registry_clients needs &[Need::Program("buildah"), Need::Program("skopeo")]; buildah, skopeo],
+    );
+    const CONTAINERD: &[Need] =
+        &[Need::Program("containerd"), Need::Program("buildah"), Need::Program("skopeo")];
+    all.extend(tests![registry_clients needs CONTAINERD; containerd]);
     testkit::main(all)
 }

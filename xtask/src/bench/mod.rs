@@ -9,10 +9,12 @@ mod contestants;
 mod daemons;
 mod guest;
 mod image;
+mod load;
 mod measure;
 mod memory;
 mod parallel;
 mod processes;
+mod registry;
 mod report;
 mod runtime;
 mod smallest;
@@ -52,6 +54,20 @@ pub(crate) fn memory(args: &[String]) -> Result<(), String> {
 pub(crate) fn smallest(args: &[String]) -> Result<(), String> {
     let options = Options::read(args, &["--only"], 0)?;
     stage::within("smallest", args, |stage: &Stage| smallest::measure(stage, &options))
+}
+
+/// `cargo xtask bench registry [--runs N]`: blobs, manifests and pushes, beside docker-registry and a bare sendfile program.
+pub(crate) fn registry(args: &[String]) -> Result<(), String> {
+    let options = Options::read(args, &["--runs"], 10)?;
+    stage::within("registry", args, |stage: &Stage| registry::measure(stage, &options))
+}
+
+/// Most memory that a process had, in MB.
+fn memory_of(process: u32) -> String {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kilobytes = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+    kilobytes.map_or_else(|| "?".to_owned(), |kilobytes| (kilobytes / 1024).to_string())
 }
 
 /// What the command line says.

@@ -21,6 +21,7 @@ pub(super) const PACKAGES: &[&str] = &[
     "podman",
     "docker.io",
     "containerd",
+    "docker-registry",
 ];
 
 /// The inside of a bench.
