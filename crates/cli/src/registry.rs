@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use distribution::{AuthOptions, Collect, Command, Options, TlsOptions, TokenOptions};
+use distribution::{AuthOptions, CacheOptions, Collect, Command, Options, TlsOptions, TokenOptions};
 
 use crate::error::{Error, Result};
 use crate::flags::{Flag, Matches, bytes, number, one, switch};
@@ -22,6 +22,9 @@ pub(crate) const SERVE: &[Flag] = &[
     one("token-issuer", "Only issuer whose tokens count"),
     one("token-root-certs", "PEM file of certificates whose keys sign tokens"),
     one("token-jwks", "JSON Web Key Set of the keys that sign tokens"),
+    one("upstream", "Be a cache of this registry (HOST or HOST:PORT)"),
+    one("upstream-credentials", "File with USER:PASSWORD for it"),
+    one("upstream-fresh", "Serve a tag so long without asking whether it moved (default 1m)"),
     switch("read-only", "Refuse every push and deletion"),
     switch("delete", "Allow manifests, tags and blobs to be deleted"),
     number("max-connections", "Connections at the same time; more wait (default 1024)"),
@@ -58,6 +61,7 @@ pub(crate) fn serve(flags: &Matches) -> Result<Command> {
         address: address(flags, "address")?.unwrap_or(base.address),
         tls: tls(flags)?,
         auth: auth(flags)?,
+        cache: cache(flags)?,
         read_only: flags.is("read-only"),
         delete: flags.is("delete"),
         max_connections: count(flags, "max-connections")?.unwrap_or(base.max_connections),
@@ -86,6 +90,22 @@ pub(crate) fn collect(flags: &Matches) -> Result<Command> {
         untagged: flags.is("delete-untagged"),
         dry_run: flags.is("dry-run"),
     }))
+}
+
+fn cache(flags: &Matches) -> Result<Option<CacheOptions>> {
+    let (credentials, fresh) = (path(flags, "upstream-credentials"), duration(flags, "upstream-fresh")?);
+    match flags.given("upstream") {
+        Some(upstream) => Ok(Some(CacheOptions {
+            upstream: upstream.to_owned(),
+            credentials,
+            fresh: fresh.unwrap_or(Duration::from_secs(60)),
+            certs_dirs: Vec::new(),
+        })),
+        None if credentials.is_some() || fresh.is_some() => {
+            Err(Error::new("--upstream-… says how --upstream is reached, which is missing").code(125))
+        }
+        None => Ok(None),
+    }
 }
 
 fn tls(flags: &Matches) -> Result<Option<TlsOptions>> {

@@ -14,6 +14,7 @@
 
 mod access;
 mod auth;
+mod cache;
 mod calls;
 mod code;
 mod control;
@@ -37,6 +38,7 @@ mod wire;
 mod tests;
 
 pub use auth::{AuthOptions, TokenOptions};
+pub use cache::CacheOptions;
 pub use error::Error;
 pub use options::{Collect, Command, Options};
 pub use run::run;

@@ -23,6 +23,8 @@ pub(crate) struct Metrics {
     collected: AtomicU64,
     collected_bytes: AtomicU64,
     expired: AtomicU64,
+    cache_hits: AtomicU64,
+    cache_misses: AtomicU64,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -81,6 +83,12 @@ impl Metrics {
         self.expired.fetch_add(uploads as u64, Ordering::Relaxed);
     }
 
+    /// A cache had what was asked for, or had to ask upstream.
+    pub(crate) fn cached(&self, hit: bool) {
+        let counter = if hit { &self.cache_hits } else { &self.cache_misses };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// The whole page.
     pub(crate) fn page(&self, now: Gauges) -> String {
         let mut page = String::new();
@@ -111,6 +119,8 @@ impl Metrics {
                 "Abandoned uploads that were thrown away.",
                 of(&self.expired),
             ),
+            ("cache_hits_total", "counter", "Contents that were in the cache.", of(&self.cache_hits)),
+            ("cache_misses_total", "counter", "Contents that came from upstream.", of(&self.cache_misses)),
             ("collections_total", "counter", "Finished garbage collections.", of(&self.collections)),
             ("collected_contents_total", "counter", "Files that were collected.", of(&self.collected)),
             ("collected_bytes_total", "counter", "Bytes that were collected.", of(&self.collected_bytes)),

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::auth::AuthOptions;
+use crate::cache::CacheOptions;
 use crate::error::{Error, Result};
 use crate::wire::TlsOptions;
 
@@ -45,6 +46,8 @@ pub struct Options {
     pub read_only: bool,
     /// Manifests, tags and blobs may be deleted.
     pub delete: bool,
+    /// Content comes from another registry, and is kept here.
+    pub cache: Option<CacheOptions>,
     /// Connections at the same time; more wait.
     pub max_connections: usize,
     /// Uploads at the same time; more are refused.
@@ -78,6 +81,7 @@ impl Default for Options {
             auth: AuthOptions::Open,
             read_only: false,
             delete: false,
+            cache: None,
             max_connections: 1024,
             max_uploads: 1024,
             max_upload_bytes: u64::MAX,

@@ -8,7 +8,7 @@ use crate::name::{Name, Tag};
 use crate::upload::UploadId;
 
 /// How a manifest is named.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Target {
     Tag(Tag),
     Digest(Digest),

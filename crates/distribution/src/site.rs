@@ -1,9 +1,12 @@
 //! What every request sees of the registry that it came to.
 
+use std::sync::Arc;
+
 use tokio::sync::Semaphore;
 
 use crate::access::AccessLog;
 use crate::auth::Auth;
+use crate::cache::Cache;
 use crate::depot::{Depot, Limits, Uploads};
 use crate::error::Result;
 use crate::metrics::{Gauges, Metrics};
@@ -21,6 +24,7 @@ pub(crate) struct Site {
     pub(crate) auth: Auth,
     pub(crate) tls: Option<Tls>,
     pub(crate) policy: Policy,
+    pub(crate) cache: Option<Arc<Cache>>,
     pub(crate) metrics: Metrics,
     pub(crate) access_log: Option<AccessLog>,
     /// Leases are renewed when they are older than half of this, in seconds.
@@ -33,6 +37,7 @@ impl Site {
     pub(crate) fn open(options: &Options) -> Result<Self> {
         let auth = Auth::open(&options.auth)?;
         let tls = options.tls.clone().map(Tls::open).transpose()?;
+        let cache = options.cache.clone().map(Cache::open).transpose()?.map(Arc::new);
         let depot = Depot::open(&options.data_root)?;
         let limits = Limits {
             most: options.max_uploads,
@@ -41,12 +46,13 @@ impl Site {
         };
         Ok(Self {
             auth,
+            policy: Policy { read_only: options.read_only, delete: options.delete, cache: cache.is_some() },
+            cache,
             tls,
             metrics: Metrics::default(),
             access_log: options.access_log.as_deref().map(AccessLog::open).transpose()?,
             uploads: Uploads::new(depot.files().clone(), limits),
             depot,
-            policy: Policy { read_only: options.read_only, delete: options.delete, cache: false },
             grace: i64::try_from(options.grace.as_secs()).unwrap_or(i64::MAX),
             manifest_room: Semaphore::new(MANIFEST_ROOM),
         })

@@ -30,6 +30,7 @@ mod logs;
 mod network;
 mod prune;
 mod registry_client;
+mod registry_server;
 mod rows_cgroups;
 mod rows_descriptors;
 mod rows_engine;
@@ -56,6 +57,9 @@ fn main() -> std::process::ExitCode {
         events_in_order, events_of_every_type, inspect_shows_what_was_asked, top_and_stats, prefixes_and_ambiguity]);
     all.extend(tests![exec: runs_beside_the_first_process, user_directory_environment, exit_codes_of_exec, detached_exec, exec_has_the_same_walls]);
     all.extend(tests![files: bind_mounts, mounts_travel_through_binds, volumes_outlive_containers, image_volumes_are_filled, tmpfs_mounts, read_only_root, writes_stay_in_the_container, hostile_targets]);
+    all.extend(tests![registry_server: killed_at_any_moment, ends_in_good_order, memory_is_bounded]);
+    const WITH_TLS: &[Need] = &[Need::Program("openssl"), Need::Program("htpasswd"), Need::Program("curl")];
+    all.extend(tests![registry_server needs WITH_TLS; certificates_passwords_metrics_and_log]);
     all.extend(tests![images: import_tag_remove, hostile_archives_leave_nothing, names_in_use_are_kept]);
     all.extend(tests![logs: streams_and_tail, follow_until_the_end, timestamps_and_since, rotation_is_bounded, partial_lines, full_disk]);
     all.extend(tests![network: address_gateway_and_names, containers_reach_each_other, published_tcp, published_udp, port_taken, none_and_host_and_shared, shared_networks_are_the_present_ones, nothing_is_left, an_address_is_kept_over_a_restart, the_bridge_is_removed]);

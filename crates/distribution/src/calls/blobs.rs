@@ -1,5 +1,7 @@
 //! Reading and deleting blobs (end-2, end-10). Whether a repository has one is the records' say, every time (D03).
 
+use std::sync::Arc;
+
 use hyper::header::{IF_NONE_MATCH, RANGE};
 use hyper::{Method, Response, StatusCode};
 use serde_json::json;
@@ -13,7 +15,10 @@ use crate::range::{self, Part};
 use crate::site::Site;
 use crate::wire::Body;
 
-pub(super) async fn get(site: &Site, asked: &Asked<'_>, name: &Name, digest: Digest) -> Answer {
+pub(super) async fn get(site: &Arc<Site>, asked: &Asked<'_>, name: &Name, digest: Digest) -> Answer {
+    if let Some(cache) = &site.cache {
+        cache.blob(site, name, digest).await?;
+    }
     let (size, leased) =
         site.depot.read(|db| Ok((depot::blob(db, name, digest)?, depot::leased(db, name, digest)?)))?;
     let size = size.ok_or_else(|| unknown(digest))?;

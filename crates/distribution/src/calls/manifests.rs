@@ -17,6 +17,9 @@ use crate::site::Site;
 use crate::wire::{Body, whole};
 
 pub(super) async fn get(site: &Site, asked: &Asked<'_>, name: &Name, target: &Target) -> Answer {
+    if let Some(cache) = &site.cache {
+        cache.manifest(site, name, target).await?;
+    }
     let found = site.depot.read(|db| depot::manifest(db, name, target))?;
     let found = found.ok_or_else(|| unknown(target))?;
     let tag = found.digest.to_string();

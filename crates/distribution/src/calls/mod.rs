@@ -38,7 +38,7 @@ impl Asked<'_> {
 }
 
 /// Does what was asked.
-pub(crate) async fn dispatch(site: &Site, call: Call, asked: &Asked<'_>, body: &mut Incoming) -> Answer {
+pub(crate) async fn dispatch(site: &Arc<Site>, call: Call, asked: &Asked<'_>, body: &mut Incoming) -> Answer {
     match call {
         Call::Base => Ok(json(StatusCode::OK, "{}")),
         Call::Catalog => lists::catalog(site, asked),

@@ -56,6 +56,11 @@ impl Batch<'_> {
     /// A manifest arrived: all that it needs is there, so it is recorded, and its tag moved.
     pub(crate) fn add_manifest(&mut self, new: &NewManifest) -> Result<(), Refusal> {
         self.needs_are_there(new)?;
+        self.add_foreign_manifest(new)
+    }
+
+    /// A manifest came from upstream: what it needs comes when somebody asks for it.
+    pub(crate) fn add_foreign_manifest(&mut self, new: &NewManifest) -> Result<(), Refusal> {
         self.add_content(&new.spooled)?;
         let repository = self.repository(&new.name)?;
         self.record(repository, new).map_err(Refusal::from)
@@ -91,10 +96,15 @@ impl Batch<'_> {
             now()
         ])?;
         let mut need = db.prepare_cached(
-            "INSERT OR IGNORE INTO need (repository, manifest, target) VALUES (?1, ?2, ?3)",
+            "INSERT OR IGNORE INTO need (repository, manifest, target, size) VALUES (?1, ?2, ?3, ?4)",
         )?;
-        for (target, _) in checked.blobs.iter().chain(&checked.manifests) {
-            need.execute(params![repository, digest, Key(*target)])?;
+        for (target, size) in checked.blobs.iter().chain(&checked.manifests) {
+            need.execute(params![
+                repository,
+                digest,
+                Key(*target),
+                i64::try_from(*size).unwrap_or(i64::MAX)
+            ])?;
         }
         if let Some(tag) = &new.tag {
             db.prepare_cached(

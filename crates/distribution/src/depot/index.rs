@@ -83,6 +83,15 @@ pub(crate) fn blob(db: &Connection, name: &Name, digest: Digest) -> Result<Optio
     Ok(ask.query_row(params![name.as_str(), Key(digest)], |row| size(row, 0)).optional()?)
 }
 
+/// The size of a blob as a manifest of the repository has it, whether the blob is here or not.
+pub(crate) fn needed_size(db: &Connection, name: &Name, digest: Digest) -> Result<Option<u64>> {
+    let mut ask = db.prepare_cached(
+        "SELECT need.size FROM repository JOIN need ON need.repository = repository.id
+         WHERE repository.name = ?1 AND need.target = ?2 LIMIT 1",
+    )?;
+    Ok(ask.query_row(params![name.as_str(), Key(digest)], |row| size(row, 0)).optional()?)
+}
+
 /// When somebody last made sure of a blob.
 pub(crate) fn leased(db: &Connection, name: &Name, digest: Digest) -> Result<Option<i64>> {
     let mut ask = db.prepare_cached(

@@ -31,7 +31,7 @@ pub(crate) use change::NewManifest;
 pub(crate) use collect::{Collected, Sweep};
 pub(crate) use files::{digest_of, random};
 pub(crate) use index::{
-    Found, Page, Referrer, blob, holder, leased, manifest, referrers, repositories, tags,
+    Found, Page, Referrer, blob, holder, leased, manifest, needed_size, referrers, repositories, tags,
 };
 pub(crate) use uploads::{Held, Limits, Uploads};
 

@@ -30,7 +30,7 @@ CREATE TABLE manifest (
 CREATE INDEX manifest_digest ON manifest (digest);
 CREATE INDEX manifest_subject ON manifest (repository, subject, digest) WHERE subject IS NOT NULL;
 CREATE TABLE need (
-    repository INTEGER NOT NULL, manifest BLOB NOT NULL, target BLOB NOT NULL,
+    repository INTEGER NOT NULL, manifest BLOB NOT NULL, target BLOB NOT NULL, size INTEGER NOT NULL,
     PRIMARY KEY (repository, manifest, target)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX need_target ON need (repository, target);

@@ -1,5 +1,6 @@
 //! A registry on loopback, and a client that says exactly what a test wants it to say.
 
+mod cache;
 mod garbage;
 mod hostile;
 mod pushes;

@@ -1,0 +1,222 @@
+//! A cache of another registry: what is asked for and not here comes from there, is checked, is kept, and is served like everything
+//! else. Only manifests that were asked for come in, and only blobs that such a manifest names.
+//!
+//! The client of [`registry`] sees to it that our credentials go to upstream and to token services that may speak for it, and to
+//! nobody else that a challenge names (D05).
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use registry::{Client, Credentials, Repository};
+use types::{Digest, Kind, Reference};
+
+use crate::code::{Code, Refusal};
+use crate::depot::{self, Found, NewManifest, blocking};
+use crate::error::{Error, Result};
+use crate::manifest;
+use crate::name::Name;
+use crate::route::Target;
+use crate::site::Site;
+
+/// Most tags whose last look upstream is remembered.
+const MOST: usize = 10_000;
+
+/// Whose content is kept, and how it is reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CacheOptions {
+    /// The registry's host, with its port: `docker.io`.
+    pub upstream: String,
+    /// File with `user:password` for it.
+    pub credentials: Option<PathBuf>,
+    /// How long a tag is served without asking upstream whether it moved.
+    pub fresh: Duration,
+    /// Directories with certificates, as the daemon's.
+    pub certs_dirs: Vec<PathBuf>,
+}
+
+pub(crate) struct Cache {
+    options: CacheOptions,
+    client: Client,
+    credentials: Credentials,
+    /// When tags were last seen to be what upstream has.
+    looked: Mutex<HashMap<(Name, Target), Instant>>,
+    /// One fetch for each content, however many ask.
+    fetching: Mutex<HashMap<Digest, Arc<tokio::sync::Mutex<()>>>>,
+}
+
+impl Cache {
+    pub(crate) fn open(options: CacheOptions) -> Result<Self> {
+        format!("{}/a/b", options.upstream).parse::<Reference>().map_err(|_| {
+            Error::invalid(format!("{:?} is not a registry: want HOST or HOST:PORT", options.upstream))
+        })?;
+        let mut reached = registry::Options::default();
+        if !options.certs_dirs.is_empty() {
+            reached.certs_dirs.clone_from(&options.certs_dirs);
+        }
+        let client = Client::new(reached).map_err(|e| Error::new(e.kind(), e.to_string()))?;
+        let credentials = options.credentials.as_ref().map(read_credentials).transpose()?.unwrap_or_default();
+        Ok(Self { options, client, credentials, looked: Mutex::default(), fetching: Mutex::default() })
+    }
+
+    fn repository(&self, name: &Name) -> Result<Repository, Refusal> {
+        let reference = format!("{}/{name}", self.options.upstream).parse::<Reference>();
+        let reference = reference.map_err(|e| Refusal::new(Code::NameUnknown, e.to_string()))?;
+        Ok(self.client.repository(&reference, self.credentials.clone()))
+    }
+
+    /// Sees to it that a manifest is here, if upstream has it, and that its tag is where upstream has it.
+    pub(crate) async fn manifest(&self, site: &Site, name: &Name, target: &Target) -> Result<(), Refusal> {
+        let here = site.depot.read(|db| depot::manifest(db, name, target))?;
+        if here.is_some() && (matches!(target, Target::Digest(_)) || self.is_fresh(name, target)) {
+            site.metrics.cached(true);
+            return Ok(());
+        }
+        match self.fetch_manifest(site, name, target, here.as_ref()).await {
+            Ok(()) => {
+                self.looked(name, target);
+                Ok(())
+            }
+            // What is here is better than nothing while upstream is away.
+            Err(refusal) if here.is_some() && refusal.code == Code::Unavailable => {
+                tracing::warn!(%name, why = refusal.message, "upstream is away: the cache answers for it");
+                Ok(())
+            }
+            Err(refusal) => Err(refusal),
+        }
+    }
+
+    async fn fetch_manifest(
+        &self,
+        site: &Site,
+        name: &Name,
+        target: &Target,
+        here: Option<&Found>,
+    ) -> Result<(), Refusal> {
+        let upstream = self.repository(name)?;
+        let wanted = match target {
+            Target::Tag(tag) => registry::Target::Tag(tag.to_string()),
+            Target::Digest(digest) => registry::Target::Digest(*digest),
+        };
+        if here.is_some() {
+            let there = upstream.head(&wanted).await.map_err(away)?;
+            let there = there.ok_or_else(|| unknown_manifest("upstream has this manifest no longer"))?;
+            if here.is_some_and(|here| here.digest == there.digest) {
+                site.metrics.cached(true);
+                return Ok(());
+            }
+        }
+        site.metrics.cached(false);
+        let manifest = upstream.manifest(&wanted).await.map_err(away)?;
+        let checked = manifest::check(Some(&manifest.media_type), &manifest.bytes)
+            .map_err(|refusal| Refusal { status: Some(hyper::StatusCode::BAD_GATEWAY), ..refusal })?;
+        let files = site.depot.files().clone();
+        let bytes = manifest.bytes;
+        let spooled = blocking(move || files.spool(&bytes)).await?;
+        let tag = match target {
+            Target::Tag(tag) => Some(tag.clone()),
+            Target::Digest(_) => None,
+        };
+        let new = NewManifest { name: name.clone(), tag, spooled, checked };
+        site.depot.change(move |batch| batch.add_foreign_manifest(&new)).await
+    }
+
+    /// Sees to it that a blob is here, if a manifest that is here names it.
+    pub(crate) async fn blob(
+        self: &Arc<Self>,
+        site: &Arc<Site>,
+        name: &Name,
+        digest: Digest,
+    ) -> Result<(), Refusal> {
+        let there = |site: &Site| {
+            site.depot.read(|db| Ok((depot::blob(db, name, digest)?, depot::needed_size(db, name, digest)?)))
+        };
+        let (here, size) = there(site)?;
+        if here.is_some() {
+            site.metrics.cached(true);
+            return Ok(());
+        }
+        // No manifest that came in names it: the answer is that it is not here.
+        let Some(size) = size else { return Ok(()) };
+        let turn = self.turn(digest);
+        let _turn = turn.lock().await;
+        if there(site)?.0.is_some() {
+            return Ok(());
+        }
+        site.metrics.cached(false);
+        // A task of its own: the client that asked first may go, others wait for the same.
+        let (cache, site, name) = (self.clone(), site.clone(), name.clone());
+        let fetched = tokio::spawn(async move { cache.fetch_blob(&site, name, digest, size).await });
+        let result = fetched.await.map_err(|_| Refusal::new(Code::Unknown, "the fetch ended in a fault"));
+        self.lock_fetching().remove(&digest);
+        result?
+    }
+
+    async fn fetch_blob(&self, site: &Site, name: Name, digest: Digest, size: u64) -> Result<(), Refusal> {
+        let mut blob = self.repository(&name)?.blob(&digest, size, 0).await.map_err(away)?;
+        let mut held = site.uploads.unnamed().await?;
+        while let Some(bytes) = blob.chunk().await.map_err(away)? {
+            held = site.uploads.append(held, bytes).await?;
+        }
+        let spooled = site
+            .uploads
+            .finish(held, digest)
+            .await
+            .map_err(|refusal| Refusal { status: Some(hyper::StatusCode::BAD_GATEWAY), ..refusal })?;
+        site.depot.change(move |batch| batch.add_blob(&name, &spooled)).await
+    }
+
+    /// Whose turn it is to fetch a content.
+    fn turn(&self, digest: Digest) -> Arc<tokio::sync::Mutex<()>> {
+        self.lock_fetching().entry(digest).or_default().clone()
+    }
+
+    fn lock_fetching(&self) -> std::sync::MutexGuard<'_, HashMap<Digest, Arc<tokio::sync::Mutex<()>>>> {
+        self.fetching.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_fresh(&self, name: &Name, target: &Target) -> bool {
+        let looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
+        looked.get(&(name.clone(), target.clone())).is_some_and(|at| at.elapsed() < self.options.fresh)
+    }
+
+    fn looked(&self, name: &Name, target: &Target) {
+        let mut looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
+        if looked.len() >= MOST {
+            looked.clear();
+        }
+        looked.insert((name.clone(), target.clone()), Instant::now());
+    }
+}
+
+/// `user:password`, from a file: what stands in a command line is seen by everybody.
+fn read_credentials(path: &PathBuf) -> Result<Credentials> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|e| Error::call(format!("cannot read the credentials {}", path.display()), e))?;
+    let (user, password) = text
+        .trim_end_matches(['\r', '\n'])
+        .split_once(':')
+        .ok_or_else(|| Error::invalid(format!("{} is not USER:PASSWORD", path.display())))?;
+    Ok(Credentials::Basic { user: user.to_owned(), password: password.to_owned() })
+}
+
+/// How a failure of upstream looks to a client of ours.
+fn away(error: registry::Error) -> Refusal {
+    match error.kind() {
+        Kind::NotFound => unknown_manifest("upstream does not have this"),
+        kind => {
+            tracing::warn!(
+                ?kind,
+                error = crate::error::chain(&error),
+                "upstream did not give what was asked for"
+            );
+            Refusal::new(Code::Unavailable, "upstream does not give it: the registry's log says why")
+                .header("Retry-After", "5")
+        }
+    }
+}
+
+fn unknown_manifest(why: &str) -> Refusal {
+    Refusal::new(Code::ManifestUnknown, why)
+}
