@@ -12,6 +12,7 @@ mod host;
 mod mutate;
 mod oracle;
 mod registries;
+mod requests;
 mod seccomp;
 mod targets;
 

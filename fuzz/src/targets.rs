@@ -9,7 +9,7 @@ use plan::container::{ExecOptions, Options, plan_exec, print, print_exec};
 use protocol::{FrameReader, Message, Plan};
 use types::Rootfs;
 
-use crate::{host, oracle, registries, seccomp};
+use crate::{host, oracle, registries, requests, seccomp};
 
 /// One of them.
 pub(crate) struct Target {
@@ -35,6 +35,7 @@ pub(crate) const TARGETS: &[Target] = &[
     Target { name: "frames", seeds: streams, run: frames, lacks: nothing },
     Target { name: "challenge", seeds: registries::challenges, run: registries::challenge, lacks: nothing },
     Target { name: "hosts", seeds: registries::hosts_files, run: registries::hosts, lacks: nothing },
+    Target { name: "request", seeds: requests::seeds, run: requests::request, lacks: nothing },
     Target { name: "link", seeds: registries::links, run: registries::link, lacks: nothing },
 ];
 
