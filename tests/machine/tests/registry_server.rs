@@ -131,9 +131,10 @@ pub(crate) fn killed_at_any_moment() {
     let acknowledged = Mutex::new(BTreeMap::new());
     for round in 0..25_u64 {
         let registry = Registry::start(&directory, &["--gc-grace", "0s"]);
+        let (address, process) = (registry.address.clone(), registry.process.id().to_string());
         std::thread::scope(|scope| {
             for client in 0..3 {
-                let (images, acknowledged, address) = (&images, &acknowledged, &registry.address);
+                let (images, acknowledged, address) = (&images, &acknowledged, &address);
                 scope.spawn(move || {
                     for n in 0.. {
                         let (number, tag) =
@@ -151,8 +152,9 @@ pub(crate) fn killed_at_any_moment() {
                 let _ = collect.arg(directory.join("data")).output();
             });
             std::thread::sleep(Duration::from_millis(40 + round * 37 % 400));
-            registry.kill();
+            Command::new("kill").args(["-9", &process]).status().unwrap();
         });
+        registry.kill();
     }
     let registry = Registry::start(&directory, &[]);
     let acknowledged = acknowledged.into_inner().unwrap();
