@@ -72,7 +72,9 @@ fn dispatch(argv: &[String]) -> Result<Outcome> {
     };
     let client = client(globals.list("host"))?;
     let settings = account::directory(globals.given("config"), &variable);
-    run(act(Call { path, flags, args, client, settings })).map(Outcome::Exit)
+    let given = flags.given("platform").map(str::to_owned);
+    let platform = given.or_else(|| variable("DOCKER_DEFAULT_PLATFORM")).unwrap_or_default();
+    run(act(Call { path, flags, args, client, settings, platform })).map(Outcome::Exit)
 }
 
 /// A group without a command: help, or a complaint about the flag that stands there.

@@ -267,14 +267,16 @@ fn summary(list: &ImageList, image: &Arc<Image>, filters: &Filters) -> Option<Im
     let wanted = filters.get("reference");
     let fits = |r: &&Reference| wanted.is_empty() || wanted.iter().any(|w| is_meant(w, r));
     let tags: Vec<String> = image.references.iter().filter(fits).map(Reference::familiar).collect();
-    if !wanted.is_empty() && tags.is_empty() {
+    let digests = image.repo_digests.iter().filter(|text| text.parse().is_ok_and(|name| fits(&&name)));
+    let digests: Vec<String> = digests.cloned().collect();
+    if !wanted.is_empty() && tags.is_empty() && digests.is_empty() {
         return None;
     }
     Some(ImageSummary {
         id: image.id.to_string(),
         created: image.created,
         labels: labels(image),
-        repo_digests: image.repo_digests.clone(),
+        repo_digests: digests,
         repo_tags: tags,
         size: i64::try_from(size(list, image)).unwrap_or(i64::MAX),
         artifact_type: image.artifact_type.clone().unwrap_or_default(),

@@ -17,8 +17,11 @@ mod manifests;
 mod podman;
 mod podman_life;
 mod podman_rootless;
+mod registry_calls;
 mod registry_clients;
+mod registry_py;
 mod registry_spec;
+mod registry_words;
 mod validation;
 mod words;
 
@@ -47,10 +50,13 @@ fn main() -> std::process::ExitCode {
     all.extend(tests![buildah needs &[Need::Program("buildah")]; runs, runs_in_user_namespaces, builds]);
     const REGISTRY: &[Need] =
         &[Need::Program("docker"), Need::Program("docker-registry"), Need::Program("htpasswd")];
+    all.extend(tests![registry_words needs REGISTRY; by_docker, by_berth]);
     all.extend(tests![accounts needs REGISTRY; settings_are_dockers, helpers_keep_secrets, passwords_are_typed_unseen, passwords_come_from_stdin]);
     all.extend(tests![manifests needs REGISTRY; lists_are_dockers]);
+    all.extend(tests![registry_calls needs REGISTRY; as_dockerd]);
     all.extend(tests![image_lists needs DOCKER; filters_and_forms]);
     all.extend(tests![imports needs DOCKER; by_url]);
+    all.extend(tests![registry_py needs REGISTRY; python_client]);
     const VALIDATION: &[Need] = &[Need::CgroupV1, Need::Program("go")];
     all.extend(tests![validation needs VALIDATION; none_is_forgotten, lifecycle_and_process, linux, cgroups]);
     all.extend(tests![registry_spec needs &[Need::Program("go")]; every_workflow]);

@@ -46,7 +46,7 @@ pub(crate) async fn import(call: Call) -> Result<u8> {
     let mut query = Query::from("/images/create")
         .with("fromSrc", if is_address { source } else { "-" })
         .with_some("message", flags.text("message"))
-        .with_some("platform", &transfer::platform(flags.text("platform"))?);
+        .with_some("platform", &transfer::platform(&call.platform));
     if let Some(name) = call.args.get(1) {
         name.parse::<types::Reference>().map_err(|e| Error::new(format!("{e}")))?;
         query = query.with("repo", name);

@@ -185,7 +185,7 @@ async fn make(call: &Call, body: &Body) -> Result<String> {
     let mut id_file = IdFile::open(call.flags.text("cidfile"))?;
     let query = Query::from("/containers/create")
         .with_some("name", call.flags.text("name"))
-        .with_some("platform", call.flags.text("platform"));
+        .with_some("platform", &call.platform);
     let pull = call.flags.text("pull");
     if pull == "always" {
         transfer::pull_for(call, image).await?;

@@ -19,7 +19,7 @@ pub(crate) async fn pull(call: Call) -> Result<u8> {
     let quiet = call.flags.is("quiet");
     let all = call.flags.is("all-tags");
     let image = named(&call.args[0], all, quiet)?;
-    let platform = platform(call.flags.text("platform"))?;
+    let platform = platform(&call.platform);
     let answer = ask_pull(&call, &image, all, &platform).await?;
     show(answer, if quiet { Place::Nowhere } else { Place::Stdout }).await?;
     stream::print_line(&if all { image.repository() } else { image.to_string() })?;
@@ -48,7 +48,7 @@ pub(crate) async fn push(call: Call) -> Result<u8> {
 /// Pulls what `run` and `create` miss; progress goes to stderr, where it is not in the way of the container's id.
 pub(super) async fn pull_for(call: &Call, image: &str) -> Result<()> {
     let reference: Reference = image.parse().map_err(|e: types::ReferenceError| Error::new(e.to_string()))?;
-    let platform = platform(call.flags.text("platform"))?;
+    let platform = platform(&call.platform);
     let answer = ask_pull(call, &reference, false, &platform).await?;
     show(answer, if call.flags.is("quiet") { Place::Nowhere } else { Place::Stderr }).await
 }
@@ -78,12 +78,12 @@ fn named(text: &str, all: bool, quiet: bool) -> Result<Reference> {
     }
 }
 
-/// A platform in its canonical form; empty when none was asked for.
-pub(super) fn platform(text: &str) -> Result<String> {
+/// A platform in its canonical form; empty when none was asked for. What is none is the daemon's to refuse.
+pub(super) fn platform(text: &str) -> String {
     if text.is_empty() {
-        return Ok(String::new());
+        return String::new();
     }
-    parsed(text).map(|platform| platform.to_string())
+    parsed(text).map_or_else(|_| text.to_owned(), |platform| platform.to_string())
 }
 
 /// A platform as the newer calls take it.
@@ -169,13 +169,13 @@ mod tests {
 
     #[test]
     fn platforms_have_their_form() {
-        assert_eq!(platform("").unwrap(), "");
-        assert_eq!(platform("linux/x86_64").unwrap(), "linux/amd64");
+        assert_eq!((platform("").as_str(), platform("linux/x86_64").as_str()), ("", "linux/amd64"));
         assert_eq!(
             platform_document("linux/arm/v6").unwrap(),
             r#"{"architecture":"arm","os":"linux","variant":"v6"}"#
         );
-        assert!(platform("a/b/c/d").is_err());
+        assert_eq!(platform("a/b/c/d"), "a/b/c/d");
+        assert!(platform_document("a/b/c/d").is_err());
     }
 
     #[test]

@@ -4,8 +4,10 @@ use super::{Command, GLOBAL, GROUPS, commands, usage_line};
 use crate::{flags, terminal};
 
 /// Commands that a newcomer looks for first.
-const COMMON: &[&str] =
-    &["run", "exec", "ps", "images", "load", "import", "logs", "version", "info", "daemon"];
+const COMMON: &[&str] = &[
+    "run", "exec", "ps", "images", "pull", "push", "load", "import", "login", "logout", "search", "logs",
+    "version", "info", "daemon",
+];
 
 /// Help on everything.
 pub(crate) fn root() -> String {

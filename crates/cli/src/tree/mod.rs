@@ -33,6 +33,8 @@ pub(crate) struct Call {
     pub(crate) client: Client,
     /// The directory of the user's settings.
     pub(crate) settings: PathBuf,
+    /// `--platform`, or what `DOCKER_DEFAULT_PLATFORM` says for commands that bring images here.
+    pub(crate) platform: String,
 }
 
 /// What a command does: its exit code, or why it failed.

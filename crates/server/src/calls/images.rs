@@ -105,8 +105,8 @@ pub(super) async fn load(context: Context) -> Result<Response<Answer>> {
 
 /// `POST /images/create`: a pull with `fromImage`, an import with `fromSrc`.
 pub(super) async fn create(context: Context) -> Result<Response<Answer>> {
-    if let Some(image) = context.query.text("fromImage").map(str::to_owned) {
-        return super::pull::pull(context, &image).await;
+    if context.query.text("fromImage").is_some() {
+        return super::transfers::pull(context).await;
     }
     let Context { engine, query, request, .. } = context;
     let source = query.text("fromSrc").ok_or_else(|| Error::invalid("want fromImage or fromSrc"))?.to_owned();

@@ -11,7 +11,6 @@ mod images;
 mod logs;
 mod networks;
 mod prune;
-mod pull;
 mod registries;
 mod relay;
 mod stats;

@@ -4,9 +4,10 @@ use dockerapi::{AuthConfig, Filters};
 use engine::{Credentials, Search};
 use hyper::header::HeaderMap;
 use hyper::{Response, StatusCode};
+use types::Kind;
 
 use super::Context;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::wire::answer::{Answer, json};
 use crate::wire::body;
 
@@ -29,13 +30,24 @@ pub(super) async fn search(context: Context) -> Result<Response<Answer>> {
         filters: Filters::parse(query.get("filters").unwrap_or_default())?,
         credentials: identity(context.request.headers()),
     };
-    Ok(json(StatusCode::OK, &context.engine.image_search(search).await?))
+    let found = context.engine.image_search(search).await;
+    Ok(json(StatusCode::OK, &found.map_err(|error| without_question(error.into()))?))
 }
 
 /// `GET /distribution/{name}/json`.
 pub(super) async fn look(context: Context) -> Result<Response<Answer>> {
     let credentials = identity(context.request.headers());
-    Ok(json(StatusCode::OK, &context.engine.distribution(&context.name, credentials).await?))
+    let found = context.engine.distribution(&context.name, credentials).await;
+    Ok(json(StatusCode::OK, &found.map_err(|error| without_question(error.into()))?))
+}
+
+/// A registry's refusal as a status other than 401, which only a login has: to anything else docker's command line takes it as the
+/// question for a name and a password, also where nobody is there to answer.
+pub(super) fn without_question(error: Error) -> Error {
+    match error.kind() {
+        Kind::Unauthorized => Error::new(Kind::Forbidden, error.to_string()),
+        _ => error,
+    }
 }
 
 /// Who the client is to the registry. What cannot be read is nobody, as dockerd has it: much is there for everybody.

@@ -1,15 +1,32 @@
-//! Images on their way to registries.
+//! Images on their way from and to registries.
 
 use dockerapi::AuthConfig;
-use engine::Push;
+use engine::{Pull, Push};
 use hyper::Response;
 
 use super::Context;
-use super::registries::{IDENTITY, identity};
+use super::registries::{IDENTITY, identity, without_question};
 use super::relay::relay;
 use crate::error::{Error, Result};
 use crate::wire::answer::Answer;
 use crate::wire::body;
+
+/// `POST /images/create` with `fromImage`. A client that goes away ends its pull; what came of it waits for the next.
+pub(super) async fn pull(context: Context) -> Result<Response<Answer>> {
+    let Context { engine, query, request, version, .. } = context;
+    let image = query.text("fromImage").unwrap_or_default();
+    let tag = query.text("tag");
+    let pull = Pull {
+        reference: super::images::with_tag(image, tag),
+        all_tags: tag.is_none() && is_bare(image),
+        platform: platform(query.text("platform").filter(|_| version.has(32)))?,
+        credentials: identity(request.headers()),
+    };
+    body::drain(request.into_body()).await;
+    relay(|teller| async move { engine.image_pull(pull, move |progress| teller.tell(progress)).await })
+        .await
+        .map_err(without_question)
+}
 
 /// `POST /images/{name}/push`. Who the client is comes in the header, of old clients in the body; a header that cannot be read is nobody.
 pub(super) async fn push(context: Context) -> Result<Response<Answer>> {
@@ -38,7 +55,9 @@ pub(super) async fn push(context: Context) -> Result<Response<Answer>> {
         platform: platform_document(query.text("platform"))?,
         credentials,
     };
-    relay(|teller| async move { engine.image_push(push, move |progress| teller.tell(progress)).await }).await
+    relay(|teller| async move { engine.image_push(push, move |progress| teller.tell(progress)).await })
+        .await
+        .map_err(without_question)
 }
 
 /// Whether a name has neither tag nor digest.
