@@ -32,9 +32,9 @@ pub(crate) fn errors_of_the_kernel_have_their_usual_words() {
     let mut document = b.document("true");
     std::os::unix::fs::symlink("round", b.directory().join("round")).unwrap();
     for (root, words) in [
-        ("round".to_owned(), "Too many levels of symbolic links"),
-        ("x".repeat(300), "File name too long"),
-        ("nothing".to_owned(), "No such file or directory"),
+        ("round".to_owned(), "too many levels of symbolic links"),
+        ("x".repeat(300), "file name too long"),
+        ("nothing".to_owned(), "no such file or directory"),
     ] {
         document["root"]["path"] = json!(root);
         let said = b.run(&document);
