@@ -4,18 +4,25 @@
 use types::Digest;
 
 use crate::Store;
-use crate::image::Image;
+use crate::image::{Image, Target};
 use crate::store::Pinned;
 
 /// Keeps an image from prunes, and its blobs and layers from every sweep, while it lives.
 pub struct Lease(#[expect(dead_code, reason = "held for its end")] Pinned);
 
 impl Store {
-    /// Leases an image. Look afterwards whether it is still in the list: a removal that began before is not held up.
+    /// Leases what a name leads to, with the images of all its platforms. Look afterwards whether it is still in the list: a removal
+    /// that began before is not held up.
     #[must_use]
-    pub fn lease(&self, image: &Image) -> Lease {
-        let own = [image.id, image.target].into_iter().chain(image.layers.iter().copied());
-        Lease(self.pin(own.chain(image.content()).collect()))
+    pub fn lease_target(&self, target: &Target) -> Lease {
+        let mut digests: Vec<Digest> = target.documents().collect();
+        digests.push(target.digest);
+        for image in target.images() {
+            digests.push(image.id);
+            digests.extend(image.content());
+            digests.extend(&image.layers);
+        }
+        Lease(self.pin(digests))
     }
 
     /// Whether something in progress counts on the image: a load, pull, save, push or commit.

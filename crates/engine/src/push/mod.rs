@@ -11,7 +11,7 @@ use std::sync::Arc;
 use oci::image::Platform;
 use oci::image::platform::Preference;
 use registry::{Credentials, Descriptor, NO_CREDENTIALS, Pushed, Repository, Source, Target as Wanted};
-use store::{Store, Target};
+use store::{Lease, Store, Target};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use types::{Digest, Kind, Reference};
@@ -50,7 +50,12 @@ impl Engine {
         let board = Arc::new(Board::new(tell));
         board.say(format!("The push refers to repository [{}]", name.repository()));
         let preference = push.platform.as_ref().map(Preference::of);
-        for (reference, target) in self.targets_to_push(&name, push.all_tags)? {
+        let targets = self.targets_to_push(&name, push.all_tags)?;
+        let (store, leased) = (self.0.store.clone(), targets.clone());
+        // Nothing of it is swept before it is pushed, whatever becomes of its name.
+        let _leases: Vec<Lease> =
+            blocking(move || leased.iter().map(|(_, target)| store.lease_target(target)).collect()).await?;
+        for (reference, target) in targets {
             let job = Job {
                 store: self.0.store.clone(),
                 repository: self.0.registry.repository(&reference, push.credentials.clone()),
