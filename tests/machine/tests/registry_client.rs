@@ -108,7 +108,7 @@ pub(crate) fn what_is_pushed_comes_back_the_same() {
     let digest = said.rsplit("digest: ").next().and_then(|rest| rest.split(' ').next()).unwrap().to_owned();
     let known = w.berth(&["image", "inspect", "-f", "{{index .RepoDigests 0}}", &name("box:1")]).ok();
     assert_eq!(known, format!("{NAME}/box@{digest}"));
-    let id = w.berth(&["images", "-q", "--no-trunc", "busybox"]).ok();
+    let id = w.berth(&["image", "inspect", "-f", "{{.Id}}", "busybox"]).ok();
     // Once more, and under another name: nothing is sent.
     assert!(w.berth(&["push", &name("box:1")]).ok().contains(": Layer already exists"));
     w.berth(&["tag", "busybox", &name("other/box:2")]).ok();
@@ -119,7 +119,7 @@ pub(crate) fn what_is_pushed_comes_back_the_same() {
     assert_eq!(w.berth(&["images", "-q"]).ok(), "");
     let said = w.berth(&["pull", &name("box:1")]).ok();
     assert!(said.contains(&format!("Digest: {digest}")), "{said}");
-    assert_eq!(w.berth(&["images", "-q", "--no-trunc", &name("box")]).ok(), id);
+    assert_eq!(w.berth(&["image", "inspect", "-f", "{{.Id}}", &name("box:1")]).ok(), id);
     w.berth(&["pull", &format!("{NAME}/other/box@{digest}")]).ok();
 }
 
