@@ -4,7 +4,11 @@
 
 mod support;
 
+use std::sync::Arc;
+
+use bytes::Bytes;
 use serde_json::{Value, json};
+use store::{Document, Documents};
 use support::targets::{MANIFEST, artifact, bytes, digest, image, index, manifest, on, saved};
 use support::{Layout, Scratch, is_root};
 use types::{Digest, Kind};
@@ -145,4 +149,41 @@ fn i01_documents_that_can_be_read_in_two_ways_are_refused_wherever_they_lie() {
         layout.name(good.clone(), "good:1");
         scratch.load(&layout.archive()).expect("a plain document");
     }
+}
+
+/// A blob of an artifact may be anything, a gzip bomb or half a tar: nobody looks into it.
+#[test]
+fn artifacts_come_piece_by_piece_as_they_are() {
+    if !is_root("artifacts_come_piece_by_piece_as_they_are") {
+        return;
+    }
+    let mut layout = Layout::default();
+    let odd = [0x1f, 0x8b, 8, 0, 1, 2, 3];
+    let signature = artifact(&mut layout, "application/vnd.example.odd", &odd, None);
+    let index = layout.index_of(std::slice::from_ref(&signature));
+    let scratch = Scratch::new();
+    let documents = Documents {
+        indexes: vec![Document {
+            media_type: index["mediaType"].as_str().expect("type").to_owned(),
+            bytes: bytes(&layout, &index),
+        }],
+        manifest: bytes(&layout, &signature),
+        manifest_type: MANIFEST.to_owned(),
+        config: b"{}".to_vec(),
+    };
+    let send = |blob: &'static [u8]| {
+        let intake = scratch.store.intake(documents.clone())?;
+        let layer = intake.layers()[0];
+        assert!(layer.is_opaque && !intake.has(&layer));
+        let mut pieces = blob.chunks(3);
+        let next = &mut || Ok::<_, store::Error>(pieces.next().map(Bytes::from_static));
+        let arrived = scratch.store.receive(&layer)?.run(next, &|_| ())?;
+        intake.commit(&[Arc::new(arrived)], Some(&"example.com/odd:1".parse().expect("name")))
+    };
+    assert_eq!(send(&[0x1f, 0x8b, 8, 0, 1, 2, 4]).expect_err("other bytes").kind(), Kind::Corrupt);
+    let image = send(&[0x1f, 0x8b, 8, 0, 1, 2, 3]).expect("as promised");
+    assert_eq!((image.id, image.target), (digest(&signature), digest(&index)));
+    assert_eq!(image.artifact_type.as_deref(), Some("application/vnd.example.odd"));
+    let (_, size) = scratch.store.blob(&image.layer_blobs()[0]).expect("blob");
+    assert_eq!(size, 7);
 }

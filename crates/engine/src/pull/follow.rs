@@ -64,7 +64,7 @@ mod tests {
 
     fn check(steps: &[Progressed], want: &[&str]) {
         let digest = Digest::from_hash([1; 32]);
-        let layer = Layer { blob: digest, size: 100, diff_id: digest };
+        let layer = Layer { blob: digest, size: 100, diff_id: digest, is_opaque: false };
         let mut told = Told::default();
         let news: Vec<String> = steps
             .iter()

@@ -20,7 +20,7 @@ use oci::image::{ImageConfig, Platform};
 use types::{Digest, Reference};
 
 pub use document::Document;
-pub(crate) use document::{check_index, check_manifest, parse_config};
+pub(crate) use document::{check_index, check_manifest, is_of_image, parse_config};
 pub(crate) use index::{descriptors, read_index, read_layout, write_index};
 pub(crate) use kept::Kept;
 pub(crate) use list::Found;

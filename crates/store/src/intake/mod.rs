@@ -17,7 +17,7 @@ pub(crate) use turns::Turns;
 
 use crate::Store;
 use crate::error::{Error, Result};
-use crate::image::{Document, Image, check_index, check_manifest, parse_config};
+use crate::image::{Document, Image, check_index, check_manifest, digest_in, is_of_image, parse_config};
 use crate::load::{Part, Proof, Proposal, Source};
 use crate::store::Pinned;
 use crate::stream::digest_of;
@@ -43,14 +43,17 @@ pub struct Layer {
     pub blob: Digest,
     /// The length of its blob.
     pub size: u64,
-    /// The digest of its uncompressed tar.
+    /// The digest of its uncompressed tar; of a blob of an artifact, that of the blob.
     pub diff_id: Digest,
+    /// It is a blob of an artifact: kept as it is, never unpacked.
+    pub is_opaque: bool,
 }
 
 /// An image on its way in. As long as it lives, nothing of what it names is swept.
 pub struct Intake {
     store: Store,
     documents: Documents,
+    is_artifact: bool,
     layers: Vec<Layer>,
     _pinned: Pinned,
 }
@@ -62,12 +65,14 @@ impl Store {
     /// `InvalidInput` when a document is malformed, they contradict each other, or there are too many layers.
     pub fn intake(&self, documents: Documents) -> Result<Intake> {
         let (id, layers) = read(&documents, self.0.options.image_layers)?;
+        let is_artifact =
+            !is_of_image(&check_manifest(&documents.manifest, &documents.manifest_type, "the manifest")?);
         check_way(&documents)?;
         let mut digests = vec![id, digest_of(&documents.manifest)];
         digests.extend(documents.indexes.iter().map(Document::digest));
         digests.extend(layers.iter().flat_map(|layer| [layer.blob, layer.diff_id]));
         let pinned = self.pin(digests);
-        Ok(Intake { store: self.clone(), documents, layers, _pinned: pinned })
+        Ok(Intake { store: self.clone(), documents, is_artifact, layers, _pinned: pinned })
     }
 }
 
@@ -82,6 +87,9 @@ impl Intake {
     #[must_use]
     pub fn has(&self, layer: &Layer) -> bool {
         let inner = &self.store.0;
+        if layer.is_opaque {
+            return inner.blobs.size(&layer.blob) == Some(layer.size);
+        }
         let proven = |image: &Arc<Image>| {
             image.blobs.iter().zip(&image.layers).any(|pair| pair == (&layer.blob, &layer.diff_id))
         };
@@ -96,7 +104,7 @@ impl Intake {
     /// When a layer is missing, or the disk is full.
     pub fn commit(&self, arrived: &[Arc<Arrived>], name: Option<&Reference>) -> Result<Arc<Image>> {
         let mut proof = Proof::default();
-        for one in arrived {
+        for one in arrived.iter().filter(|one| !one.layer.is_opaque) {
             proof.add(one.layer.blob, one.layer.diff_id, one.fresh.as_ref());
         }
         let source = |layer: &Layer| Source {
@@ -107,8 +115,15 @@ impl Intake {
             media_type: self.documents.manifest_type.clone(),
             bytes: self.documents.manifest.clone(),
         };
-        let layers = self.layers.iter().map(source).collect();
-        let part = Part::of_image(manifest.clone(), self.documents.config.clone(), layers);
+        let session = self.store.0.ingest.session()?;
+        let mut blobs: Vec<Source> = self.layers.iter().map(source).collect();
+        let part = if self.is_artifact {
+            let config = session.spool(&mut self.documents.config.as_slice(), &mut self.store.space())?;
+            blobs.insert(0, Source { digest: config.digest, spooled: Some(config) });
+            Part::of_artifact(manifest.clone(), blobs)
+        } else {
+            Part::of_image(manifest.clone(), self.documents.config.clone(), blobs)
+        };
         let (by_digest, tagged): (Vec<_>, Vec<_>) =
             name.into_iter().partition(|name| name.digest().is_some());
         let mut indexes = self.documents.indexes.clone();
@@ -120,7 +135,6 @@ impl Intake {
             references: tagged.into_iter().cloned().collect(),
             repositories: by_digest.into_iter().map(Reference::repository).collect(),
         };
-        let session = self.store.0.ingest.session()?;
         let images = self.store.admit(&session, &[proposal], proof, &mut |_| ())?;
         images
             .into_iter()
@@ -150,7 +164,13 @@ fn read(documents: &Documents, most: usize) -> Result<(Digest, Vec<Layer>)> {
     if digest_of(&documents.config) != id {
         return Err(Error::new(Kind::Corrupt, format!("image config verification failed for digest {id}")));
     }
-    let (_, diff_ids) = parse_config(&documents.config, "the configuration")?;
+    let opaque = !is_of_image(&manifest);
+    let diff_ids = if opaque {
+        let digests = manifest.layers.iter().map(|layer| digest_in("the manifest", layer));
+        digests.collect::<Result<_>>()?
+    } else {
+        parse_config(&documents.config, "the configuration")?.1
+    };
     if diff_ids.len() != manifest.layers.len() {
         return Err(Error::invalid(format!(
             "the manifest has {} layers, but its configuration {}",
@@ -166,7 +186,7 @@ fn read(documents: &Documents, most: usize) -> Result<(Digest, Vec<Layer>)> {
         let blob = descriptor.digest.parse().map_err(|e| Error::invalid(format!("the manifest: {e}")))?;
         let size = u64::try_from(descriptor.size)
             .map_err(|_| Error::invalid(format!("the manifest says that blob {blob} has a negative size")))?;
-        Ok(Layer { blob, size, diff_id })
+        Ok(Layer { blob, size, diff_id, is_opaque: opaque })
     };
     let layers = manifest.layers.iter().zip(diff_ids).map(layer).collect::<Result<_>>()?;
     Ok((id, layers))

@@ -146,6 +146,10 @@ impl Work<'_> {
         next: &mut dyn FnMut() -> Result<Option<Bytes>, E>,
     ) -> Result<Option<Fresh>, Stopped<E>> {
         let growing = Growing::default();
+        if self.layer.is_opaque {
+            self.receive(file, have, &growing.write(), next)?;
+            return Ok(None);
+        }
         let blob = File::open(claim.path()).map_err(|e| cannot_store(self.layer, e))?;
         let (received, unpacked) = thread::scope(|scope| {
             let unpacking = scope.spawn(|| {
@@ -227,6 +231,12 @@ fn unpack_stored(
     layer: &Layer,
     tell: &(dyn Fn(Step) + Sync),
 ) -> Result<Option<Fresh>> {
+    if layer.is_opaque {
+        return match digest_of_file(store.0.blobs.open_blob(&layer.blob)?)? == layer.blob {
+            true => Ok(None),
+            false => Err(Error::corrupt(format!("blob {} in the store is damaged", layer.blob))),
+        };
+    }
     let growing = Growing::default();
     let writing = growing.write();
     writing.grew(layer.size);
@@ -261,6 +271,17 @@ fn unpack(
         ));
     }
     unpacked.map(|(tree, done)| inner.layers.finish(session, tree, layer.diff_id, done)).transpose()
+}
+
+fn digest_of_file(mut file: File) -> Result<Digest> {
+    let mut hasher = Hasher::new();
+    let mut chunk = vec![0; 256 << 10];
+    loop {
+        match file.read(&mut chunk).map_err(|e| Error::call("cannot read a blob of the store", e))? {
+            0 => return Ok(hasher.finish()),
+            count => hasher.update(&chunk[..count]),
+        }
+    }
 }
 
 fn cannot_store(layer: &Layer, e: io::Error) -> Error {
