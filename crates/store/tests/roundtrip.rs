@@ -72,7 +72,11 @@ fn archives_go_from_tool_to_tool_through_the_store() {
             "skopeo --insecure-policy copy -q oci-archive:{base}/saved oci-archive:{base}/again:example.com/app:2"
         ));
         let again = scratch.load_file(&dir.path().join("again")).expect("again");
-        assert_eq!((again[0].image.id, again[0].image.manifest), (image.id, image.manifest), "{name}");
+        assert_eq!(again[0].image.id, image.id, "{name}");
+        // skopeo compresses the plain layers of docker-archives, which makes another manifest.
+        if !name.ends_with("docker") {
+            assert_eq!(again[0].image.manifest, image.manifest, "{name}");
+        }
     }
 }
 
