@@ -37,13 +37,8 @@ const TABLE: &[(&str, &str)] = &[
 ];
 
 /// Filters that mean nothing, and what both say of them.
-const REFUSED: &[&str] = &[
-    "--filter nope=1",
-    "--filter dangling=maybe",
-    "--filter before=absent",
-    "--filter reference",
-    "--format {{.Nope}} box",
-];
+const REFUSED: &[&str] =
+    &["--filter nope=1", "--filter dangling=maybe", "--filter before=absent", "--filter reference"];
 
 pub(crate) fn filters_and_forms() {
     let d = Daemon::start();
