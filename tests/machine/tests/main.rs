@@ -28,6 +28,7 @@ mod lifecycle;
 mod limits;
 mod logs;
 mod network;
+mod platforms;
 mod prune;
 mod registry_client;
 mod registry_server;
@@ -61,6 +62,7 @@ fn main() -> std::process::ExitCode {
     const WITH_TLS: &[Need] = &[Need::Program("openssl"), Need::Program("htpasswd"), Need::Program("curl")];
     all.extend(tests![registry_server needs WITH_TLS; certificates_passwords_metrics_and_log]);
     all.extend(tests![images: import_tag_remove, hostile_archives_leave_nothing, names_in_use_are_kept]);
+    all.extend(tests![platforms: platforms_live_side_by_side, artifacts_are_shown_and_not_run]);
     all.extend(tests![logs: streams_and_tail, follow_until_the_end, timestamps_and_since, rotation_is_bounded, partial_lines, full_disk]);
     all.extend(tests![network: address_gateway_and_names, containers_reach_each_other, published_tcp, published_udp, port_taken, none_and_host_and_shared, shared_networks_are_the_present_ones, nothing_is_left, an_address_is_kept_over_a_restart, the_bridge_is_removed]);
     all.extend(tests![survival: daemon_killed_ten_times, supervisor_killed, terminal_survives_both, exits_while_nobody_watched, published_port_keeps_answering, database_lost, half_made_creation, unreadable_record, restarts_are_counted_once, removed_while_restarting, both_killed_at_once]);
