@@ -31,7 +31,9 @@ usage: cargo xtask <command>
   bench runtime     starts, execs and parallel creates of OCI runtimes, beside bare limit programs
                     (--guest: in the guest with cgroup v2)
   bench registry    blobs, manifests and pushes, beside docker-registry and a bare sendfile program
-  bench memory      memory per idle container";
+  bench memory      memory per idle container
+  bench pull        pull, push, save, load and removal of images, beside docker, podman, containerd, skopeo and the
+                    bound of the machine (--images many,big,layers --only berth,docker --runs N --small)";
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -48,6 +50,7 @@ fn main() -> ExitCode {
         ["bench", "runtime", ..] => bench::runtime(&args[2..]),
         ["bench", "memory", ..] => bench::memory(&args[2..]),
         ["bench", "registry", ..] => bench::registry(&args[2..]),
+        ["bench", "pull", ..] => bench::pull(&args[2..]),
         _ => Err(USAGE.to_owned()),
     };
     match done {

@@ -42,6 +42,7 @@ mod snapshots;
 mod space;
 mod store;
 mod stream;
+mod trash;
 mod tree;
 mod upper;
 mod volumes;

@@ -31,6 +31,7 @@ use crate::partial::Partials;
 use crate::records::Records;
 use crate::snapshots::Snapshots;
 use crate::store::Inner;
+use crate::trash::Trash;
 use crate::volumes::Volumes;
 
 /// A daemon that was just killed, or a child that it was starting, may hold the lock for a moment more: half a second.
@@ -73,6 +74,7 @@ impl Store {
         let inner = Inner {
             ballast,
             ingest: Ingest::open(root.join("ingest"))?,
+            trash: Arc::new(Trash::new()),
             partials: Partials::open(root.join("partial"))?,
             turns: Turns::new(),
             blobs: Blobs::open(root.join("blobs/sha256"))?,

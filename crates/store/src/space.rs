@@ -6,6 +6,7 @@ use std::sync::Arc;
 use types::Kind;
 
 use crate::error::{Error, Result};
+use crate::trash::Trash;
 
 /// Between two looks at the file system, at most this many bytes are written.
 const STRIDE: u64 = 16 << 20;
@@ -18,17 +19,25 @@ const RESERVE_FILES: u64 = 1024;
 #[derive(Clone)]
 pub(crate) struct Space {
     root: Arc<OwnedFd>,
+    trash: Arc<Trash>,
     reserve: u64,
     unchecked: u64,
 }
 
 impl Space {
-    pub(crate) fn new(root: Arc<OwnedFd>, reserve: u64) -> Self {
-        Self { root, reserve, unchecked: 0 }
+    pub(crate) fn new(root: Arc<OwnedFd>, trash: Arc<Trash>, reserve: u64) -> Self {
+        Self { root, trash, reserve, unchecked: 0 }
     }
 
-    /// Fails unless `bytes` more fit beside the reserve.
+    /// Fails unless `bytes` more fit beside the reserve. What is being removed is waited for before there is said to be no room.
     pub(crate) fn require(&self, bytes: u64) -> Result<()> {
+        self.look(bytes).or_else(|_| {
+            self.trash.settle();
+            self.look(bytes)
+        })
+    }
+
+    fn look(&self, bytes: u64) -> Result<()> {
         let stat =
             rustix::fs::fstatvfs(&*self.root).map_err(|e| Error::call("cannot ask for free space", e))?;
         if stat.f_files > 0 && stat.f_favail < RESERVE_FILES {

@@ -22,6 +22,7 @@ use crate::partial::Partials;
 use crate::records::{Durability, Records};
 use crate::snapshots::Snapshots;
 use crate::space::Space;
+use crate::trash::Trash;
 use crate::volumes::Volumes;
 
 /// The data root. Cheap to clone; clones are the same store.
@@ -34,6 +35,7 @@ pub(crate) struct Inner {
     pub(crate) options: Options,
     pub(crate) ballast: Ballast,
     pub(crate) ingest: Ingest,
+    pub(crate) trash: Arc<Trash>,
     pub(crate) partials: Partials,
     pub(crate) turns: Turns,
     pub(crate) blobs: Blobs,
@@ -156,7 +158,7 @@ impl Store {
         let change = self.change();
         let trash = self.sweep(&change)?;
         drop(change);
-        drop(trash);
+        self.0.trash.throw(trash.1);
         Ok(())
     }
 
@@ -180,8 +182,14 @@ impl Store {
         image.layers.iter().map(|layer| self.0.layers.path(layer)).collect()
     }
 
+    /// Waits until the files of what was removed are gone, too: `remove` does not.
+    pub fn settle(&self) {
+        self.0.trash.settle();
+    }
+
     pub(crate) fn space(&self) -> Space {
-        Space::new(Arc::clone(&self.0.root_fd), self.0.options.reserve_bytes)
+        let Inner { root_fd, trash, options, .. } = &*self.0;
+        Space::new(Arc::clone(root_fd), Arc::clone(trash), options.reserve_bytes)
     }
 
     pub(crate) fn change(&self) -> Change<'_> {

@@ -62,7 +62,7 @@ fn reference(name: &str) -> Reference {
 /// Sends what is missing of the blob, in small pieces.
 fn send(receiving: Receiving, blob: &[u8]) -> Result<Arrived, Error> {
     let mut pieces = blob[usize::try_from(receiving.have()).expect("length")..].chunks(1000);
-    receiving.run(&mut || Ok(pieces.next().map(Bytes::copy_from_slice)), &|_| ())
+    receiving.run(&mut || Ok(pieces.next().map(Bytes::copy_from_slice)), &|_| true)
 }
 
 /// What `next` says when the connection broke.
@@ -85,7 +85,7 @@ fn send_until(receiving: Receiving, blob: &[u8], end: usize) -> Broken {
         Some(piece) => Ok(Some(Bytes::copy_from_slice(piece))),
         None => Err(Broken::Connection),
     };
-    let broken = receiving.run(next, &|_| ()).err().expect("it broke");
+    let broken = receiving.run(next, &|_| true).err().expect("it broke");
     if let Broken::Store(error) = &broken {
         panic!("{error}");
     }
@@ -166,6 +166,27 @@ fn a_broken_blob_goes_on_where_it_ended() {
 }
 
 #[test]
+fn what_nobody_wants_any_more_is_not_unpacked() {
+    if !is_root("what_nobody_wants_any_more_is_not_unpacked") {
+        return;
+    }
+    let scratch = Scratch::new();
+    let served = Served::new(&layers(), gzip);
+    let intake = scratch.store.intake(served.documents.clone()).expect("intake");
+    let layer = intake.layers()[0];
+    let blob = served.blob(&layer);
+    let mut pieces = blob.chunks(1000);
+    let next = &mut || Ok::<_, Error>(pieces.next().map(Bytes::copy_from_slice));
+    // All of it comes; then the pull is broken off.
+    let tell =
+        |step: Step| !matches!(step, Step::Unpacked(bytes) if bytes == layer.size) && step != Step::Failed;
+    let error = scratch.store.receive(&layer).expect("receive").run(next, &tell).err().expect("unwanted");
+    assert!(error.to_string().contains("nobody waits"), "{error}");
+    assert_eq!(scratch.store.receive(&layer).expect("receive").have(), layer.size, "the blob waits");
+    assert_eq!(scratch.unfinished(), [format!("partial/{}", layer.blob.hex())]);
+}
+
+#[test]
 fn what_is_damaged_is_not_kept() {
     if !is_root("what_is_damaged_is_not_kept") {
         return;
@@ -218,6 +239,7 @@ fn a_bomb_is_stopped_while_it_comes() {
         if let Step::Unpacked(bytes) = step {
             *taken.lock().expect("lock") = bytes;
         }
+        true
     };
     let mut pieces = served.blob(&layer).chunks(1000);
     let next = &mut || Ok::<_, Error>(pieces.next().map(Bytes::copy_from_slice));

@@ -45,6 +45,12 @@ impl Registry {
         Self { address, directory, child }
     }
 
+    /// Where it keeps everything: `data` below it.
+    #[must_use]
+    pub fn directory(&self) -> &std::path::Path {
+        &self.directory
+    }
+
     /// `127.0.0.1:PORT`.
     #[must_use]
     pub fn address(&self) -> &str {

@@ -15,6 +15,7 @@ mod memory;
 mod parallel;
 mod processes;
 mod registry;
+mod pull;
 mod report;
 mod runtime;
 mod smallest;
@@ -48,6 +49,13 @@ pub(crate) fn runtime(args: &[String]) -> Result<(), String> {
 pub(crate) fn memory(args: &[String]) -> Result<(), String> {
     let options = Options::read(args, &["--counts", "--docker-count"], 0)?;
     stage::within("memory", args, |stage: &Stage| memory::measure(stage, &options))
+}
+
+/// `cargo xtask bench pull [--runs N] [--images a,b] [--only a,b] [--small]`: pull, push, save, load and removal of images.
+pub(crate) fn pull(args: &[String]) -> Result<(), String> {
+    let options = pull::Options::read(args)?;
+    crate::packages::install(pull::PACKAGES)?;
+    stage::within("pull", args, |stage: &Stage| pull::measure(stage, &options))
 }
 
 /// `cargo xtask bench smallest [--only a,b]`: the smallest memory limit under which a container still starts.

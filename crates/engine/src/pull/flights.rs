@@ -211,9 +211,11 @@ fn take(
                 Step::Received(bytes) => state.progress.received = bytes,
                 Step::Verified => state.progress.verified = true,
                 Step::Unpacked(bytes) => state.progress.unpacked = bytes,
+                Step::Failed => {}
             }
             false
         });
+        !teller.is_closed()
     };
     receiving.run(next, &tell)
 }

@@ -58,7 +58,7 @@ impl Store {
         removed.extend(gone.iter().map(|image| Removed::Deleted(image.id.to_string())));
         let (swept, trash) = self.sweep(&change)?;
         drop(change);
-        drop(trash);
+        self.0.trash.throw(trash);
         // Topmost first, as they are taken off.
         let layers = gone.iter().flat_map(|image| image.layers.iter().rev());
         let mut told = BTreeSet::new();

@@ -6,6 +6,10 @@ use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
+use types::Kind;
+
+use crate::error::Error;
+
 /// What writer and reader tell each other.
 #[derive(Default)]
 pub(super) struct Growing {
@@ -30,7 +34,7 @@ enum End {
 pub(super) struct Writing<'a>(&'a Growing);
 
 /// Reads what is there, and waits for more.
-pub(super) struct Follower<'a, F: FnMut(u64)> {
+pub(super) struct Follower<'a, F: FnMut(u64) -> bool> {
     growing: &'a Growing,
     file: File,
     at: u64,
@@ -42,8 +46,8 @@ impl Growing {
         Writing(self)
     }
 
-    /// `tell` hears how many bytes were read so far.
-    pub(super) fn follow<F: FnMut(u64)>(&self, file: File, tell: F) -> Follower<'_, F> {
+    /// `tell` hears how many bytes were read so far, and says whether to go on.
+    pub(super) fn follow<F: FnMut(u64) -> bool>(&self, file: File, tell: F) -> Follower<'_, F> {
         Follower { growing: self, file, at: 0, tell }
     }
 
@@ -92,7 +96,7 @@ impl Drop for Writing<'_> {
     }
 }
 
-impl<F: FnMut(u64)> Read for Follower<'_, F> {
+impl<F: FnMut(u64) -> bool> Read for Follower<'_, F> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let Some(length) = self.growing.wait(self.at)? else { return Ok(0) };
         let most = buffer.len().min(usize::try_from(length - self.at).unwrap_or(usize::MAX));
@@ -101,12 +105,15 @@ impl<F: FnMut(u64)> Read for Follower<'_, F> {
             return Err(io::Error::other("the blob's file became shorter"));
         }
         self.at += count as u64;
-        (self.tell)(self.at);
+        if !(self.tell)(self.at) {
+            let what = "nobody waits for the layer any more";
+            return Err(io::Error::other(Error::new(Kind::Unavailable, what)));
+        }
         Ok(count)
     }
 }
 
-impl<F: FnMut(u64)> Drop for Follower<'_, F> {
+impl<F: FnMut(u64) -> bool> Drop for Follower<'_, F> {
     fn drop(&mut self) {
         self.growing.lock().unread = true;
     }
@@ -125,7 +132,7 @@ mod tests {
         std::thread::scope(|scope| {
             let reading = scope.spawn(|| {
                 let mut bytes = Vec::new();
-                growing.follow(reader, |_| ()).read_to_end(&mut bytes).map(|_| bytes)
+                growing.follow(reader, |_| true).read_to_end(&mut bytes).map(|_| bytes)
             });
             let writing = growing.write();
             let mut length = 0;
@@ -154,7 +161,7 @@ mod tests {
     fn a_writer_hears_that_nobody_reads() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let growing = Growing::default();
-        let follower = growing.follow(File::open(file.path()).unwrap(), |_| ());
+        let follower = growing.follow(File::open(file.path()).unwrap(), |_| true);
         let writing = growing.write();
         assert!(writing.grew(0));
         drop(follower);

@@ -25,6 +25,8 @@ pub enum Step {
     Verified,
     /// So many bytes of its blob were inflated and unpacked.
     Unpacked(u64),
+    /// It cannot be had.
+    Failed,
 }
 
 /// A layer that is about to come.
@@ -83,7 +85,7 @@ impl Receiving {
     }
 
     /// Receives the rest of the blob, piece by piece, and unpacks it. `next` answers `None` at the end, and may block; it is not asked
-    /// when the store has the blob.
+    /// when the store has the blob. `tell` hears how it goes, and says whether anybody still wants it.
     ///
     /// # Errors
     /// `Corrupt` when the blob is not what was promised; else what unpacking failed of, or what `next` said: then what came
@@ -91,7 +93,7 @@ impl Receiving {
     pub fn run<E: From<Error>>(
         self,
         next: &mut dyn FnMut() -> Result<Option<Bytes>, E>,
-        tell: &(dyn Fn(Step) + Sync),
+        tell: &(dyn Fn(Step) -> bool + Sync),
     ) -> Result<Arrived, E> {
         let Self { store, layer, session, origin } = self;
         let (fresh, claim) = match origin {
@@ -102,7 +104,10 @@ impl Receiving {
                     Ok(fresh) => (fresh, Some(claim)),
                     Err(Stopped::Outside(error)) => return Err(error),
                     Err(Stopped::Here(error)) => {
-                        claim.spoil();
+                        // It is as good as before when it only was not wanted any more.
+                        if tell(Step::Failed) {
+                            claim.spoil();
+                        }
                         return Err(error.into());
                     }
                 }
@@ -134,7 +139,7 @@ struct Work<'a> {
     store: &'a Store,
     session: &'a Session,
     layer: &'a Layer,
-    tell: &'a (dyn Fn(Step) + Sync),
+    tell: &'a (dyn Fn(Step) -> bool + Sync),
 }
 
 impl Work<'_> {
@@ -229,7 +234,7 @@ fn unpack_stored(
     store: &Store,
     session: &Session,
     layer: &Layer,
-    tell: &(dyn Fn(Step) + Sync),
+    tell: &(dyn Fn(Step) -> bool + Sync),
 ) -> Result<Option<Fresh>> {
     if layer.is_opaque {
         return match digest_of_file(store.0.blobs.open_blob(&layer.blob)?)? == layer.blob {

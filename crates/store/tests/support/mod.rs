@@ -86,6 +86,7 @@ impl Scratch {
     }
 
     fn names_in(&self, dirs: &[&str]) -> Vec<String> {
+        self.store.settle();
         let mut names = Vec::new();
         for dir in dirs {
             for entry in std::fs::read_dir(self.root().join(dir)).expect(dir) {
