@@ -177,7 +177,7 @@ fn artifacts_come_piece_by_piece_as_they_are() {
         assert!(layer.is_opaque && !intake.has(&layer));
         let mut pieces = blob.chunks(3);
         let next = &mut || Ok::<_, store::Error>(pieces.next().map(Bytes::from_static));
-        let arrived = scratch.store.receive(&layer)?.run(next, &|_| ())?;
+        let arrived = scratch.store.receive(&layer)?.run(next, &|_| true)?;
         intake.commit(&[Arc::new(arrived)], Some(&"example.com/odd:1".parse().expect("name")))
     };
     assert_eq!(send(&[0x1f, 0x8b, 8, 0, 1, 2, 4]).expect_err("other bytes").kind(), Kind::Corrupt);

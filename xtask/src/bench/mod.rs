@@ -54,8 +54,14 @@ pub(crate) fn memory(args: &[String]) -> Result<(), String> {
 /// `cargo xtask bench pull [--runs N] [--images a,b] [--only a,b] [--small]`: pull, push, save, load and removal of images.
 pub(crate) fn pull(args: &[String]) -> Result<(), String> {
     let options = pull::Options::read(args)?;
+    let act = |stage: &Stage| pull::measure(stage, &options);
+    if std::env::var_os(stage::INSIDE).is_some() {
+        return stage::within("pull", args, act);
+    }
     crate::packages::install(pull::PACKAGES)?;
-    stage::within("pull", args, |stage: &Stage| pull::measure(stage, &options))
+    // Inside, nothing can be downloaded.
+    let base = pull::Base::make()?;
+    stage::within("pull", &[args, &["--base".to_owned(), base.path()]].concat(), act)
 }
 
 /// `cargo xtask bench smallest [--only a,b]`: the smallest memory limit under which a container still starts.

@@ -4,12 +4,12 @@
 use std::fs::File;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use serde_json::{Value, json};
 
 use super::super::stage::Stage;
-use super::path;
+use super::{Place, path};
 use crate::command;
 
 /// What there is.
@@ -48,35 +48,30 @@ impl Layer {
     }
 }
 
-/// Builds those with these names and puts them into the registry.
+/// Builds those with these names out of a Debian, and puts them into the registry.
 pub(super) fn build(
-    stage: &Stage,
+    place: &Place<'_>,
+    base: &Path,
     names: &[&str],
     small: bool,
-    registry: &str,
 ) -> Result<Vec<Image>, String> {
+    let (stage, registry) = (place.stage, place.source.address.as_str());
     let scale = if small { 100 } else { 1 };
-    let base = stage.path("base");
     eprintln!("building the images");
-    command::run(
-        Command::new("debootstrap").args(["--variant=minbase", "bookworm"]).arg(&base).stdout(Stdio::null()),
-    )?;
-    let cached = base.join("var/cache/apt/archives");
-    command::run(Command::new("find").arg(cached).args(["-name", "*.deb", "-delete"]))?;
     let mut images = Vec::new();
     for name in names {
         let (kind, press) = name.split_once('-').unwrap_or((name, "gzip"));
         let layers = match kind {
             "many" => {
-                add_files(&base, &base.join("opt/files"), FILES / scale)?;
-                vec![layer(stage, &base, name, press)?]
+                add_files(base, &base.join("opt/files"), FILES / scale)?;
+                vec![layer(stage, base, name, press)?]
             }
             "big" => {
                 let tree = stage.path("big");
-                add_big(&base, &tree, BIG / scale as u64)?;
+                add_big(base, &tree, BIG / scale as u64)?;
                 vec![layer(stage, &tree, name, press)?]
             }
-            _ => twelve(stage, &base, press, scale)?,
+            _ => twelve(stage, base, press, scale)?,
         };
         push(stage, name, &layers, registry)?;
         let half = (layers.len() > 1).then(|| format!("{name}-half"));

@@ -31,11 +31,14 @@ pub(super) struct Options {
     only: Vec<String>,
     /// A hundredth of everything, to try the bench itself.
     small: bool,
+    /// The root of a Debian.
+    base: PathBuf,
 }
 
 impl Options {
     pub(super) fn read(args: &[String]) -> Result<Self, String> {
-        let mut options = Self { runs: 3, images: Vec::new(), only: Vec::new(), small: false };
+        let mut options =
+            Self { runs: 3, images: Vec::new(), only: Vec::new(), small: false, base: PathBuf::new() };
         let mut words = args.iter();
         while let Some(word) = words.next() {
             if word == "--small" {
@@ -48,6 +51,7 @@ impl Options {
                 "--runs" => options.runs = value.parse().map_err(|_| format!("{word} wants a number"))?,
                 "--images" => options.images = list(),
                 "--only" => options.only = list(),
+                "--base" => options.base = value.into(),
                 _ => return Err(format!("unknown option {word}, there are: --runs --images --only --small")),
             }
         }
@@ -57,6 +61,33 @@ impl Options {
 
 fn takes(list: &[String], name: &str) -> bool {
     list.is_empty() || list.iter().any(|part| name.contains(part.as_str()))
+}
+
+/// The root of a Debian, made where packages can be downloaded. Dropped, it goes.
+pub(super) struct Base(PathBuf);
+
+impl Base {
+    pub(super) fn make() -> Result<Self, String> {
+        eprintln!("making the base of the images");
+        // The bench's mark is in its name: its sweeper takes it away, too.
+        let base = Self(std::env::temp_dir().join(format!("berth-bench-{}-base", std::process::id())));
+        let mut debootstrap = Command::new("debootstrap");
+        debootstrap.args(["--variant=minbase", "bookworm"]).arg(&base.0).stdout(Stdio::null());
+        crate::command::run(&mut debootstrap)?;
+        let cached = base.0.join("var/cache/apt/archives");
+        crate::command::run(Command::new("find").arg(cached).args(["-name", "*.deb", "-delete"]))?;
+        Ok(base)
+    }
+
+    pub(super) fn path(&self) -> String {
+        self.0.to_string_lossy().into_owned()
+    }
+}
+
+impl Drop for Base {
+    fn drop(&mut self) {
+        drop(std::fs::remove_dir_all(&self.0));
+    }
 }
 
 /// Debian's docker-registry with a directory of its own. Dropped, it ends.
@@ -114,7 +145,8 @@ pub(super) fn measure(stage: &Stage, options: &Options) -> Result<(), String> {
     let bystanders = [source.child.id(), sink.child.id()];
     let place = Place { stage, source: &source, sink: &sink, bystanders };
     let names = images::NAMES.iter().filter(|name| takes(&options.images, name));
-    for image in images::build(stage, &names.copied().collect::<Vec<_>>(), options.small, &source.address)? {
+    let names: Vec<&str> = names.copied().collect();
+    for image in images::build(&place, &options.base, &names, options.small)? {
         let bound = bound::measure(stage, &image, &source.address)?;
         let mut table = Table::new(&image, bound);
         for run in 0..options.runs {
