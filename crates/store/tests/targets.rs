@@ -111,7 +111,8 @@ fn pull(
     })?;
     let layer = intake.layers()[0];
     let mut blob = Some(Bytes::from(bytes(layout, &manifest["layers"][0])));
-    let arrived = scratch.store.receive(&layer)?.run(&mut || Ok::<_, store::Error>(blob.take()), &|_| true)?;
+    let arrived =
+        scratch.store.receive(&layer)?.run(&mut || Ok::<_, store::Error>(blob.take()), &|_| true)?;
     intake.commit(&[Arc::new(arrived)], Some(&name.parse::<Reference>().expect("name")))
 }
 
