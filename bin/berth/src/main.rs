@@ -11,6 +11,7 @@ fn main() -> ExitCode {
         Outcome::Exit(code) => ExitCode::from(code),
         Outcome::Daemon(options) => end("berth daemon", server::run(daemon(*options))),
         Outcome::Registry(command) => end("berth registry", distribution::run(*command)),
+        Outcome::CheckStore(asked) => cli::show_check(server::check_store(&asked.data_root, asked.repair)),
     }
 }
 

@@ -6,7 +6,7 @@ use crate::flags::{Flag, Matches, bytes, check, many, number, one, switch};
 pub(crate) const DEFAULT_EXEC_ROOT: &str = "/run/berth";
 /// The flag that makes the daemon leave its parent's session.
 pub(crate) const OWN_SESSION: &str = "--own-session";
-const DEFAULT_DATA_ROOT: &str = "/var/lib/berth";
+pub(crate) const DEFAULT_DATA_ROOT: &str = "/var/lib/berth";
 
 /// The daemon's flags; dockerd's meaning where dockerd has them.
 pub(crate) const FLAGS: &[Flag] = &[

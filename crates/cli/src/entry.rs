@@ -2,10 +2,12 @@
 #![allow(clippy::disallowed_methods, reason = "the door reads the environment")]
 
 use std::io::Write;
+use std::process::ExitCode;
 
 use types::Kind;
 
 use crate::account;
+use crate::commands::store;
 use crate::daemon::{self, DaemonOptions};
 use crate::error::{Error, Result};
 use crate::tree::{self, Act, Call, Found};
@@ -20,6 +22,17 @@ pub enum Outcome {
     Daemon(Box<DaemonOptions>),
     /// Be a registry, or do something about one.
     Registry(Box<distribution::Command>),
+    /// Check the images of a data root that no daemon has open, and show what was found.
+    CheckStore(CheckOptions),
+}
+
+/// What to check.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CheckOptions {
+    /// The data root.
+    pub data_root: String,
+    /// Whether to repair what can be repaired.
+    pub repair: bool,
 }
 
 /// Runs the command that `argv` (without the program's name) asks for. Errors are printed here.
@@ -60,8 +73,7 @@ fn dispatch(argv: &[String]) -> Result<Outcome> {
     let Some((flags, args)) = tree::read(command, path, &words[used..])? else {
         return say(&tree::command_help(command, path));
     };
-    let act = match command.act {
-        Act::Ask(act) => act,
+    match command.act {
         Act::Daemon => {
             if flags.is("own-session") {
                 let _ = rustix::process::setsid();
@@ -69,12 +81,38 @@ fn dispatch(argv: &[String]) -> Result<Outcome> {
             return Ok(Outcome::Daemon(Box::new(daemon::options(&flags, globals.list("host")))));
         }
         Act::Registry(read) => return Ok(Outcome::Registry(Box::new(read(&flags)?))),
-    };
+        Act::Ask(_) | Act::Store => {}
+    }
     let client = client(globals.list("host"))?;
     let settings = account::directory(globals.given("config"), &variable);
     let given = flags.given("platform").map(str::to_owned);
     let platform = given.or_else(|| variable("DOCKER_DEFAULT_PLATFORM")).unwrap_or_default();
-    run(act(Call { path, flags, args, client, settings, platform })).map(Outcome::Exit)
+    let call = Call { path, flags, args, client, settings, platform };
+    match command.act {
+        Act::Ask(act) => run(act(call)).map(Outcome::Exit),
+        _ => check_store(call),
+    }
+}
+
+fn check_store(call: Call) -> Result<Outcome> {
+    let data_root = call.flags.given("data-root").filter(|path| !path.is_empty());
+    let data_root = data_root.unwrap_or(daemon::DEFAULT_DATA_ROOT).to_owned();
+    let repair = call.flags.is("repair");
+    let asked = run(async { store::ask(call, &data_root).await })?;
+    Ok(asked.map_or(Outcome::CheckStore(CheckOptions { data_root, repair }), Outcome::Exit))
+}
+
+/// Prints what a check found, a document of Berth's API, or why there was none. Output that nobody reads changes nothing.
+#[must_use]
+pub fn show_check(found: std::result::Result<serde_json::Value, impl std::fmt::Display>) -> ExitCode {
+    let code = match found {
+        Ok(found) => store::show(&found).unwrap_or_else(|error| error.exit_code()),
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "berth store check: {error}");
+            2
+        }
+    };
+    ExitCode::from(code)
 }
 
 /// A group without a command: help, or a complaint about the flag that stands there.
@@ -118,7 +156,7 @@ fn client(hosts: &[String]) -> Result<Client> {
 }
 
 /// Runs a command on this thread. Whatever still copies when it is done is left to the process's end.
-fn run(answer: tree::Answer) -> Result<u8> {
+fn run<T>(answer: impl Future<Output = Result<T>>) -> Result<T> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -26,5 +26,5 @@ mod tree;
 mod wire;
 
 pub use daemon::{DaemonOptions, RegistryOptions};
-pub use entry::{Outcome, main};
+pub use entry::{CheckOptions, Outcome, main, show_check};
 pub use error::Error;

@@ -25,6 +25,7 @@ mod prune;
 mod search;
 pub mod spec;
 mod stats;
+mod store;
 mod system;
 pub mod time;
 mod volume;
@@ -50,6 +51,7 @@ pub use search::SearchResult;
 pub use stats::{
     BlkioEntry, BlkioStats, CpuStats, CpuUsage, MemoryStats, NetworkStats, PidsStats, Stats, Throttling,
 };
+pub use store::StoreCheck;
 pub use system::{
     AreaUsage, BuildCache, Collected, CollectedImage, Commit, Component, DiskUsage, Info, Platform, Plugins,
     RuntimeEntry, SwarmInfo, Version,

@@ -18,6 +18,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod attach;
+mod check;
 mod claims;
 mod clock;
 mod collect;
@@ -66,6 +67,7 @@ mod volumes;
 mod wait;
 
 pub use attach::{AttachOptions, AttachReader, AttachWriter, Attached};
+pub use check::check_store;
 pub use commit::Commit;
 pub use credentials::credentials;
 pub use disk::DiskOptions;

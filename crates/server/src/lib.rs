@@ -12,6 +12,6 @@ mod daemon;
 mod error;
 mod wire;
 
-pub use daemon::{DaemonOptions, RegistryOptions, run};
+pub use daemon::{DaemonOptions, RegistryOptions, check_store, run};
 pub use error::{Error, status};
 pub use wire::{Bound, serve};

@@ -44,6 +44,13 @@ pub(crate) struct Fresh {
     note: PathBuf,
 }
 
+impl Fresh {
+    /// Where its tree is.
+    pub(crate) fn tree(&self) -> &Path {
+        &self.tree
+    }
+}
+
 impl Layers {
     pub(crate) fn open(dir: &Path) -> Result<Self> {
         let layers = Self { trees: dir.join("l"), notes: dir.join("info"), known: Mutex::default() };
@@ -123,6 +130,14 @@ impl Layers {
         durable::sync_dir(&self.trees)
     }
 
+    /// Puts a synced layer in the place of the present one, which goes into the session.
+    pub(crate) fn replace(&self, session: &Session, fresh: Fresh) -> Result<()> {
+        self.take_away(&short_name(&fresh.diff_id), session)?;
+        durable::sync_dir(&self.trees)?;
+        self.lock().remove(&fresh.diff_id);
+        self.commit(&[fresh])
+    }
+
     /// Moves what is not wanted out of sight, into the session, which will remove it. Answers which layers went.
     pub(crate) fn sweep(&self, session: &Session, wanted: &BTreeSet<Digest>) -> Result<Vec<Digest>> {
         let mut swept = Vec::new();
@@ -132,15 +147,31 @@ impl Layers {
             self.lock().remove(&diff_id);
             swept.push(diff_id);
         }
-        let mut moved = !swept.is_empty();
         // Trees whose note a power cut took.
-        let kept: BTreeSet<String> = wanted.iter().map(short_name).collect();
-        for name in self.tree_names()?.iter().filter(|name| *name != EMPTY && !kept.contains(*name)) {
-            self.take_away(name, session)?;
-            moved = true;
-        }
+        let bare = self.bare_trees(wanted)?;
+        bare.iter().try_for_each(|name| self.take_away(name, session))?;
         // A tree must have left its place before anything of it goes: half a layer would pass for a whole one.
-        if moved { durable::sync_dir(&self.trees).map(|()| swept) } else { Ok(swept) }
+        if !swept.is_empty() || !bare.is_empty() {
+            durable::sync_dir(&self.trees)?;
+        }
+        Ok(swept)
+    }
+
+    /// What a sweep would take, by its place below the data root.
+    pub(crate) fn strays(&self, wanted: &BTreeSet<Digest>) -> Result<Vec<String>> {
+        let notes = self.notes()?.into_iter().filter(|(diff_id, _)| !wanted.contains(diff_id));
+        let mut names: BTreeSet<String> =
+            notes.map(|(diff_id, _)| format!("overlay/l/{}", short_name(&diff_id))).collect();
+        names.extend(self.bare_trees(wanted)?.iter().map(|name| format!("overlay/l/{name}")));
+        Ok(names.into_iter().collect())
+    }
+
+    /// Trees that are none of the wanted layers'.
+    fn bare_trees(&self, wanted: &BTreeSet<Digest>) -> Result<Vec<String>> {
+        let kept: BTreeSet<String> = wanted.iter().map(short_name).collect();
+        let entries = fs::read_dir(&self.trees).map_err(|e| Error::call("cannot list the layers", e))?;
+        let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        Ok(names.filter(|name| name != EMPTY && !kept.contains(name)).collect())
     }
 
     fn take_away(&self, name: &str, session: &Session) -> Result<()> {
@@ -150,11 +181,6 @@ impl Layers {
             }
             _ => Ok(()),
         }
-    }
-
-    fn tree_names(&self) -> Result<Vec<String>> {
-        let entries = fs::read_dir(&self.trees).map_err(|e| Error::call("cannot list the layers", e))?;
-        Ok(entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect())
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<Digest, Note>> {

@@ -18,6 +18,7 @@ mod ballast;
 mod blobs;
 mod census;
 mod changes;
+mod check;
 mod checkpoint;
 mod commit;
 mod durable;
@@ -49,6 +50,7 @@ mod volumes;
 
 pub use census::{Area, Room};
 pub use changes::apply as apply_changes;
+pub use check::{Fetch, Finding, Missing, Outcome, Report};
 pub use commit::CommitConfig;
 pub use error::{Error, Result};
 pub use image::{Document, Image, ImageList, Member, Removed, Role, Target, Usage};

@@ -114,6 +114,21 @@ impl Records {
         read().map_err(|e| Error::database(format!("cannot read the records of kind {kind}"), e))
     }
 
+    /// Reads the whole database against its own rules.
+    ///
+    /// # Errors
+    /// `Corrupt` when a page, an index or a row is not what it should be.
+    pub(crate) fn verify(&self) -> Result<()> {
+        let fail = |e| Error::database("the database cannot be checked", e);
+        let answer: String =
+            self.lock().query_row("PRAGMA integrity_check(1)", [], |row| row.get(0)).map_err(fail)?;
+        if answer == "ok" {
+            Ok(())
+        } else {
+            Err(Error::corrupt(format!("the database is damaged: {answer}")))
+        }
+    }
+
     fn write(&self, durability: Durability, sql: &str, values: &[&str], what: &str) -> Result<()> {
         let connection = self.lock();
         let once = || match durability {

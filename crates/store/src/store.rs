@@ -220,25 +220,37 @@ impl Store {
     /// Takes blobs and layers that no image, snapshot or load needs out of sight. Answers which layers went, and the session
     /// that removes all of it when it is dropped: best after the change is over, for that takes a while.
     pub(crate) fn sweep(&self, change: &Change<'_>) -> Result<(Vec<Digest>, Session)> {
-        let list = self.images();
-        // A plain layer's blob is named as the layer is: each is wanted for itself.
+        let (blobs, layers) = self.wanted(change);
+        let session = self.0.ballast.relieve(|| self.0.ingest.session())?;
+        for blob in self.0.blobs.list()?.iter().filter(|blob| !blobs.contains(blob)) {
+            self.0.blobs.remove(blob, &session.path())?;
+        }
+        let held = self.0.snapshots.hold();
+        let swept = self.0.layers.sweep(&session, &layers.into_iter().chain(held.layers()).collect())?;
+        Ok((swept, session))
+    }
+
+    /// What a sweep would take, by its place below the data root.
+    pub(crate) fn strays(&self, change: &Change<'_>) -> Result<Vec<String>> {
+        let (blobs, layers) = self.wanted(change);
+        let held = self.0.snapshots.hold();
+        let mut strays = self.0.layers.strays(&layers.into_iter().chain(held.layers()).collect())?;
+        let stray = self.0.blobs.list()?.into_iter().filter(|blob| !blobs.contains(blob));
+        strays.extend(stray.map(|blob| format!("blobs/sha256/{}", blob.hex())));
+        Ok(strays)
+    }
+
+    /// The blobs and the layers that an image or a load needs. A plain layer's blob is named as the layer is: each is wanted for
+    /// itself.
+    fn wanted(&self, change: &Change<'_>) -> (BTreeSet<Digest>, BTreeSet<Digest>) {
         let mut blobs: BTreeSet<Digest> = change.0.keys().copied().collect();
         let mut layers = blobs.clone();
-        for target in list.targets() {
+        for target in self.images().targets() {
             blobs.extend(target.documents());
             blobs.extend(target.images().flat_map(|image| image.content()));
             layers.extend(target.images().flat_map(|image| &image.layers));
         }
-        let session = self.0.ballast.relieve(|| self.0.ingest.session())?;
-        for blob in self.0.blobs.list()? {
-            if !blobs.contains(&blob) {
-                self.0.blobs.remove(&blob, &session.path())?;
-            }
-        }
-        let held = self.0.snapshots.hold();
-        layers.extend(held.layers());
-        let swept = self.0.layers.sweep(&session, &layers)?;
-        Ok((swept, session))
+        (blobs, layers)
     }
 }
 

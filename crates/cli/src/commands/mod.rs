@@ -24,6 +24,7 @@ pub(crate) mod run;
 pub(crate) mod search;
 pub(crate) mod start;
 pub(crate) mod stats;
+pub(crate) mod store;
 pub(crate) mod system;
 pub(crate) mod top;
 pub(crate) mod transfer;

@@ -66,6 +66,8 @@ pub(crate) enum Act {
     Daemon,
     /// Being a registry, or something about one.
     Registry(fn(&Matches) -> Result<distribution::Command>),
+    /// Looking after a data root: the daemon's when one has it open.
+    Store,
 }
 
 /// A command.
@@ -108,6 +110,7 @@ pub(crate) const GROUPS: &[(&str, &str)] = &[
     ("manifest", "Manage lists of images for several platforms"),
     ("network", "Manage networks"),
     ("registry", "Be a registry"),
+    ("store", "Look after the images on disk"),
     ("system", "Manage the engine"),
     ("volume", "Manage volumes"),
 ];

@@ -56,6 +56,18 @@ pub(super) const COMMANDS: &[Command] = &[
         act: ask!(disk::df),
     },
     Command {
+        names: &["store check"],
+        usage: "[OPTIONS]",
+        about: "Check blobs, layers and names (exit 0: all is well, 1: all was repaired, 2: something is damaged)",
+        flags: &[&[
+            one("data-root", "Directory of the images (default /var/lib/berth)"),
+            switch("repair", "Repair: unpack again, or pull again"),
+        ]],
+        arity: Arity::None,
+        mixed: true,
+        act: Act::Store,
+    },
+    Command {
         names: &["daemon"],
         usage: "[OPTIONS]",
         about: "Be the daemon",

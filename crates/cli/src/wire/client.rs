@@ -183,6 +183,14 @@ impl Client {
         request.body(body).map_err(|e| Error::new(format!("the request can't be made: {e}")).because(e))
     }
 
+    /// Whether a daemon listens. None is started for this question.
+    pub(crate) async fn is_there(&self) -> bool {
+        match &self.endpoint {
+            Endpoint::Tcp(authority) => TcpStream::connect(authority).await.is_ok(),
+            Endpoint::Unix { path, .. } => UnixStream::connect(path).await.is_ok(),
+        }
+    }
+
     async fn connect(&self) -> Result<SendRequest<Body>> {
         match &self.endpoint {
             Endpoint::Tcp(authority) => {

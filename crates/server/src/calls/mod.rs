@@ -49,6 +49,7 @@ pub(crate) async fn dispatch(call: Call, context: Context) -> Result<Response<An
         Call::Version => system::version(context).await,
         Call::Info => system::info(context).await,
         Call::DiskUsage => system::disk_usage(context).await,
+        Call::StoreCheck => system::store_check(context).await,
         Call::Events => events::listen(context).await,
         Call::ContainerList => containers::list(context).await,
         Call::ContainerCreate => containers::create(context).await,

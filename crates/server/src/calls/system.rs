@@ -59,3 +59,8 @@ pub(super) async fn disk_usage(context: Context) -> Result<Response<Answer>> {
     };
     Ok(json(StatusCode::OK, &context.engine.disk_usage(options).await?))
 }
+
+/// `POST /berth/store/check`, Berth's own.
+pub(super) async fn store_check(context: Context) -> Result<Response<Answer>> {
+    Ok(json(StatusCode::OK, &context.engine.store_check(context.query.flag("repair")).await?))
+}

@@ -63,6 +63,7 @@ pub(crate) enum Call {
     VolumeInspect,
     VolumeCreate,
     VolumeRemove,
+    StoreCheck,
     Plugins,
     /// A call of the swarm family.
     Swarm,
@@ -80,8 +81,9 @@ pub(crate) const TABLE: &[Route] = &[
     Route(Method::GET, "/info", Call::Info),
     Route(Method::GET, "/events", Call::Events),
     Route(Method::GET, "/system/df", Call::DiskUsage),
-    // Berth's own: the policy for images.
+    // Berth's own: the policy for images, and a check of them.
     Route(Method::POST, "/system/gc", Call::Collect),
+    Route(Method::POST, "/berth/store/check", Call::StoreCheck),
     Route(Method::POST, "/auth", Call::Login),
     // containers
     Route(Method::GET, "/containers/json", Call::ContainerList),

@@ -3,7 +3,7 @@
 mod attributes;
 mod born;
 mod copy;
-mod handle;
+pub(crate) mod handle;
 mod measure;
 mod parents;
 mod remove;
