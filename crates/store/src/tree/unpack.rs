@@ -60,7 +60,7 @@ pub(crate) fn unpack(
         unpacker.apply(&change)?;
         unpacker.done.entries += 1;
     }
-    unpacker.date_directories();
+    unpacker.date_directories()?;
     Ok(unpacker.done)
 }
 
@@ -213,7 +213,7 @@ impl Unpacker<'_> {
         self.date_bytes += entry.path.as_bytes().len();
         self.dates.push((entry.path.clone(), entry.mtime));
         if self.date_bytes > DATE_BYTES {
-            self.date_directories();
+            self.date_directories()?;
         }
         Ok(())
     }
@@ -360,14 +360,16 @@ impl Unpacker<'_> {
         }
     }
 
-    fn date_directories(&mut self) {
+    fn date_directories(&mut self) -> Result<()> {
         self.date_bytes = 0;
         for (path, time) in std::mem::take(&mut self.dates).into_iter().rev() {
             // One that was replaced later has no date to keep.
             if let Ok(dir) = self.tree.open_at(&path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW) {
-                let _ = futimens(&dir, &timestamps(time));
+                futimens(&dir, &timestamps(time))
+                    .map_err(|e| Error::call(format!("cannot date {:?}", path.to_string()), e))?;
             }
         }
+        Ok(())
     }
 }
 
