@@ -15,7 +15,7 @@ use types::{Digest, Reference};
 
 use crate::Store;
 use crate::error::{Error, Result};
-use crate::image::{Image, read_index};
+use crate::image::{Image, Target, read_index};
 use crate::stream::Hasher;
 
 pub use report::{Finding, Missing, Outcome, Report};
@@ -50,14 +50,17 @@ impl Store {
     /// # Errors
     /// When the check itself cannot be done: no room to unpack a layer, files that cannot be read.
     pub fn check(&self, fetch: Option<&mut Fetch<'_>>) -> Result<Report> {
-        let images = self.images();
-        let all = images.iter().flat_map(|image| blobs_of(image).into_iter().chain(image.layers.clone()));
-        let _pinned = self.pin(all.collect());
+        let list = self.images();
+        let targets: Vec<_> = list.targets().cloned().collect();
+        let images: Vec<_> = targets.iter().flat_map(|target| target.images()).cloned().collect();
+        let content = images.iter().flat_map(|image| image.content().chain(image.layers.iter().copied()));
+        let documents = targets.iter().flat_map(|target| target.documents());
+        let _pinned = self.pin(content.chain(documents).collect());
         let mut check = Check { store: self, fetch, report: Report::default(), broken: BTreeSet::new() };
-        check.report.images = images.len();
+        check.report.images = list.len();
         check.records();
-        check.blobs(&images.iter().cloned().collect::<Vec<_>>())?;
-        check.layers(&self.images().iter().cloned().collect::<Vec<_>>())?;
+        check.blobs(&targets)?;
+        check.layers(&images)?;
         check.snapshots();
         check.names()?;
         check.orphans()?;
@@ -86,9 +89,9 @@ impl Check<'_, '_> {
         }
     }
 
-    /// Each blob of each image, once.
-    fn blobs(&mut self, images: &[Arc<Image>]) -> Result<()> {
-        for (digest, needed) in needed(images) {
+    /// Each document and blob, once.
+    fn blobs(&mut self, targets: &[Arc<Target>]) -> Result<()> {
+        for (digest, needed) in needed(targets) {
             self.report.blobs += 1;
             let size = self.store.0.blobs.size(&digest);
             self.report.bytes += size.unwrap_or(0);
@@ -156,7 +159,7 @@ impl Check<'_, '_> {
                 (*digest, names)
             });
             let held: BTreeMap<_, _> =
-                images.iter().map(|image| (image.manifest, image.references.clone())).collect();
+                images.targets().map(|target| (target.digest, target.references.clone())).collect();
             names.collect::<BTreeMap<_, _>>() == held
         });
         if !same {
@@ -188,21 +191,24 @@ impl Check<'_, '_> {
     }
 }
 
-fn blobs_of(image: &Image) -> Vec<Digest> {
-    [image.manifest, image.id].iter().chain(image.layer_blobs()).copied().collect()
-}
-
-fn needed(images: &[Arc<Image>]) -> BTreeMap<Digest, Needed> {
+fn needed(targets: &[Arc<Target>]) -> BTreeMap<Digest, Needed> {
     let mut all: BTreeMap<Digest, Needed> = BTreeMap::new();
-    for image in images {
-        for digest in blobs_of(image) {
+    for target in targets {
+        let name = target.references.first().map_or_else(|| target.digest.to_string(), Reference::familiar);
+        let mut need = |digest: Digest, manifest: bool| {
             let needed = all.entry(digest).or_default();
-            needed.references.extend(image.references.iter().cloned());
-            needed.names.insert(name_of(image));
-            needed.manifest |= digest == image.manifest;
-            if digest == image.id {
-                needed.document = Some(image.raw_config.clone());
-            }
+            needed.references.extend(target.references.iter().cloned());
+            needed.names.insert(name.clone());
+            needed.manifest |= manifest;
+        };
+        target.documents().for_each(|digest| need(digest, true));
+        for image in target.images() {
+            image.content().for_each(|digest| need(digest, digest == image.manifest));
+        }
+    }
+    for image in targets.iter().flat_map(|target| target.images()) {
+        if let Some(needed) = all.get_mut(&image.config_blob) {
+            needed.document = Some(image.raw_config.to_vec());
         }
     }
     all

@@ -113,7 +113,7 @@ impl Store {
     /// Unpacks a layer of the store into the session, onto the disk, whether it is there already or not.
     pub(crate) fn unpack_again(&self, session: &Session, layer: &Digest, blob: &Digest) -> Result<Fresh> {
         let file = self.0.blobs.open_blob(blob)?;
-        let fresh = self.unpack_layer(session, file, layer, false, &mut |_| ())?;
+        let fresh = self.unpack_layer(session, file, layer, None, &mut |_| ())?;
         sync(session)?;
         Ok(fresh)
     }
