@@ -4,10 +4,12 @@ use std::io::Read;
 use std::path::Path;
 
 use dockerapi::StoreCheck;
+use registry::{Blob, Client, Credentials};
 use store::{Missing, Outcome, Report, Store};
+use tokio::runtime::Handle;
 
 use crate::engine::{Engine, apart};
-use crate::{Error, Result};
+use crate::{Error, Registries, Result};
 
 impl Engine {
     /// Looks at everything in the store, while it is used; with `repair`, mends what can be mended.
@@ -15,8 +17,8 @@ impl Engine {
     /// # Errors
     /// When the check itself cannot be done.
     pub async fn store_check(&self, repair: bool) -> Result<StoreCheck> {
-        let store = self.0.store.clone();
-        apart(move || check(&store, repair)).await?
+        let (store, client, handle) = (self.0.store.clone(), self.0.registry.clone(), Handle::current());
+        apart(move || check(&store, repair, &client, &handle)).await?
     }
 }
 
@@ -29,11 +31,14 @@ pub fn check_store(data_root: &Path, repair: bool) -> Result<StoreCheck> {
         let what = format!("there is no data root at {}", data_root.display());
         return Err(Error::new(types::Kind::NotFound, what));
     }
-    check(&Store::open(data_root)?, repair)
+    let store = Store::open(data_root)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+    let runtime = runtime.map_err(|e| Error::io("cannot start threads", e))?;
+    check(&store, repair, &Registries::default().client()?, runtime.handle())
 }
 
-fn check(store: &Store, repair: bool) -> Result<StoreCheck> {
-    let mut fetch = |missing: &Missing| fetch(missing);
+fn check(store: &Store, repair: bool, client: &Client, handle: &Handle) -> Result<StoreCheck> {
+    let mut fetch = |missing: &Missing| fetch(missing, client, handle);
     let report = if repair { store.check(Some(&mut fetch)) } else { store.check(None) }?;
     let mended = |finding: &&store::Finding| matches!(finding.outcome, Outcome::Repaired(_));
     let Report { findings, .. } = &report;
@@ -46,10 +51,42 @@ fn check(store: &Store, repair: bool) -> Result<StoreCheck> {
     })
 }
 
-/// Blobs come from the registries that the image's names tell of.
-fn fetch(missing: &Missing) -> std::result::Result<Box<dyn Read>, String> {
-    match missing.references.first() {
-        Some(name) => Err(format!("load {} again", name.familiar())),
-        None => Err("no name tells where to get it".to_owned()),
+/// Asks the registries that the image's names tell of, one after the other, as somebody without an account.
+fn fetch(missing: &Missing, client: &Client, handle: &Handle) -> std::result::Result<Box<dyn Read>, String> {
+    let mut why = "no name tells where to get it".to_owned();
+    for name in &missing.references {
+        let repository = client.repository(name, Credentials::default());
+        let got = handle.block_on(async {
+            if missing.manifest {
+                let manifest = repository.manifest(&registry::Target::Digest(missing.digest)).await?;
+                return Ok::<Box<dyn Read>, registry::Error>(Box::new(std::io::Cursor::new(manifest.bytes)));
+            }
+            let blob = repository.blob(&missing.digest, missing.size, 0).await?;
+            Ok(Box::new(Pulled { blob, handle: handle.clone(), piece: bytes::Bytes::new() }))
+        });
+        match got {
+            Ok(input) => return Ok(input),
+            Err(error) => why = format!("{} cannot be pulled again: {error}", name.familiar()),
+        }
+    }
+    Err(why)
+}
+
+/// A blob that is on its way, for those who read and wait.
+struct Pulled {
+    blob: Blob,
+    handle: Handle,
+    piece: bytes::Bytes,
+}
+
+impl Read for Pulled {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        if self.piece.is_empty() {
+            let next = self.handle.block_on(self.blob.chunk()).map_err(std::io::Error::other)?;
+            self.piece = next.unwrap_or_default();
+        }
+        let count = buffer.len().min(self.piece.len());
+        buffer[..count].copy_from_slice(&self.piece.split_to(count));
+        Ok(count)
     }
 }

@@ -41,6 +41,7 @@ struct Needed {
     references: Vec<Reference>,
     names: BTreeSet<String>,
     manifest: bool,
+    size: u64,
     document: Option<Vec<u8>>,
 }
 
@@ -91,19 +92,41 @@ impl Check<'_, '_> {
 
     /// Each document and blob, once.
     fn blobs(&mut self, targets: &[Arc<Target>]) -> Result<()> {
-        for (digest, needed) in needed(targets) {
+        let mut all = needed(targets);
+        for (digest, size) in self.sizes(targets) {
+            if let Some(needed) = all.get_mut(&digest) {
+                needed.size = size;
+            }
+        }
+        for (digest, needed) in all {
             self.report.blobs += 1;
             let size = self.store.0.blobs.size(&digest);
             self.report.bytes += size.unwrap_or(0);
             let Some(what) = self.blob_fault(&digest)? else { continue };
             self.broken.insert(digest);
-            let missing =
-                Missing { digest, size: 0, manifest: needed.manifest, references: needed.references };
+            let missing = Missing {
+                digest,
+                size: needed.size,
+                manifest: needed.manifest,
+                references: needed.references,
+            };
             self.fault(format!("blob {digest} of {} {what}", list(&needed.names)), |check| {
                 check.refill(&missing, needed.document.as_deref())
             });
         }
         Ok(())
+    }
+
+    /// How long blobs should be, as far as manifests tell that are whole.
+    fn sizes(&self, targets: &[Arc<Target>]) -> Vec<(Digest, u64)> {
+        let most = self.store.0.options.document_bytes;
+        let manifests = targets.iter().flat_map(|target| target.images()).filter_map(|image| {
+            let bytes = self.store.0.blobs.document(&image.manifest, most).ok()?;
+            serde_json::from_slice::<oci::image::Manifest>(&bytes).ok()
+        });
+        let descriptors = manifests.flat_map(|manifest| manifest.layers.into_iter().chain([manifest.config]));
+        let sized = |d: oci::image::Descriptor| Some((d.digest.parse().ok()?, u64::try_from(d.size).ok()?));
+        descriptors.filter_map(sized).collect()
     }
 
     /// What is wrong with a blob.
