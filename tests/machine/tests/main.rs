@@ -47,6 +47,17 @@ mod upgrade;
 
 use testkit::{Need, tests};
 
+/// Images and where they are kept.
+fn of_the_store() -> Vec<testkit::Test> {
+    let mut all = tests![images: import_tag_remove, hostile_archives_leave_nothing, names_in_use_are_kept];
+    all.extend(tests![platforms: platforms_live_side_by_side, artifacts_are_shown_and_not_run]);
+    all.extend(
+        tests![store_check: with_and_without_the_daemon, a_running_container_keeps_its_layers, refusals],
+    );
+    all.extend(tests![store_faults needs &[Need::Program("strace")]; load_is_killed, import_is_killed, tag_is_killed, rmi_is_killed]);
+    all
+}
+
 fn main() -> std::process::ExitCode {
     if std::env::args().nth(1).as_deref() == Some("--serve-udp") {
         network::serve_udp();
@@ -63,12 +74,7 @@ fn main() -> std::process::ExitCode {
     all.extend(tests![registry_server: killed_at_any_moment, ends_in_good_order, memory_is_bounded]);
     const WITH_TLS: &[Need] = &[Need::Program("openssl"), Need::Program("htpasswd"), Need::Program("curl")];
     all.extend(tests![registry_server needs WITH_TLS; certificates_passwords_metrics_and_log]);
-    all.extend(tests![images: import_tag_remove, hostile_archives_leave_nothing, names_in_use_are_kept]);
-    all.extend(tests![platforms: platforms_live_side_by_side, artifacts_are_shown_and_not_run]);
-    all.extend(
-        tests![store_check: with_and_without_the_daemon, a_running_container_keeps_its_layers, refusals],
-    );
-    all.extend(tests![store_faults needs &[Need::Program("strace")]; load_is_killed, import_is_killed, tag_is_killed, rmi_is_killed]);
+    all.extend(of_the_store());
     all.extend(tests![logs: streams_and_tail, follow_until_the_end, timestamps_and_since, rotation_is_bounded, partial_lines, full_disk]);
     all.extend(tests![network: address_gateway_and_names, containers_reach_each_other, published_tcp, published_udp, port_taken, none_and_host_and_shared, shared_networks_are_the_present_ones, nothing_is_left, an_address_is_kept_over_a_restart, the_bridge_is_removed]);
     all.extend(tests![survival: daemon_killed_ten_times, supervisor_killed, terminal_survives_both, exits_while_nobody_watched, published_port_keeps_answering, database_lost, half_made_creation, unreadable_record, restarts_are_counted_once, removed_while_restarting, both_killed_at_once]);
