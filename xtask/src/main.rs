@@ -20,8 +20,7 @@ usage: cargo xtask <command>
 
   demo [--keep]     build Berth, run the embedded image under a private daemon, show what it gained
   test              everything that must pass: format, lints, tidy, and all four rings of tests
-  test <part> …     only these parts: format lints tidy unit machine denied teeth guest conformance
-  test <part> …     only these parts: format lints tidy unit fuzz machine teeth guest conformance
+  test <part> …     only these parts: format lints tidy unit fuzz machine denied teeth guest conformance
   tidy              the floors, bans and documents alone
   guest-test        the machine tests inside a guest with cgroup v2 (QEMU, no KVM needed)
   guest-test <name> …
