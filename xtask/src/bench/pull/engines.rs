@@ -77,7 +77,7 @@ pub(super) const ENGINES: &[Engine] = &[
             (Act::Save, "podman --root %root/data --runroot %root/run save --quiet --output %2 %1"),
             (Act::Tag, "podman --root %root/data --runroot %root/run tag %1 %2"),
             (Act::Push, "podman --root %root/data --runroot %root/run push --quiet --tls-verify=false %1"),
-            (Act::Untag, "podman --root %root/data --runroot %root/run untag %1"),
+            (Act::Untag, "podman --root %root/data --runroot %root/run untag %1 %1"),
             (Act::Remove, "podman --root %root/data --runroot %root/run rmi %1"),
             (Act::Load, "podman --root %root/data --runroot %root/run load --quiet --input %2"),
         ],
