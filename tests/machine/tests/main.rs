@@ -129,7 +129,6 @@ fn main() -> std::process::ExitCode {
     all.extend(tests![commit: changes_are_told, an_image_of_a_container, running_containers_are_committed, roots_are_exported, nonsense_is_refused, killed_while_it_commits]);
     all.extend(tests![prune: what_nobody_uses_goes, races_lose_nothing, killed_while_it_prunes, every_byte_is_accounted_for, images_keep_to_their_budget]);
     all.extend(tests![registry_client needs &[Need::Program("docker-registry"), Need::Program("htpasswd")]; what_is_pushed_comes_back_the_same, every_tag_of_a_repository, strangers_are_not_served]);
-    all.extend(tests![pull needs pull::NEEDS; an_image_comes_and_is_current, i03_a_digest_belongs_to_its_repository, a_killed_daemon_goes_on_where_it_was, what_many_want_comes_once,
-        a_client_that_goes_away_ends_its_pull, a_lying_registry_is_found_out]);
+    all.extend(tests![pull needs pull::NEEDS; an_image_comes_and_is_current, i03_a_digest_belongs_to_its_repository, a_killed_daemon_goes_on_where_it_was, what_many_want_comes_once, a_client_that_goes_away_ends_its_pull, a_lying_registry_is_found_out]);
     testkit::main(all)
 }
