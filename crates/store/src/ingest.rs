@@ -62,6 +62,11 @@ impl Session {
         &self.dir
     }
 
+    /// Ends the session, but leaves what is in it until the store is opened again.
+    pub(crate) fn leave(self) {
+        std::mem::forget(self);
+    }
+
     /// Writes a stream to a file, hashing it. The file is not synced yet.
     pub(crate) fn spool(&self, input: &mut dyn Read, space: &mut Space) -> Result<Spooled> {
         let path = self.path();

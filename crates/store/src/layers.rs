@@ -57,6 +57,8 @@ impl Layers {
         durable::make_dir(&layers.trees, 0o710)?;
         durable::make_dir(&layers.notes, 0o700)?;
         durable::make_dir(&layers.empty(), 0o755)?;
+        // A sweep may have been killed before it did this; what it moved away is removed next.
+        layers.sync()?;
         Ok(layers)
     }
 
@@ -152,9 +154,14 @@ impl Layers {
         bare.iter().try_for_each(|name| self.take_away(name, session))?;
         // A tree must have left its place before anything of it goes: half a layer would pass for a whole one.
         if !swept.is_empty() || !bare.is_empty() {
-            durable::sync_dir(&self.trees)?;
+            self.sync()?;
         }
         Ok(swept)
+    }
+
+    /// Makes durable which trees are here, and which have left.
+    pub(crate) fn sync(&self) -> Result<()> {
+        durable::sync_dir(&self.trees)
     }
 
     /// What a sweep would take, by its place below the data root.

@@ -73,12 +73,12 @@ impl Store {
         });
         let inner = Inner {
             ballast,
+            layers: Layers::open(&overlay)?,
             ingest: Ingest::open(root.join("ingest"))?,
             trash: Arc::new(Trash::new()),
             partials: Partials::open(root.join("partial"))?,
             turns: Turns::new(),
             blobs: Blobs::open(root.join("blobs/sha256"))?,
-            layers: Layers::open(&overlay)?,
             snapshots: Snapshots::open(overlay.join("snapshots"))?,
             volumes: Volumes::open(root.join("volumes"))?,
             records,

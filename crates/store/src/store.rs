@@ -155,10 +155,7 @@ impl Store {
         if layers.iter().all(owned) {
             return Ok(());
         }
-        let change = self.change();
-        let trash = self.sweep(&change)?;
-        drop(change);
-        self.0.trash.throw(trash.1);
+        self.sweep_or_leave(self.change());
         Ok(())
     }
 
@@ -208,7 +205,12 @@ impl Store {
     /// Makes the list durable, then the one that everybody sees.
     pub(crate) fn publish(&self, _change: &Change<'_>, list: ImageList) -> Result<()> {
         let path = self.0.root.join("index.json");
-        self.0.ballast.relieve(|| write_index(&path, list.targets().map(AsRef::as_ref)))?;
+        let write = |list: &ImageList| write_index(&path, list.targets().map(AsRef::as_ref));
+        if let Err(e) = self.0.ballast.relieve(|| write(&list)) {
+            // The new one may be in its place all the same, only not durably: a later start must not find what was refused.
+            let _ = write(&self.images());
+            return Err(e);
+        }
         // A copy for the day on which index.json cannot be read. It is only that, so its loss is no failure.
         if let Ok(json) = std::fs::read_to_string(&path) {
             let _ = self.0.records.put("store", "index", &json, Durability::Relaxed);
@@ -220,14 +222,39 @@ impl Store {
     /// Takes blobs and layers that no image, snapshot or load needs out of sight. Answers which layers went, and the session
     /// that removes all of it when it is dropped: best after the change is over, for that takes a while.
     pub(crate) fn sweep(&self, change: &Change<'_>) -> Result<(Vec<Digest>, Session)> {
-        let (blobs, layers) = self.wanted(change);
         let session = self.0.ballast.relieve(|| self.0.ingest.session())?;
+        match self.sweep_into(&session, change) {
+            Ok(swept) => Ok((swept, session)),
+            Err(e) => {
+                if self.0.layers.sync().is_err() {
+                    session.leave();
+                }
+                Err(e)
+            }
+        }
+    }
+
+    fn sweep_into(&self, session: &Session, change: &Change<'_>) -> Result<Vec<Digest>> {
+        let (blobs, layers) = self.wanted(change);
         for blob in self.0.blobs.list()?.iter().filter(|blob| !blobs.contains(blob)) {
             self.0.blobs.remove(blob, &session.path())?;
         }
         let held = self.0.snapshots.hold();
-        let swept = self.0.layers.sweep(&session, &layers.into_iter().chain(held.layers()).collect())?;
-        Ok((swept, session))
+        self.0.layers.sweep(session, &layers.into_iter().chain(held.layers()).collect())
+    }
+
+    /// Sweeps after something durably lost its name, and answers which layers went. What the disk refuses to give up now undoes
+    /// nothing: it has no owner, and goes with the next sweep, at the latest when the store is opened again.
+    pub(crate) fn sweep_or_leave(&self, change: Change<'_>) -> Vec<Digest> {
+        let result = self.sweep(&change);
+        drop(change);
+        result.map_or_else(
+            |_| Vec::new(),
+            |(swept, trash)| {
+                self.0.trash.throw(trash);
+                swept
+            },
+        )
     }
 
     /// What a sweep would take, by its place below the data root.

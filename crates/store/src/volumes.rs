@@ -228,11 +228,13 @@ impl Volumes {
                     false => durable::write(&new.join(NOTE), &json),
                 }
             })
-            .and_then(|()| fs::rename(&new, &place).map_err(fail));
+            .and_then(|()| fs::rename(&new, &place).map_err(fail))
+            // Not durable is not made.
+            .and_then(|()| self.sync(volume).inspect_err(|_| drop(fs::rename(&place, &new))));
         if made.is_err() {
             let _ = tree::remove(&new);
         }
-        made.and_then(|()| self.sync(volume))
+        made
     }
 
     /// A volume that somebody named is there after a power cut. An anonymous one belongs to a container that is being

@@ -55,7 +55,9 @@ fn of_the_store() -> Vec<testkit::Test> {
     all.extend(
         tests![store_check: with_and_without_the_daemon, a_running_container_keeps_its_layers, refusals],
     );
-    all.extend(tests![store_faults needs &[Need::Program("strace")]; load_is_killed, import_is_killed, tag_is_killed, rmi_is_killed]);
+    all.extend(tests![store_faults needs &[Need::Program("strace")]; load_is_killed, import_is_killed, tag_is_killed, rmi_is_killed, commit_is_killed]);
+    all.extend(tests![store_faults needs &[Need::Program("strace"), Need::Program("docker-registry")]; pull_is_killed]);
+    all.extend(tests![store_check needs &[Need::Program("docker-registry")]; what_is_broken_is_pulled_again]);
     all
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use testkit::{Daemon, Ran, wait_for};
+use testkit::{Daemon, Ran, Registry, wait_for};
 
 fn check(d: &Daemon, flags: &[&str]) -> Ran {
     let root = d.data_root();
@@ -25,6 +25,12 @@ fn file(d: &Daemon, name: &str) -> PathBuf {
     trees.map(|tree| tree.unwrap().path().join(name)).find(|path| path.exists()).unwrap()
 }
 
+/// The file of the layer's blob.
+fn largest_blob(d: &Daemon) -> PathBuf {
+    let blobs = std::fs::read_dir(d.data_root().join("blobs/sha256")).unwrap().map(|e| e.unwrap().path());
+    blobs.max_by_key(|path| path.metadata().unwrap().len()).unwrap()
+}
+
 pub(crate) fn with_and_without_the_daemon() {
     let mut d = Daemon::start();
     d.busybox();
@@ -42,9 +48,7 @@ pub(crate) fn with_and_without_the_daemon() {
         assert!(std::fs::read_to_string(file(&d, "etc/group")).unwrap().contains("alice"));
     }
     // A blob that is in no registry stays broken, and says what to do.
-    let blob = std::fs::read_dir(d.data_root().join("blobs/sha256")).unwrap().map(|e| e.unwrap().path());
-    let largest = blob.max_by_key(|path| path.metadata().unwrap().len()).unwrap();
-    std::fs::write(largest, "cut").unwrap();
+    std::fs::write(largest_blob(&d), "cut").unwrap();
     let said = check(&d, &["--repair"]);
     says(&said, 2, &["is damaged: its content has the digest", "cannot be compared", "2 faults"]);
     assert!(said.out.contains("not repaired: "), "{}", said.out);
@@ -81,4 +85,35 @@ pub(crate) fn refusals() {
     assert!(told.contains("another daemon uses the data root"), "{told}");
     assert_eq!(d.berth(&["store", "check", "word"]).code, 1);
     assert_eq!(d.berth(&["store", "check", "--never"]).code, 125);
+}
+
+pub(crate) fn what_is_broken_is_pulled_again() {
+    let registry = Registry::start(5000, &[]);
+    let d = Daemon::start();
+    d.busybox();
+    let name = format!("{}/box:1", registry.address());
+    d.berth(&["tag", "busybox", &name]).ok();
+    d.berth(&["push", &name]).ok();
+    d.berth(&["rmi", "-f", "busybox", &name]).ok();
+    d.berth(&["pull", &name]).ok();
+    let blob = largest_blob(&d);
+    let content = std::fs::read(&blob).unwrap();
+    let damage = || {
+        std::fs::write(&blob, "cut").unwrap();
+        std::fs::write(file(&d, "etc/group"), "").unwrap();
+    };
+    damage();
+    assert_eq!(check(&d, &[]).code, 2);
+    let said = check(&d, &["--repair"]);
+    assert_eq!(said.code, 1, "{} {}", said.out, said.err);
+    assert!(said.out.contains("all repaired"), "{}", said.out);
+    assert!(std::fs::read(&blob).unwrap() == content, "the blob is another");
+    assert!(check(&d, &[]).out.ends_with("all is well\n"));
+    assert!(d.berth(&["run", "--rm", &name, "cat", "/etc/group"]).ok().contains("alice"));
+    // Without the registry both stay broken, and it says so.
+    drop(registry);
+    damage();
+    let said = check(&d, &["--repair"]);
+    assert_eq!(said.code, 2, "{} {}", said.out, said.err);
+    assert!(said.out.contains(&format!("{name} cannot be pulled again")), "{}", said.out);
 }

@@ -1,11 +1,12 @@
 //! The daemon is killed at system calls of whatever changes images: nothing that was there is lost, nothing is half there, and the
 //! disk is as if it had not been asked. (That the store itself stands it at every call is replayed in its own tests; this is the whole
-//! daemon, at a sample of them; `BERTH_TEST_FAULTS=all` takes every one.)
+//! daemon, at the 1st, 3rd and 10th call of each name in one thread. `BERTH_TEST_FAULTS=all` takes each from the 1st on, up to the first
+//! that the daemon did not come to, at most 399.)
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 
-use testkit::{Daemon, Ran, tar_of};
+use testkit::{Daemon, Ran, Registry, tar_of};
 
 /// Calls that change files, or are needed to.
 const CALLS: [&str; 12] = [
@@ -45,7 +46,12 @@ struct Archives {
     saved: Vec<u8>,
 }
 
-const ACTS: [Act; 4] = [
+/// Where the registry is, in the test's own network.
+const PORT: u16 = 5000;
+/// What is pulled from it.
+const PULLED: &str = "127.0.0.1:5000/pulled:1";
+
+const ACTS: [Act; 6] = [
     Act {
         name: "load",
         prepare: |d, _| away(d, "saved"),
@@ -73,6 +79,20 @@ const ACTS: [Act; 4] = [
         act: |d, _| d.berth(&["rmi", "-f", "saved"]),
         image: "saved",
         appears: false,
+    },
+    Act {
+        name: "commit",
+        prepare: |d, _| away(d, "committed"),
+        act: |d, _| d.berth(&["commit", "wrote", "committed"]),
+        image: "committed",
+        appears: true,
+    },
+    Act {
+        name: "pull",
+        prepare: |d, _| away(d, PULLED),
+        act: |d, _| d.berth(&["pull", PULLED]),
+        image: PULLED,
+        appears: true,
     },
 ];
 
@@ -136,6 +156,12 @@ fn killed(name: &str) {
     let act = ACTS.iter().find(|act| act.name == name).unwrap();
     let mut d = Daemon::start();
     let archives = archives(&d);
+    let registry = (name == "pull").then(|| pushed(&d));
+    if name == "commit" {
+        d.busybox();
+        let script = "echo new >/etc/new; rm /etc/group";
+        d.berth(&["run", "--name", "wrote", "busybox", "sh", "-c", script]).ok();
+    }
     let mut deaths = 0;
     for call in CALLS {
         deaths +=
@@ -143,6 +169,17 @@ fn killed(name: &str) {
     }
     println!("{name}: killed at {deaths} places");
     assert!(deaths > 5, "{name}: only {deaths} places");
+    drop(registry);
+}
+
+/// A registry that has an image, which is nowhere else any more.
+fn pushed(d: &Daemon) -> Registry {
+    let registry = Registry::start(PORT, &[]);
+    d.berth(&["tag", "saved", PULLED]).ok();
+    d.berth(&["push", PULLED]).ok();
+    away(d, PULLED);
+    away(d, "saved");
+    registry
 }
 
 /// Has it killed at one place; false when it did not come there.
@@ -179,4 +216,12 @@ pub(crate) fn tag_is_killed() {
 
 pub(crate) fn rmi_is_killed() {
     killed("rmi");
+}
+
+pub(crate) fn commit_is_killed() {
+    killed("commit");
+}
+
+pub(crate) fn pull_is_killed() {
+    killed("pull");
 }

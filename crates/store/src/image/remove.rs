@@ -56,9 +56,7 @@ impl Store {
         let (own, others): (Vec<_>, Vec<_>) = gone.into_iter().partition(|image| image.id == found.image.id);
         let gone: Vec<&Arc<Image>> = own.into_iter().chain(others).collect();
         removed.extend(gone.iter().map(|image| Removed::Deleted(image.id.to_string())));
-        let (swept, trash) = self.sweep(&change)?;
-        drop(change);
-        self.0.trash.throw(trash);
+        let swept = self.sweep_or_leave(change);
         // Topmost first, as they are taken off.
         let layers = gone.iter().flat_map(|image| image.layers.iter().rev());
         let mut told = BTreeSet::new();
