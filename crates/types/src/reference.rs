@@ -119,6 +119,10 @@ impl FromStr for Reference {
         if tag.is_some_and(|tag| !is_tag(tag)) {
             return Err(ReferenceError::Format);
         }
+        // Errors quote the name, and are one line.
+        if name.contains(char::is_control) {
+            return Err(ReferenceError::Format);
+        }
         let (domain, path) = split_domain(name);
         if path.bytes().any(|b| b.is_ascii_uppercase()) {
             return Err(ReferenceError::Uppercase(path));
@@ -245,6 +249,7 @@ mod tests {
             assert!(bad.parse::<Reference>().is_err(), "{bad}");
         }
         assert!(matches!("Abc".parse::<Reference>(), Err(ReferenceError::Uppercase(_))));
+        assert!(matches!("Ab\nc".parse::<Reference>(), Err(ReferenceError::Format)));
         assert!(matches!("a".repeat(250).parse::<Reference>(), Err(ReferenceError::TooLong)));
         assert!(matches!("ab".repeat(32).parse::<Reference>(), Err(ReferenceError::LooksLikeId(_))));
     }
