@@ -9,6 +9,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod host;
+mod images;
 mod mutate;
 mod oracle;
 mod registries;
@@ -61,6 +62,7 @@ fn main() -> ExitCode {
         let runs = fuzz(target, Duration::from_secs(seconds), seed);
         println!("test fuzz::{} ... ok ({runs} inputs from {seed})", target.name);
     }
+    images::finish();
     println!("test result: ok. {passed} passed; 0 failed; {skipped} skipped;");
     ExitCode::SUCCESS
 }

@@ -9,7 +9,7 @@ use plan::container::{ExecOptions, Options, plan_exec, print, print_exec};
 use protocol::{FrameReader, Message, Plan};
 use types::Rootfs;
 
-use crate::{host, oracle, registries, requests, seccomp};
+use crate::{host, images, oracle, registries, requests, seccomp};
 
 /// One of them.
 pub(crate) struct Target {
@@ -37,6 +37,10 @@ pub(crate) const TARGETS: &[Target] = &[
     Target { name: "hosts", seeds: registries::hosts_files, run: registries::hosts, lacks: nothing },
     Target { name: "request", seeds: requests::seeds, run: requests::request, lacks: nothing },
     Target { name: "link", seeds: registries::links, run: registries::link, lacks: nothing },
+    Target { name: "reference", seeds: images::references, run: images::reference, lacks: nothing },
+    Target { name: "image", seeds: images::documents, run: images::document, lacks: nothing },
+    Target { name: "tar", seeds: images::archives, run: images::archive, lacks: nothing },
+    Target { name: "press", seeds: images::pressed, run: images::load, lacks: images::lacks },
 ];
 
 const DOCUMENT: &str = include_str!("../seeds/config.json");
