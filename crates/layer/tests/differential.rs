@@ -95,7 +95,7 @@ proptest! {
     #![proptest_config(config(10_000))]
 
     #[test]
-    fn accepted_mutants_are_seen_alike(changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4)) {
+    fn i08_accepted_mutants_are_seen_alike(changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4)) {
         let mut bytes = sample();
         for (at, value) in &changes {
             let at = at.index(bytes.len());
@@ -106,7 +106,7 @@ proptest! {
     }
 
     #[test]
-    fn header_digits_are_seen_alike(block in 0_usize..16, at in 100_usize..160, digit in prop::sample::select(b"01234567 \0x\x80\xff".to_vec())) {
+    fn i08_header_digits_are_seen_alike(block in 0_usize..16, at in 100_usize..160, digit in prop::sample::select(b"01234567 \0x\x80\xff".to_vec())) {
         let mut bytes = sample();
         let at = block * 512 % bytes.len() + at;
         bytes[at] = digit;

@@ -76,7 +76,7 @@ fn refuse(parts: &[Vec<u8>], want: &str) {
 }
 
 #[test]
-fn sizes_must_agree() {
+fn i08_sizes_must_agree() {
     let file = || entry(b"a", b'0', b"data");
     accept(&[pax(&[("size", "4")]), file()], &["File a 4 data"]);
     refuse(&[pax(&[("size", "0")]), file()], "its size is 4 in the header but 0 in the PAX header");
@@ -98,7 +98,7 @@ fn sizes_must_agree() {
 }
 
 #[test]
-fn names_must_be_one() {
+fn i09_names_must_be_one() {
     let long = "n".repeat(120);
     let file = || entry(b"short", b'0', b"");
     accept(&[pax(&[("path", &long)]), file()], &[&format!("File {long} 0 ")]);
@@ -126,7 +126,7 @@ fn names_must_be_one() {
 }
 
 #[test]
-fn headers_must_be_whole() {
+fn i09_headers_must_be_whole() {
     let good = entry(b"a", b'0', b"");
     let mut wrong = good.clone();
     wrong[0] = b'b';
@@ -167,8 +167,54 @@ fn headers_must_be_whole() {
     refuse(&[good.clone(), vec![0; 1024], good], "more after the archive's end mark");
 }
 
+/// Each number at the edge of what it may be, and just past it, in every spelling.
 #[test]
-fn pax_records_must_be_exact() {
+fn i13_numbers_out_of_range_never_wrap() {
+    let with = |at: usize, field: &'static [u8], typeflag: u8| {
+        header(b"a", typeflag, &octal(0), move |b| b[at..at + field.len()].copy_from_slice(field))
+    };
+    let list = |entry: Vec<u8>| list(&[entry]);
+    for at in [108, 116] {
+        for good in [&b"7777777\0"[..], b"\x80\0\0\0\xff\xff\xff\xfe", b"\0\0\0\0\0\0\0\0"] {
+            assert!(list(with(at, good, b'0')).is_ok(), "{good:?}");
+        }
+        for bad in
+            [b"\x80\0\0\0\xff\xff\xff\xff", b"\x80\0\0\x01\0\0\0\0", b"\xff\xff\xff\xff\xff\xff\xff\xff"]
+        {
+            assert!(list(with(at, bad, b'0')).is_err_and(|e| e.contains("range")), "{bad:?}");
+        }
+        assert!(list(with(at, b"-000001\0", b'0')).is_err(), "a sign is no digit");
+    }
+    for device in [b'3', b'4'] {
+        for (at, good, over) in [
+            (
+                329,
+                b"0007777\0",
+                &[&b"0010000\0"[..], b"\x80\0\0\0\0\0\x10\0", b"\xff\xff\xff\xff\xff\xff\xff\xff"],
+            ),
+            (
+                337,
+                b"3777777\0",
+                &[&b"4000000\0"[..], b"\x80\0\0\x01\0\0\0\0", b"\xff\xff\xff\xff\xff\xff\xff\xff"],
+            ),
+        ] {
+            assert!(list(with(at, good, device)).is_ok(), "{at}");
+            for over in over {
+                assert!(list(with(at, over, device)).is_err_and(|e| e.contains("device number")), "{over:?}");
+            }
+        }
+    }
+    for key in ["uid", "gid"] {
+        accept(&[pax(&[(key, "4294967294")]), entry(b"a", b'0', b"")], &["File a 0 "]);
+        for bad in ["4294967295", "4294967296", "-1", "+1", "0x10", "18446744073709551616", ""] {
+            let parts = [pax(&[(key, bad)]), entry(b"a", b'0', b"")];
+            assert!(self::list(&parts).is_err(), "{key}={bad}");
+        }
+    }
+}
+
+#[test]
+fn i10_pax_records_must_be_exact() {
     let file = entry(b"a", b'0', b"");
     let body = |text: &str| [entry(b"x", b'x', text.as_bytes()), file.clone()];
     for bad in [
@@ -199,7 +245,7 @@ fn pax_records_must_be_exact() {
 }
 
 #[test]
-fn sparse_maps_must_fit() {
+fn i10_sparse_maps_must_fit() {
     let map = |text: &str, size: &str, data: &[u8]| {
         let keys = [("GNU.sparse.map", text), ("GNU.sparse.size", size)];
         [pax(&keys), entry(b"s", b'0', data)]
@@ -256,7 +302,7 @@ fn sparse_maps_must_fit() {
 }
 
 #[test]
-fn counts_are_capped() {
+fn i12_counts_are_capped() {
     let limits = Limits { entries: 3, ..Limits::default() };
     let four =
         [entry(b"a", b'0', b""), entry(b"b", b'0', b""), entry(b"c", b'0', b""), entry(b"d", b'0', b"")]

@@ -33,8 +33,8 @@ fn hardlink(path: &str, target: &str) -> Entry {
 }
 
 #[test]
-fn layers_cannot_leave_their_root() {
-    if !is_root("layers_cannot_leave_their_root") {
+fn i06_i09_layers_cannot_leave_their_root() {
+    if !is_root("i06_i09_layers_cannot_leave_their_root") {
         return;
     }
     let scratch = Scratch::new();
@@ -91,8 +91,8 @@ fn layers_cannot_leave_their_root() {
 }
 
 #[test]
-fn layers_cannot_plant_marks() {
-    if !is_root("layers_cannot_plant_marks") {
+fn i14_layers_cannot_plant_marks() {
+    if !is_root("i14_layers_cannot_plant_marks") {
         return;
     }
     let scratch = Scratch::new();
@@ -145,8 +145,8 @@ fn same_layer_order_does_not_matter() {
 }
 
 #[test]
-fn digests_are_believed_by_nobody() {
-    if !is_root("digests_are_believed_by_nobody") {
+fn i02_digests_are_believed_by_nobody() {
+    if !is_root("i02_digests_are_believed_by_nobody") {
         return;
     }
     let scratch = Scratch::new();
@@ -286,8 +286,8 @@ fn lists_that_lie_are_refused() {
 }
 
 #[test]
-fn bombs_are_bounded() {
-    if !is_root("bombs_are_bounded") {
+fn i11_bombs_are_bounded() {
+    if !is_root("i11_bombs_are_bounded") {
         return;
     }
     let scratch = Scratch::with(Options { document_bytes: 64 << 10, ..small() });

@@ -226,8 +226,8 @@ fn what_is_damaged_is_not_kept() {
 }
 
 #[test]
-fn a_bomb_is_stopped_while_it_comes() {
-    if !is_root("a_bomb_is_stopped_while_it_comes") {
+fn i11_a_bomb_is_stopped_while_it_comes() {
+    if !is_root("i11_a_bomb_is_stopped_while_it_comes") {
         return;
     }
     let scratch = Scratch::with(Options { ratio_floor: 1 << 20, ratio: 10, ..small() });

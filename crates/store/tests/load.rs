@@ -205,8 +205,8 @@ fn special_files_arrive_whole() {
 }
 
 #[test]
-fn an_image_without_layers_has_an_empty_root() {
-    if !is_root("an_image_without_layers_has_an_empty_root") {
+fn i16_an_image_without_layers_has_an_empty_root() {
+    if !is_root("i16_an_image_without_layers_has_an_empty_root") {
         return;
     }
     let scratch = Scratch::new();

@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_only_what_it_prints() {
+    fn i02_digests_are_read_only_as_they_are_printed() {
         let good = format!("sha256:{}", "0a".repeat(32));
         assert_eq!(good.parse::<Digest>().map(|d| d.to_string()), Ok(good.clone()));
         for bad in [

@@ -1,6 +1,7 @@
 //! A store in a scratch directory, and archives built by hand.
 #![allow(dead_code, unreachable_pub, reason = "each test program uses its part")]
 
+pub mod memory;
 pub mod targets;
 
 use std::path::Path;
