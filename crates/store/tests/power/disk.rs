@@ -83,8 +83,8 @@ pub(crate) struct Nodes(pub(crate) Vec<Node>);
 
 /// What was done, and what came of all of it.
 pub(crate) struct Disk {
-    /// What was there before.
-    start: Nodes,
+    /// Every node as it was made: with its first mode, which comes with its name.
+    born: Nodes,
     pub(crate) operations: Vec<Operation>,
     pub(crate) now: Nodes,
 }
@@ -97,11 +97,13 @@ impl Disk {
 
     /// With that on it, and safely so.
     pub(crate) fn on(start: Nodes) -> Self {
-        Self { operations: Vec::new(), now: start.clone(), start }
+        Self { operations: Vec::new(), now: start.clone(), born: start }
     }
 
     pub(crate) fn new_node(&mut self, kind: Kind, mode: u64) -> usize {
-        self.now.0.push(Node::new(kind, mode));
+        let node = Node::new(kind, mode);
+        self.born.0.push(node.clone());
+        self.now.0.push(node);
         self.now.0.len() - 1
     }
 
@@ -112,13 +114,7 @@ impl Disk {
 
     /// Every node, with nothing done to it.
     pub(crate) fn blank(&self) -> Nodes {
-        let mut nodes = self.start.clone();
-        let new = self.now.0[nodes.0.len()..].iter().map(|node| {
-            let mode = if node.kind == Kind::Directory { 0o755 } else { 0o600 };
-            Node::new(node.kind.clone(), mode)
-        });
-        nodes.0.extend(new);
-        nodes
+        self.born.clone()
     }
 }
 

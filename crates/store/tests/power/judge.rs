@@ -160,6 +160,7 @@ pub(crate) fn judge(
         store.prepare("c", image, true).map_err(|e| format!("it cannot be run: {e}"))?;
         store.discard("c").map_err(|e| format!("the snapshot stays: {e}"))?;
     }
+    store.settle();
     check_litter(root, &needed)
 }
 
