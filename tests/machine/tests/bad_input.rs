@@ -32,7 +32,7 @@ pub(crate) fn each_is_one_clear_sentence() {
         (&["logs", "absent"], 1, "No such container: absent"),
         (&["rmi", "absent"], 1, "No such image: absent"),
         (&["build", "."], 1, "build"),
-        (&["pull", "busybox"], 1, "library/busybox"),
+        (&["pull", "localhost:1/busybox"], 1, "localhost:1"),
     ];
     for (words, code, word) in cases {
         let said = d.berth(words);
