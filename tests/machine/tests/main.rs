@@ -51,7 +51,7 @@ use testkit::{Need, tests};
 /// Images and where they are kept.
 fn of_the_store() -> Vec<testkit::Test> {
     let mut all = tests![images: import_tag_remove, hostile_archives_leave_nothing, names_in_use_are_kept];
-    all.extend(tests![platforms: platforms_live_side_by_side, artifacts_are_shown_and_not_run]);
+    all.extend(tests![platforms needs &[Need::Program("docker")]; platforms_live_side_by_side, artifacts_are_shown_and_not_run]);
     all.extend(
         tests![store_check: with_and_without_the_daemon, a_running_container_keeps_its_layers, refusals],
     );
