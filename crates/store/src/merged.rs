@@ -1,8 +1,10 @@
 //! Layers seen as one tree. The kernel merges them: an overlay that is mounted nowhere, reached only by its handle, gone when
 //! the handle is.
 
-use std::path::{Path, PathBuf};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::PathBuf;
 
+use rustix::fs::{Mode, OFlags, open};
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_string, fsmount, fsopen,
 };
@@ -28,16 +30,18 @@ fn overlay(layers: &[PathBuf]) -> rustix::io::Result<Tree> {
     finish(&context)
 }
 
-/// Before 6.7, all layers are one text.
+/// Before Linux 6.5, all layers are one text of at most 255 bytes (fsconfig(2)): names by descriptor fit up to a dozen.
 fn overlay_at_once(layers: &[PathBuf]) -> rustix::io::Result<Tree> {
     let context = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
-    let escape = |path: &Path| path.to_string_lossy().replace('\\', "\\\\").replace(':', "\\:");
-    let joined = layers.iter().map(|path| escape(path)).collect::<Vec<_>>().join(":");
-    fsconfig_set_string(&context, "lowerdir", joined)?;
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let held: Vec<OwnedFd> =
+        layers.iter().map(|layer| open(layer, flags, Mode::empty())).collect::<Result<_, _>>()?;
+    let names: Vec<String> = held.iter().map(|dir| format!("/proc/self/fd/{}", dir.as_raw_fd())).collect();
+    fsconfig_set_string(&context, "lowerdir", names.join(":"))?;
     finish(&context)
 }
 
-fn finish(context: &std::os::fd::OwnedFd) -> rustix::io::Result<Tree> {
+fn finish(context: &OwnedFd) -> rustix::io::Result<Tree> {
     fsconfig_create(context)?;
     let quiet = MountAttrFlags::MOUNT_ATTR_RDONLY
         | MountAttrFlags::MOUNT_ATTR_NOSUID
