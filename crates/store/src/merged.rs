@@ -22,11 +22,14 @@ pub(crate) fn view(lower: &[PathBuf]) -> Result<Tree> {
     seen.map_err(|e| Error::call("cannot look into the image's layers", e))
 }
 
+/// An older kernel may take options that it does not know, and refuse them all at the end.
 fn overlay(layers: &[PathBuf]) -> rustix::io::Result<Tree> {
+    one_by_one(layers).or_else(|_| overlay_at_once(layers))
+}
+
+fn one_by_one(layers: &[PathBuf]) -> rustix::io::Result<Tree> {
     let context = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
-    if layers.iter().try_for_each(|layer| fsconfig_set_string(&context, "lowerdir+", layer)).is_err() {
-        return overlay_at_once(layers);
-    }
+    layers.iter().try_for_each(|layer| fsconfig_set_string(&context, "lowerdir+", layer))?;
     finish(&context)
 }
 
