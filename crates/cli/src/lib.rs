@@ -7,6 +7,7 @@
 //!     cli::Outcome::Exit(code) => std::process::exit(code.into()),
 //!     cli::Outcome::Daemon(options) => println!("listen on {:?}", options.hosts),
 //!     cli::Outcome::Registry(command) => println!("{command:?}"),
+//!     cli::Outcome::CheckStore(_) => println!("the data root is to be checked"),
 //! }
 //! ```
 #![cfg_attr(test, allow(clippy::unwrap_used))]
