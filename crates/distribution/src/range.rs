@@ -39,7 +39,6 @@ fn parse(header: &str) -> Option<Bounds> {
 }
 
 /// Digits or nothing. A number beyond our reach lies beyond every end.
-#[allow(clippy::option_option)]
 fn number(text: &str) -> Option<Option<u64>> {
     let text = text.trim();
     match text.bytes().all(|b| b.is_ascii_digit()) {
