@@ -19,7 +19,8 @@ pub(crate) fn on_fresh_host(test: impl FnOnce() + Send) {
     std::thread::scope(|scope| {
         let thread = scope.spawn(|| match sys::netlink::namespace::enter_new() {
             Ok(()) => {
-                run("ip link set lo up");
+                // The first namespace's own switch is handed on to new ones.
+                run("ip link set lo up; echo 0 >/proc/sys/net/ipv4/ip_forward");
                 test();
             }
             Err(errno) => eprintln!("skipped: cannot make a network namespace ({errno}); run as root"),
