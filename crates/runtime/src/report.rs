@@ -48,19 +48,6 @@ pub(crate) enum Wait {
 /// Longest message; longer texts are cut.
 const MAX_BYTES: usize = 4096;
 
-const KINDS: [Kind; 10] = [
-    Kind::NotFound,
-    Kind::InvalidInput,
-    Kind::Conflict,
-    Kind::NotModified,
-    Kind::Forbidden,
-    Kind::Unavailable,
-    Kind::Unimplemented,
-    Kind::Exhausted,
-    Kind::Corrupt,
-    Kind::Internal,
-];
-
 /// Parent's and child's end.
 pub(crate) fn pair() -> Result<(OwnedFd, OwnedFd), Errno> {
     socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
@@ -77,7 +64,7 @@ pub(crate) fn send(socket: BorrowedFd<'_>, report: &Report) -> Result<(), Errno>
         Report::Ready => send_bytes(socket, b'R', &[], None),
         Report::Closed => Ok(()),
         Report::Failed(error) => {
-            let kind = KINDS.iter().position(|k| *k == error.kind()).unwrap_or(KINDS.len() - 1) as u8;
+            let kind = error.kind() as u8;
             let step = error.step().map_or(-1, |s| s as i32);
             let mut body = vec![kind];
             body.extend(error.exit_code().to_le_bytes());
@@ -121,7 +108,7 @@ pub(crate) fn receive(socket: BorrowedFd<'_>, flags: RecvFlags) -> Result<Report
 fn read_error(body: &[u8]) -> Error {
     let number =
         |at: usize| body.get(at..at + 4).and_then(|b| b.try_into().ok()).map_or(0, i32::from_le_bytes);
-    let kind = body.first().and_then(|k| KINDS.get(usize::from(*k))).copied().unwrap_or(Kind::Internal);
+    let kind = body.first().and_then(|k| Kind::ALL.get(usize::from(*k))).copied().unwrap_or(Kind::Internal);
     let text = String::from_utf8_lossy(body.get(9..).unwrap_or_default()).into_owned();
     Error::told(kind, number(1), u32::try_from(number(5)).ok(), text)
 }

@@ -26,3 +26,31 @@ pub enum Kind {
     /// Anything else: a fault of the host or of Berth.
     Internal,
 }
+
+impl Kind {
+    /// All of them, in the order of their numbers.
+    pub const ALL: [Self; 11] = [
+        Self::NotFound,
+        Self::InvalidInput,
+        Self::Conflict,
+        Self::NotModified,
+        Self::Unauthorized,
+        Self::Forbidden,
+        Self::Unavailable,
+        Self::Unimplemented,
+        Self::Exhausted,
+        Self::Corrupt,
+        Self::Internal,
+    ];
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_are_in_the_order_of_their_numbers() {
+        assert!(Kind::ALL.iter().enumerate().all(|(number, kind)| *kind as usize == number));
+        assert_eq!(Kind::ALL.last(), Some(&Kind::Internal), "the last one of the type");
+    }
+}

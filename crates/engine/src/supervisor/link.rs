@@ -285,19 +285,7 @@ fn unavailable(error: &io::Error) -> Error {
 
 /// A failure as the supervisor told it.
 pub(super) fn refused(failure: &protocol::Failure) -> Error {
-    const KINDS: [Kind; 10] = [
-        Kind::NotFound,
-        Kind::InvalidInput,
-        Kind::Conflict,
-        Kind::NotModified,
-        Kind::Forbidden,
-        Kind::Unavailable,
-        Kind::Unimplemented,
-        Kind::Exhausted,
-        Kind::Corrupt,
-        Kind::Internal,
-    ];
-    let named = KINDS.into_iter().find(|kind| format!("{kind:?}") == failure.kind);
+    let named = Kind::ALL.into_iter().find(|kind| format!("{kind:?}") == failure.kind);
     let error = Error::new(named.unwrap_or(Kind::Internal), failure.message.clone());
     error.with_exit_code(failure.exit_code)
 }
