@@ -27,6 +27,9 @@ const MODULES: &[&str] = &[
     "nf_nat",
     "tun",
     "bfq",
+    "virtio_pci",
+    "virtio_blk",
+    "virtio_console",
 ];
 
 /// Longer than any run so far took by a factor of three.
@@ -42,17 +45,21 @@ pub(crate) fn run(wanted: &[&str]) -> Result<Count, String> {
     packages::install(packages::TEST)?;
     let built = programs::build()?;
     let tests = test_program()?;
-    let (kernel, image) = image(&[
-        (built.berth.as_path(), "bin/berth"),
-        (built.runtime.as_path(), "bin/berth-runtime"),
-        (tests.as_path(), "bin/machine"),
-    ])?;
+    let (kernel, image) = image(
+        "guest",
+        &[
+            (built.berth.as_path(), "bin/berth"),
+            (built.runtime.as_path(), "bin/berth-runtime"),
+            (tests.as_path(), "bin/machine"),
+        ],
+    )?;
     suite::counted(&mut machine(&kernel, &image, wanted))
 }
 
 /// Packs a guest with these files at their places; answers its kernel and image. A `bin/bench` among them is run instead of tests.
-pub(crate) fn image(files: &[(&Path, &str)]) -> Result<(String, PathBuf), String> {
-    let work = programs::target_directory().join("guest");
+/// It lies in the directory of that name below cargo's.
+pub(crate) fn image(directory: &str, files: &[(&Path, &str)]) -> Result<(String, PathBuf), String> {
+    let work = programs::target_directory().join(directory);
     let tree = work.join("tree");
     let _ = fs::remove_dir_all(&tree);
     let kernel = kernel()?;
@@ -136,13 +143,25 @@ fn pack(tree: &Path, image: &Path) -> Result<(), String> {
 /// The command that boots it.
 pub(crate) fn machine(kernel: &str, image: &Path, wanted: &[&str]) -> Command {
     let mut qemu = Command::new("timeout");
-    qemu.args(["--kill-after=10", &LIMIT_S.to_string(), "qemu-system-x86_64"]);
-    qemu.args(["-M", "q35", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", "3072"]);
-    qemu.args(["-nodefaults", "-no-user-config", "-nographic", "-no-reboot", "-serial", "stdio"]);
-    qemu.arg("-kernel").arg(format!("/boot/vmlinuz-{kernel}")).arg("-initrd").arg(image);
+    qemu.args(["--kill-after=10", &LIMIT_S.to_string(), "qemu-system-x86_64", "-m", "3072"]);
     let words: String = wanted.iter().map(|word| format!(" berth.test={word}")).collect();
+    hardware(&mut qemu, kernel, image, &words);
+    qemu.args(["-serial", "stdio"]).stdin(Stdio::null());
+    qemu
+}
+
+/// What every guest is made of, and what its kernel is told besides.
+pub(crate) fn hardware(qemu: &mut Command, kernel: &str, image: &Path, words: &str) {
+    qemu.args(["-M", "q35", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2"]);
+    qemu.args(["-nodefaults", "-no-user-config", "-nographic", "-no-reboot"]);
+    qemu.arg("-kernel").arg(format!("/boot/vmlinuz-{kernel}")).arg("-initrd").arg(image);
     let line = format!("console=ttyS0 quiet loglevel=3 panic=-1 mitigations=off{words}");
     qemu.args(["-append", &line]);
-    qemu.stdin(Stdio::null());
-    qemu
+}
+
+/// What a program is linked with, at the places where it looks.
+pub(crate) fn libraries(program: &str) -> Result<Vec<(PathBuf, String)>, String> {
+    let list = command::output(Command::new("ldd").arg(program))?;
+    let paths = list.lines().filter_map(|line| line.split_whitespace().find(|word| word.starts_with('/')));
+    Ok(paths.map(|path| (PathBuf::from(path), path.trim_start_matches('/').to_owned())).collect())
 }

@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask demo | test | tidy | guest-test | bench …`.
+//! The project's own commands: `cargo xtask demo | test | tidy | guest-test | powercut | bench …`.
 //!
 //! Knows cargo, Debian's packages and the two programs. Nothing in the product depends on it.
 #![allow(clippy::disallowed_methods, reason = "a development tool runs programs and reads files")]
@@ -8,6 +8,7 @@ mod command;
 mod demo;
 mod guest;
 mod packages;
+mod powercut;
 mod programs;
 mod suite;
 mod teeth;
@@ -20,11 +21,15 @@ usage: cargo xtask <command>
 
   demo [--keep]     build Berth, run the embedded image under a private daemon, show what it gained
   test              everything that must pass: format, lints, tidy, and all four rings of tests
-  test <part> …     only these parts: format lints tidy unit fuzz machine denied teeth guest conformance
+  test <part> …     only these parts: format lints tidy unit fuzz machine denied teeth guest powercut
+                    conformance
   tidy              the floors, bans and documents alone
   guest-test        the machine tests inside a guest with cgroup v2 (QEMU, no KVM needed)
   guest-test <name> …
                     only those whose names contain one of these
+  powercut          cuts the power of a guest while its daemon pulls, loads, imports, commits, tags, removes and prunes,
+                    and judges every disk (--stops 200 --minutes 240 --seed 1; --without-syncs or --without fsync,…: must
+                    find faults)
   bench start       time to start, beside docker, podman, runc, crun and a bare limit program
   bench smallest    smallest memory limit under which a container starts, beside crun and runc
   bench runtime     starts, execs and parallel creates of OCI runtimes, beside bare limit programs
@@ -44,6 +49,7 @@ fn main() -> ExitCode {
         ["tidy"] => tidy::run(),
         ["guest-test"] => suite::run(&["guest"]),
         ["guest-test", wanted @ ..] => guest::run(wanted).and_then(|count| count.verdict()),
+        ["powercut", words @ ..] => powercut::run(words),
         ["bench", "start", ..] => bench::start(&args[2..]),
         ["bench", "smallest", ..] => bench::smallest(&args[2..]),
         ["bench", "runtime", ..] => bench::runtime(&args[2..]),

@@ -24,6 +24,7 @@ pub(crate) const TEST: &[&str] = &[
     "debootstrap",
     "docker-registry",
     "docker.io",
+    "e2fsprogs",
     "fuse-overlayfs",
     "iproute2",
     "libseccomp-dev",

@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::{command, guest, packages, programs, teeth, tidy};
+use crate::{command, guest, packages, powercut, programs, teeth, tidy};
 
 /// Tests counted so far.
 #[derive(Default, Clone, Copy)]
@@ -40,6 +40,7 @@ const PARTS: &[Part] = &[
     ("teeth", teeth::run),
     ("conformance", conformance),
     ("guest", || guest::run(&[])),
+    ("powercut", powercut::short),
 ];
 
 /// Runs the named parts, or all.

@@ -2,7 +2,7 @@
 //! script that hands it out.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use super::image::{self, PAUSE};
 use super::stage::{INSIDE, PACKAGES};
@@ -39,10 +39,10 @@ pub(super) fn runtime(args: &[String]) -> Result<(), String> {
     }
     for (program, target) in [("/usr/bin/crun", "bin/crun"), ("/usr/sbin/runc", "bin/runc")] {
         files.push((program.into(), target.into()));
-        files.extend(libraries(program)?);
+        files.extend(guest::libraries(program)?);
     }
     let files: Vec<(&Path, &str)> = files.iter().map(|(from, to)| (from.as_path(), to.as_str())).collect();
-    let (kernel, image) = guest::image(&files)?;
+    let (kernel, image) = guest::image("guest", &files)?;
     command::run(guest::machine(&kernel, &image, &[]).stdin(Stdio::null()))
 }
 
@@ -52,11 +52,4 @@ fn script(args: &[String]) -> String {
     format!(
         "export {INSIDE}=\"berth-bench-1\n/bin/berth\n/bin/berth-runtime\"\nxtask bench runtime {words} 2> /errors || cat /errors\n"
     )
-}
-
-/// What a program is linked with, at the places where it looks.
-fn libraries(program: &str) -> Result<Vec<(PathBuf, String)>, String> {
-    let list = command::output(Command::new("ldd").arg(program))?;
-    let paths = list.lines().filter_map(|line| line.split_whitespace().find(|word| word.starts_with('/')));
-    Ok(paths.map(|path| (PathBuf::from(path), path.trim_start_matches('/').to_owned())).collect())
 }
