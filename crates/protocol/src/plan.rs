@@ -797,7 +797,7 @@ pub struct Capabilities {
 }
 
 /// A compiled system call filter.
-#[derive(Clone, PartialEq, Message)]
+#[derive(Clone, PartialEq, Eq, Message)]
 pub struct Seccomp {
     /// An array of `struct sock_filter`.
     #[prost(bytes = "vec", tag = "1")]

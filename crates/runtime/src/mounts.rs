@@ -102,7 +102,7 @@ pub(crate) fn filesystem(tree: &mut Tree, fs: &Filesystem, early: &mut Early) ->
     if fs.remount {
         return remount(tree, fs);
     }
-    let there = tree.mode(&fs.target);
+    let there = if fs.inherit_mode || fs.copy_up { tree.mode(&fs.target) } else { None };
     let mode = there.filter(|_| fs.inherit_mode);
     let mount = match early.take(&fs.target) {
         Some(mount) => mount,

@@ -65,11 +65,25 @@ impl Tree {
 
     /// A handle of the directory at `path`, made with its parents if missing.
     pub(crate) fn directory(&mut self, path: &str) -> Result<OwnedFd, Error> {
+        // Beside what was made last nothing is there yet, mostly: not worth a walk.
+        if let Some(made) = self.make_beside_last(path) {
+            return made.tried(|| format!("make directory {path}"));
+        }
         let flags = OFlags::PATH | OFlags::DIRECTORY;
         match self.open(path, flags) {
             Err(Errno::NOENT) => self.make_directory(path),
             other => other.tried(|| format!("open directory {path}")),
         }
+    }
+
+    /// Makes a directory where something was made before. `None`: it is elsewhere, or there already.
+    fn make_beside_last(&self, path: &str) -> Option<Result<OwnedFd, Errno>> {
+        let (directory, name) =
+            path.rsplit_once('/').filter(|(_, name)| !matches!(*name, "" | "." | ".."))?;
+        let (_, handle) = self.last.as_ref().filter(|(last, _)| last == directory)?;
+        mkdirat(handle, name, Mode::from_raw_mode(DIRECTORY_MODE)).ok()?;
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        Some(openat(handle, name, flags, Mode::empty()))
     }
 
     /// Mostly only the last part is missing, and its parent is open.

@@ -53,6 +53,37 @@ pub fn leave(own: BorrowedFd<'_>, other: BorrowedFd<'_>) -> Result<()> {
     set_link(other)
 }
 
+/// The name that the linker gave to this very program, made from its bytes (`ld --build-id`): another build has another one.
+#[must_use]
+pub fn build_id() -> Option<&'static [u8]> {
+    let headers = program_headers()?;
+    let bias = load_bias(headers)?;
+    headers.iter().filter(|header| header.p_type == libc::PT_NOTE).find_map(|header| {
+        let start = ptr::with_exposed_provenance(bias.wrapping_add(header.p_vaddr as usize));
+        // SAFETY: the program's headers say that so many bytes of notes lie there, in a part that is mapped until its end and that
+        // nobody writes to.
+        let notes = unsafe { std::slice::from_raw_parts(start, header.p_memsz as usize) };
+        find_build_id(notes, header.p_align as usize)
+    })
+}
+
+/// Among notes (elf(5)), each a head of three numbers, a name and a content.
+fn find_build_id(mut notes: &[u8], align: usize) -> Option<&[u8]> {
+    const BUILD_ID: u32 = 3;
+    let align = align.max(4);
+    loop {
+        let (head, _) = notes.split_first_chunk::<12>()?;
+        let number = |at: usize| u32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
+        let name = 12..12 + number(0) as usize;
+        let start = name.end.next_multiple_of(align);
+        let content = start..start + number(4) as usize;
+        if number(8) == BUILD_ID && notes.get(name)? == b"GNU\0" {
+            return notes.get(content).filter(|id| !id.is_empty());
+        }
+        notes = notes.get(content.end.next_multiple_of(align)..)?;
+    }
+}
+
 /// The program headers of this program, as the kernel handed them over (`getauxval(3)`).
 fn program_headers() -> Option<&'static [libc::Elf64_Phdr]> {
     // SAFETY: reads what the kernel left on the stack; has no preconditions.

@@ -198,7 +198,9 @@ impl Bundle {
             let found = std::fs::read_dir(place).into_iter().flatten().flatten();
             found.filter(|e| e.path().is_dir()).map(|e| e.path().display().to_string()).collect::<Vec<_>>()
         };
-        let mut left = entries(Path::new(&state));
+        // Filters stay for the next container; no container can have that name.
+        let kept = format!("{state}/@filters");
+        let mut left: Vec<String> = entries(Path::new(&state)).into_iter().filter(|it| *it != kept).collect();
         for hierarchy in
             entries(Path::new("/sys/fs/cgroup")).iter().map(String::as_str).chain(["/sys/fs/cgroup"])
         {

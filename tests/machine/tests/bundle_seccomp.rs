@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -223,4 +224,46 @@ pub(crate) fn hooks_at_start_are_filtered() {
     let lines: Vec<&str> = said.lines().collect();
     assert_eq!(lines[0], lines[1], "{said}");
     assert!(lines.contains(&"ONE=two") && lines.contains(&"HOME=/root"), "{said}");
+}
+
+/// The second container of a host has the filter that was compiled for the first; whoever else writes in its place changes nothing.
+pub(crate) fn kept_filters() {
+    let b = Bundle::new();
+    let mut document = b.document("mkdir /made; grep Seccomp: /proc/self/status; exit 0");
+    document["linux"]["seccomp"] = filter(&[rule(&["mkdir", "mkdirat"], "ERRNO")]);
+    let place = b.directory().join("state/@filters");
+    let check = |document: &Value, denied: bool, what: &str| {
+        let ran = b.run(document);
+        assert_eq!(ran.err.contains("Operation not permitted"), denied, "{what}: {}", ran.err);
+        assert!(ran.code == 0 && ran.out.contains("Seccomp:\t2"), "{what}: {} {}", ran.out, ran.err);
+    };
+    let entries = || {
+        let found = fs::read_dir(&place).unwrap().map(|entry| entry.unwrap().path());
+        found.collect::<Vec<_>>()
+    };
+    check(&document, true, "compiled");
+    let [entry] = &*entries() else { panic!("one filter is kept: {:?}", entries()) };
+    let (whole, made) = (fs::read(entry).unwrap(), fs::metadata(entry).unwrap());
+    check(&document, true, "kept");
+    let same = |now: &fs::Metadata| (now.ino(), now.mtime_nsec()) == (made.ino(), made.mtime_nsec());
+    assert!(same(&fs::metadata(entry).unwrap()), "it was compiled again");
+    // One that lets everything pass, under this one's name.
+    let mut open = document.clone();
+    open["linux"]["seccomp"] = filter(&[rule(&["mkdir", "mkdirat"], "LOG")]);
+    open["process"]["args"] =
+        json!(["sh", "-c", "mkdir /made; rmdir /made; grep Seccomp: /proc/self/status"]);
+    check(&open, false, "another filter");
+    let other = entries().into_iter().find(|path| path != entry).unwrap();
+    fs::copy(&other, entry).unwrap();
+    check(&document, true, "another's entry");
+    assert_eq!(fs::read(entry).unwrap(), whole, "it is replaced");
+    fs::set_permissions(entry, fs::Permissions::from_mode(0o666)).unwrap();
+    check(&document, true, "one that everybody may write");
+    assert_eq!(fs::metadata(entry).unwrap().mode() & 0o777, 0o600);
+    fs::write(entry, &whole[..whole.len() / 2]).unwrap();
+    check(&document, true, "half of one");
+    fs::remove_dir_all(&place).unwrap();
+    fs::write(&place, "").unwrap();
+    check(&document, true, "no place for any");
+    assert_eq!(b.left(), [String::new(); 0]);
 }

@@ -107,7 +107,7 @@ fn main() -> std::process::ExitCode {
     all.extend(tests![bundle_exec: of_each_status, takes_the_rest_from_the_container, documents_are_checked, processors, callers_are_told, into_a_cgroup_below, after_the_first_process, announced_descriptors]);
     all.extend(tests![bundle_hooks: state_on_stdin, environment_and_place, no_longer_than_their_timeout, the_one_that_fails_is_named]);
     all.extend(tests![bundle_process: memory_policies, network_devices_move_in, network_devices_come_back, clocks, labels, features_are_true, terminals_have_their_size, umasks, capability_sets]);
-    all.extend(tests![bundle_seccomp: every_action, arguments_flags_and_architectures, agents_are_asked, agents_that_are_not_there, hooks_at_start_are_filtered]);
+    all.extend(tests![bundle_seccomp: every_action, arguments_flags_and_architectures, agents_are_asked, agents_that_are_not_there, hooks_at_start_are_filtered, kept_filters]);
     all.extend(tests![bundle_rootless: own_document_and_place, commands_of_an_ordinary_user, root_is_let_in, what_an_ordinary_user_cannot_have, maps_of_root_are_written_directly,
         cgroups_where_they_are_handed_down, root_of_a_user_namespace]);
     all.extend(tests![bundle_rootless needs &[Need::Program("newuidmap"), Need::Program("setpriv")]; larger_maps_are_written_by_helpers]);

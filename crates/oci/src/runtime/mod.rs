@@ -1,5 +1,6 @@
 //! Documents of the runtime specification. Type names are the specification's own (its Go package `specs-go`).
 
+mod filter_text;
 mod linux;
 mod process;
 mod resources;
@@ -9,6 +10,7 @@ mod state;
 #[cfg(test)]
 mod tests;
 
+pub use filter_text::filter_text;
 pub use linux::{
     Linux, LinuxDevice, LinuxIntelRdt, LinuxMemoryPolicy, LinuxNamespace, LinuxNamespaceType, LinuxNetDevice,
     LinuxPersonality, LinuxTimeOffset,

@@ -28,6 +28,7 @@ pub use print::{print, print_exec};
 pub use scheduling::{MEMORY_FLAGS, MEMORY_MODES};
 
 use protocol::Plan;
+use protocol::plan::Seccomp;
 
 /// What the caller decides beyond the document.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -38,6 +39,8 @@ pub struct Options {
     pub bundle: String,
     /// The host's root cannot be detached from the container's mounts (it is an initramfs): change into the new one instead.
     pub no_pivot: bool,
+    /// What became of the document's filter when it was planned before: the document itself has none then.
+    pub filter: Option<Seccomp>,
 }
 
 /// A plan, and what the user should be told about it.

@@ -33,7 +33,7 @@ pub fn plan(
     let mut namespaces = Namespaces::of(spec, facts)?;
     let users = namespaces::users(spec, &namespaces, facts)?;
     let mut warnings = Vec::new();
-    let process = program(spec, facts, &mut warnings)?;
+    let process = program(spec, facts, options, &mut warnings)?;
     check_groups(&process, users.as_ref())?;
 
     let owner = cgroup::owner(spec, namespaces.makes(NamespaceKind::Cgroup), users.as_ref());
@@ -155,11 +155,17 @@ fn surroundings(
 }
 
 /// The program, with what other parts of the document say about it.
-fn program(spec: &Spec, facts: &Facts, warnings: &mut Vec<String>) -> Result<Process, Error> {
+fn program(
+    spec: &Spec,
+    facts: &Facts,
+    options: &Options,
+    warnings: &mut Vec<String>,
+) -> Result<Process, Error> {
     let document = spec.process.as_ref().ok_or_else(|| Error::invalid("the document names no process"))?;
     let linux = spec.linux.as_ref();
     let mut process = process::process(document, facts, warnings)?;
-    process.seccomp = process::filter(linux.and_then(|l| l.seccomp.as_ref()), facts)?;
+    process.seccomp =
+        process::filter(linux.and_then(|l| l.seccomp.as_ref()), options.filter.as_ref(), facts)?;
     // No set named is nothing given, as other runtimes have it; an exec takes the container's instead.
     process.capabilities.get_or_insert_default();
     process.personality = scheduling::personality(linux.and_then(|l| l.personality.as_ref()))?;

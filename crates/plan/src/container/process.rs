@@ -208,12 +208,16 @@ fn rlimit(limit: &PosixRlimit) -> Result<Rlimit, Error> {
     })
 }
 
-/// Compiles the document's filter.
-pub(super) fn filter(document: Option<&LinuxSeccomp>, facts: &Facts) -> Result<Option<Seccomp>, Error> {
-    let Some(document) = document else { return Ok(None) };
-    if !facts.seccomp {
+/// Compiles the document's filter, or takes the one that was compiled from it before.
+pub(super) fn filter(
+    document: Option<&LinuxSeccomp>,
+    compiled: Option<&Seccomp>,
+    facts: &Facts,
+) -> Result<Option<Seccomp>, Error> {
+    if (document.is_some() || compiled.is_some()) && !facts.seccomp {
         return Err(Error::unimplemented("linux.seccomp: this kernel has no system call filters"));
     }
+    let Some(document) = document else { return Ok(compiled.cloned()) };
     if document.listener_path.is_empty() && !document.listener_metadata.is_empty() {
         return Err(Error::invalid("linux.seccomp.listenerMetadata means nothing without listenerPath"));
     }

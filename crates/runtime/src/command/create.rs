@@ -10,6 +10,7 @@ use serde_json::json;
 use types::Rootfs;
 
 use super::arguments::Arguments;
+use super::filters::{Filter, Filters};
 use super::hooks::{self, Moment};
 use super::output::{Complaint, humantime};
 use super::records::{self, Record, Root};
@@ -104,6 +105,9 @@ impl Inherited {
 /// A bundle that has been read.
 struct Bundle {
     spec: Spec,
+    /// The document's text.
+    text: Vec<u8>,
+    filter: Filter,
     directory: String,
     rootfs: String,
 }
@@ -112,7 +116,7 @@ pub(super) fn create(root: &Root, rest: &[String]) -> Result<i32, Complaint> {
     let arguments = Arguments::of(rest, &VALUES)?;
     arguments.only(&KNOWN)?;
     let inherited = Inherited::of(&arguments)?;
-    let bundle = read_bundle(&arguments)?;
+    let bundle = read_bundle(root, &arguments)?;
     begin(root, &arguments, &bundle, inherited, Way::Held).map(|_| 0)
 }
 
@@ -120,7 +124,7 @@ pub(super) fn run(root: &Root, rest: &[String]) -> Result<i32, Complaint> {
     let arguments = Arguments::of(rest, &VALUES)?;
     arguments.only(&KNOWN)?;
     let inherited = Inherited::of(&arguments)?;
-    let bundle = read_bundle(&arguments)?;
+    let bundle = read_bundle(root, &arguments)?;
     let detach = arguments.has("detach") || arguments.has("d");
     let watch = if detach { None } else { Some(foreground::Watch::begin()?) };
     let way = if detach { Way::Detached } else { Way::Watched };
@@ -177,12 +181,14 @@ fn poststart(record: &Record) -> Result<(), Complaint> {
     Ok(done?)
 }
 
-fn read_bundle(arguments: &Arguments) -> Result<Bundle, Complaint> {
+fn read_bundle(root: &Root, arguments: &Arguments) -> Result<Bundle, Complaint> {
     let given = arguments.value(&["bundle", "b"]).unwrap_or(".");
     let directory =
         fs::canonicalize(given).map_err(|e| Complaint::io(&format!("open bundle {given}"), &e))?;
     let config = arguments.value(&["config"]).map_or_else(|| directory.join("config.json"), Into::into);
-    let spec: Spec = document::read(&config, "runtime", document::From::File)?;
+    let text = document::bytes(&config, document::From::File)?;
+    let (spec, filter) = Filters::of(root.path()).read(&text);
+    let spec = spec.map_or_else(|| document::understand::<Spec>(&text, &config.display(), "runtime"), Ok)?;
     if !spec.oci_version.is_empty() && !spec.oci_version.starts_with("1.") {
         return Err(Complaint::new(format!("ociVersion {:?} is not a version 1", spec.oci_version)));
     }
@@ -198,6 +204,8 @@ fn read_bundle(arguments: &Arguments) -> Result<Bundle, Complaint> {
     }
     Ok(Bundle {
         spec,
+        text,
+        filter,
         directory: directory.to_string_lossy().into_owned(),
         rootfs: rootfs.to_string_lossy().into_owned(),
     })
@@ -216,6 +224,10 @@ fn begin(
         cgroup_parent: "/berth-runtime".into(),
         bundle: bundle.directory.clone(),
         no_pivot: arguments.has("no-pivot"),
+        filter: match &bundle.filter {
+            Filter::Kept(filter) => Some(filter.clone()),
+            _ => None,
+        },
     };
     let rootfs = Rootfs::Directory(bundle.rootfs.clone().into());
     let mut planned = plan::container::plan(id, &bundle.spec, &rootfs, &root.facts()?, &options)?;
@@ -244,6 +256,11 @@ fn begin(
         lifecycle::poststop(root, &record);
     }
     started.map(|started| {
+        let process = record.plan.process.as_ref();
+        if let (Filter::New(place), Some(filter)) = (&bundle.filter, process.and_then(|p| p.seccomp.as_ref()))
+        {
+            Filters::of(root.path()).keep(&bundle.text[place.clone()], filter);
+        }
         started.warnings.iter().for_each(|warning| root.log.warn(warning));
         (record, started)
     })

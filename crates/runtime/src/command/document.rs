@@ -33,11 +33,11 @@ pub(super) fn read_stdin<T: Document>(what: &str) -> Result<T, Complaint> {
     understand(&up_to_the_limit(std::io::stdin().lock(), 0, &"-")?, &"-", what)
 }
 
-fn understand<T: Document>(bytes: &[u8], name: &dyn Display, what: &str) -> Result<T, Complaint> {
+pub(super) fn understand<T: Document>(bytes: &[u8], name: &dyn Display, what: &str) -> Result<T, Complaint> {
     oci::read(bytes).map_err(|error| Complaint::new(format!("{name} is not a {what} document: {error}")))
 }
 
-fn bytes(path: &Path, from: From) -> Result<Vec<u8>, Complaint> {
+pub(super) fn bytes(path: &Path, from: From) -> Result<Vec<u8>, Complaint> {
     let name = path.display();
     let failed = |errno| Complaint::new(format!("read {name}: {}", text_of(errno)));
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;

@@ -7,6 +7,7 @@ mod create;
 mod document;
 mod events;
 mod exec;
+mod filters;
 mod foreground;
 mod help;
 mod hooks;

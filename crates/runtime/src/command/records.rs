@@ -90,6 +90,11 @@ impl Root {
         Ok(Self { place, named: named.is_some(), sticky, rootless, log: Log::of(global) })
     }
 
+    /// The state directory.
+    pub(crate) fn path(&self) -> &Path {
+        &self.place
+    }
+
     /// What the host is for this invocation.
     pub(crate) fn facts(&self) -> Result<Facts, Error> {
         crate::facts::gather_as(self.rootless)
