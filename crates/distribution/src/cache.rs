@@ -9,8 +9,9 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::digest::Digest;
 use registry::{Client, Credentials, Repository};
-use types::{Digest, Kind, Reference};
+use types::{Kind, Reference};
 
 use crate::code::{Code, Refusal};
 use crate::depot::{self, Found, NewManifest, blocking};
@@ -97,12 +98,12 @@ impl Cache {
         let upstream = self.repository(name)?;
         let wanted = match target {
             Target::Tag(tag) => registry::Target::Tag(tag.to_string()),
-            Target::Digest(digest) => registry::Target::Digest(*digest),
+            Target::Digest(digest) => registry::Target::Digest(digest.for_client().ok_or_else(only_sha256)?),
         };
         if here.is_some() {
             let there = upstream.head(&wanted).await.map_err(away)?;
             let there = there.ok_or_else(|| unknown_manifest("upstream has this manifest no longer"))?;
-            if here.is_some_and(|here| here.digest == there.digest) {
+            if here.is_some_and(|here| here.digest.for_client() == Some(there.digest)) {
                 site.metrics.cached(true);
                 return Ok(());
             }
@@ -113,12 +114,13 @@ impl Cache {
             .map_err(|refusal| Refusal { status: Some(hyper::StatusCode::BAD_GATEWAY), ..refusal })?;
         let files = site.depot.files().clone();
         let bytes = manifest.bytes;
-        let spooled = blocking(move || files.spool(&bytes)).await?;
-        let tag = match target {
-            Target::Tag(tag) => Some(tag.clone()),
-            Target::Digest(_) => None,
+        let digest = Digest::Sha256(*manifest.digest.hash());
+        let spooled = blocking(move || files.spool(digest, &bytes)).await?;
+        let tags = match target {
+            Target::Tag(tag) => vec![tag.clone()],
+            Target::Digest(_) => Vec::new(),
         };
-        let new = NewManifest { name: name.clone(), tag, spooled, checked };
+        let new = NewManifest { name: name.clone(), tags, spooled, checked };
         site.depot.change(move |batch| batch.add_foreign_manifest(&new)).await
     }
 
@@ -154,8 +156,9 @@ impl Cache {
     }
 
     async fn fetch_blob(&self, site: &Site, name: Name, digest: Digest, size: u64) -> Result<(), Refusal> {
-        let mut blob = self.repository(&name)?.blob(&digest, size, 0).await.map_err(away)?;
-        let mut held = site.uploads.unnamed().await?;
+        let wanted = digest.for_client().ok_or_else(only_sha256)?;
+        let mut blob = self.repository(&name)?.blob(&wanted, size, 0).await.map_err(away)?;
+        let mut held = site.uploads.unnamed(digest.algorithm()).await?;
         while let Some(bytes) = blob.chunk().await.map_err(away)? {
             held = site.uploads.append(held, bytes).await?;
         }
@@ -215,6 +218,11 @@ fn away(error: registry::Error) -> Refusal {
                 .header("Retry-After", "5")
         }
     }
+}
+
+/// The client that reaches upstream checks sha256 only.
+fn only_sha256() -> Refusal {
+    unknown_manifest("a cache brings in content by sha256 only")
 }
 
 fn unknown_manifest(why: &str) -> Refusal {

@@ -4,6 +4,7 @@
 use hyper::Method;
 
 use crate::code::Refusal;
+use crate::digest::Digest;
 use crate::manifest;
 use crate::query::Query;
 use crate::range;
@@ -31,13 +32,18 @@ fn read(method: &str, target: &str, headers: &[(&str, &str)], body: &[u8]) -> Re
         |name: &str| headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| *value);
     let mut meaning = format!("{call:?} {:?}", query.count(1000)?);
     if let Some(digest) = query.get("digest").or(query.get("mount")) {
-        meaning += &route::digest(digest)?.to_string();
+        meaning += &digest.parse::<Digest>()?.to_string();
     }
     if let Some(chunk) = header("content-range") {
         meaning += &format!(" {:?}", range::chunk(chunk)?);
     }
     let part = range::part(header("range"), body.len() as u64)?;
-    if let range::Part::Bytes(first, last) = part {
+    let parts = match part {
+        range::Part::Whole => Vec::new(),
+        range::Part::Bytes(first, last) => vec![(first, last)],
+        range::Part::Several(parts) => parts,
+    };
+    for (first, last) in parts {
         assert!(first <= last && last < body.len() as u64, "{first}-{last} of {}", body.len());
     }
     if matches!(call, Call::PutManifest(..)) {

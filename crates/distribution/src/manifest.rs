@@ -3,10 +3,10 @@
 
 use std::collections::BTreeMap;
 
+use crate::digest::Digest;
 use oci::image::{Descriptor, Index, Manifest, media};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
-use types::Digest;
 
 use crate::code::{Code, Refusal};
 
@@ -177,7 +177,8 @@ fn is_elsewhere(layer: &Descriptor) -> bool {
 }
 
 fn part(field: &str, descriptor: &Descriptor) -> Result<(Digest, u64), Refusal> {
-    let digest = descriptor.digest.parse().map_err(|e| invalid(format!("{field}: {e}")))?;
+    let digest = descriptor.digest.parse::<Digest>();
+    let digest = digest.map_err(|e| invalid(format!("{field}: {}", e.message)))?;
     let size = u64::try_from(descriptor.size)
         .map_err(|_| invalid(format!("{field}: the size of {digest} is negative")))?;
     Ok((digest, size))

@@ -29,6 +29,11 @@ impl Query {
         self.0.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
     }
 
+    /// Every value of that name.
+    pub(crate) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.0.iter().filter(move |(n, _)| n == name).map(|(_, value)| value.as_str())
+    }
+
     /// `n=`: how many entries at most, never more than `most` (D01). Nothing is `None`.
     pub(crate) fn count(&self, most: usize) -> Result<Option<usize>, Refusal> {
         let Some(text) = self.get("n").filter(|text| !text.is_empty()) else { return Ok(None) };

@@ -1,7 +1,7 @@
 //! What a request asks for: method and path become one of the calls of the specification ("Endpoints", end-1 to end-12b), or a refusal.
 
+use crate::digest::Digest;
 use hyper::Method;
-use types::Digest;
 
 use crate::code::{Code, Refusal};
 use crate::name::{Name, Tag};
@@ -100,22 +100,26 @@ impl Call {
 
 /// Finds the call. A name may itself hold the words of an address, so the path is read from its end.
 pub(crate) fn find(method: &Method, path: &str) -> Result<Call, Refusal> {
-    let path = path.replace("%3A", ":").replace("%3a", ":");
+    let path = plain(path);
     let Some(rest) = path.strip_prefix("/v2") else { return Err(nowhere()) };
     let is_get = method == Method::GET || method == Method::HEAD;
     match rest {
-        "" | "/" => return if is_get { Ok(Call::Base) } else { Err(wrong_method(method)) },
-        "/_catalog" => return if is_get { Ok(Call::Catalog) } else { Err(wrong_method(method)) },
+        "" | "/" => return if is_get { Ok(Call::Base) } else { Err(wrong_method(method, READS)) },
+        "/_catalog" => return if is_get { Ok(Call::Catalog) } else { Err(wrong_method(method, READS)) },
         _ => {}
     }
     let rest = rest.strip_prefix('/').ok_or_else(nowhere)?;
     if let Some(name) = rest.strip_suffix("/tags/list") {
         let name = name.parse()?;
-        return if is_get { Ok(Call::Tags(name)) } else { Err(wrong_method(method)) };
+        return if is_get { Ok(Call::Tags(name)) } else { Err(wrong_method(method, READS)) };
     }
     if let Some(name) = rest.strip_suffix("/blobs/uploads/").or_else(|| rest.strip_suffix("/blobs/uploads")) {
         let name = name.parse()?;
-        return if method == Method::POST { Ok(Call::StartUpload(name)) } else { Err(wrong_method(method)) };
+        return if method == Method::POST {
+            Ok(Call::StartUpload(name))
+        } else {
+            Err(wrong_method(method, "POST"))
+        };
     }
     let (front, last) = rest.rsplit_once('/').ok_or_else(nowhere)?;
     if let Some(name) = front.strip_suffix("/blobs/uploads") {
@@ -125,16 +129,16 @@ pub(crate) fn find(method: &Method, path: &str) -> Result<Call, Refusal> {
         return manifest(method, name.parse()?, last);
     }
     if let Some(name) = front.strip_suffix("/blobs") {
-        let (name, digest) = (name.parse()?, digest(last)?);
+        let (name, digest) = (name.parse()?, last.parse()?);
         return match *method {
             Method::GET | Method::HEAD => Ok(Call::GetBlob(name, digest)),
             Method::DELETE => Ok(Call::DeleteBlob(name, digest)),
-            _ => Err(wrong_method(method)),
+            _ => Err(wrong_method(method, "GET, HEAD, DELETE")),
         };
     }
     if let Some(name) = front.strip_suffix("/referrers") {
-        let (name, digest) = (name.parse()?, digest(last)?);
-        return if is_get { Ok(Call::Referrers(name, digest)) } else { Err(wrong_method(method)) };
+        let (name, digest) = (name.parse()?, last.parse()?);
+        return if is_get { Ok(Call::Referrers(name, digest)) } else { Err(wrong_method(method, READS)) };
     }
     Err(nowhere())
 }
@@ -146,13 +150,13 @@ fn upload(method: &Method, name: Name, id: &str) -> Result<Call, Refusal> {
         Method::PATCH => Ok(Call::UploadChunk(name, id)),
         Method::PUT => Ok(Call::UploadFinish(name, id)),
         Method::DELETE => Ok(Call::UploadCancel(name, id)),
-        _ => Err(wrong_method(method)),
+        _ => Err(wrong_method(method, "GET, HEAD, PATCH, PUT, DELETE")),
     }
 }
 
 fn manifest(method: &Method, name: Name, last: &str) -> Result<Call, Refusal> {
     let target =
-        if last.contains(':') { digest(last).map(Target::Digest) } else { last.parse().map(Target::Tag) };
+        if last.contains(':') { last.parse().map(Target::Digest) } else { last.parse().map(Target::Tag) };
     match *method {
         // What cannot be a tag is none that is there.
         Method::GET | Method::HEAD | Method::DELETE if target.is_err() && !last.contains(':') => {
@@ -161,13 +165,8 @@ fn manifest(method: &Method, name: Name, last: &str) -> Result<Call, Refusal> {
         Method::GET | Method::HEAD => Ok(Call::GetManifest(name, target?)),
         Method::PUT => Ok(Call::PutManifest(name, target?)),
         Method::DELETE => Ok(Call::DeleteManifest(name, target?)),
-        _ => Err(wrong_method(method)),
+        _ => Err(wrong_method(method, "GET, HEAD, PUT, DELETE")),
     }
-}
-
-/// Reads a digest of a client.
-pub(crate) fn digest(text: &str) -> Result<Digest, Refusal> {
-    text.parse().map_err(|e: types::DigestError| Refusal::new(Code::DigestInvalid, e.to_string()))
 }
 
 fn nowhere() -> Refusal {
@@ -176,8 +175,33 @@ fn nowhere() -> Refusal {
     refusal
 }
 
-fn wrong_method(method: &Method) -> Refusal {
+/// What lists and documents that nobody writes allow.
+const READS: &str = "GET, HEAD";
+
+fn wrong_method(method: &Method, allowed: &'static str) -> Refusal {
     Refusal::new(Code::Unsupported, format!("{method} means nothing at that address"))
+        .header("Allow", allowed)
+}
+
+/// The path with what need not be percent-encoded as it is (RFC 3986 §2.3), and the colon of digests. A slash that was encoded
+/// stays so: it separates nothing.
+fn plain(path: &str) -> String {
+    let mut parts = path.split('%');
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let byte = part.get(..2).and_then(|hex| u8::from_str_radix(hex, 16).ok()).map(char::from);
+        match byte {
+            Some(c) if c.is_ascii_alphanumeric() || "-._~:".contains(c) => {
+                out.push(c);
+                out.push_str(&part[2..]);
+            }
+            _ => {
+                out.push('%');
+                out.push_str(part);
+            }
+        }
+    }
+    out
 }
 
 #[cfg(test)]
@@ -216,6 +240,8 @@ mod tests {
             (&format!("GET /v2/a/blobs/{}", digest.replace(':', "%3A")), "blob a"),
             ("GET /v2/a/blobs/sha256:../../etc/passwd", "404 UNSUPPORTED"),
             ("GET /v2/a/blobs/sha512:00", "400 DIGEST_INVALID"),
+            (&format!("GET /v2/a/blobs/sha512:{}", "0a".repeat(64)), "blob a"),
+            (&format!("GET /v2/a/blobs/sha512:{}", "0a".repeat(32)), "400 DIGEST_INVALID"),
             ("POST /v2/a/blobs/uploads/", "blob_upload a"),
             ("POST /v2/a/blobs/uploads", "blob_upload a"),
             ("GET /v2/a/blobs/uploads/", "405 UNSUPPORTED"),
@@ -227,6 +253,12 @@ mod tests {
             ("GET /v2/a/../b/tags/list", "400 NAME_INVALID"),
             ("GET /v2//tags/list", "400 NAME_INVALID"),
             ("GET /v2/a%2Fb/tags/list", "400 NAME_INVALID"),
+            ("GET /v2/%61%2D%62/tags/list", "tags a-b"),
+            ("GET /v2/%2e%2e/tags/list", "400 NAME_INVALID"),
+            ("GET /v2/a%/tags/list", "400 NAME_INVALID"),
+            ("GET /v2/a%+1/tags/list", "400 NAME_INVALID"),
+            ("GET /v2/a%ä/tags/list", "400 NAME_INVALID"),
+            ("GET /v2/_catalog/", "404 UNSUPPORTED"),
             ("GET /v1/", "404 UNSUPPORTED"),
             ("GET /", "404 UNSUPPORTED"),
             ("GET /v2x", "404 UNSUPPORTED"),

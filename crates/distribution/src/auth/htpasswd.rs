@@ -13,7 +13,8 @@ use base64::engine::general_purpose::STANDARD;
 use tokio::sync::Semaphore;
 
 use crate::code::{Code, Refusal};
-use crate::depot::{blocking, digest_of};
+use crate::depot::blocking;
+use crate::digest::{Digest, digest_of};
 use crate::error::{Error, Result};
 
 /// How long a password that was right need not be computed again.
@@ -30,7 +31,7 @@ const LONGEST: usize = 72;
 pub(crate) struct Htpasswd {
     path: PathBuf,
     users: Mutex<Users>,
-    right: Mutex<HashMap<[u8; 32], Instant>>,
+    right: Mutex<HashMap<Digest, Instant>>,
     /// One computation at a time: guessing must not take the processors from those who pull.
     turn: Semaphore,
     line: Semaphore,
@@ -68,7 +69,7 @@ impl Htpasswd {
         let known = self.hash_of(&user);
         let is_known = known.is_some();
         let hash = known.unwrap_or_else(|| self.nobody.clone());
-        let key = *digest_of(format!("{hash}\0{user}\0{password}").as_bytes()).hash();
+        let key = digest_of(format!("{hash}\0{user}\0{password}").as_bytes());
         if is_known && self.remembers(&key) {
             return Ok(true);
         }
@@ -96,12 +97,12 @@ impl Htpasswd {
         users.hashes.get(user).cloned()
     }
 
-    fn remembers(&self, key: &[u8; 32]) -> bool {
+    fn remembers(&self, key: &Digest) -> bool {
         let right = self.right.lock().unwrap_or_else(PoisonError::into_inner);
         right.get(key).is_some_and(|since| since.elapsed() < REMEMBERED)
     }
 
-    fn remember(&self, key: [u8; 32]) {
+    fn remember(&self, key: Digest) {
         let mut right = self.right.lock().unwrap_or_else(PoisonError::into_inner);
         if right.len() >= MOST {
             right.clear();

@@ -1,18 +1,21 @@
 //! Reading and deleting blobs (end-2, end-10). Whether a repository has one is the records' say, every time (D03).
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
-use hyper::header::{IF_NONE_MATCH, RANGE};
+use crate::digest::Digest;
+use hyper::header::RANGE;
 use hyper::{Method, Response, StatusCode};
 use serde_json::json;
-use types::Digest;
 
 use super::{Answer, Asked, bare, set};
 use crate::code::{Code, Refusal};
-use crate::depot::{self, now};
+use crate::condition::{Conditions, Verdict, failed, range_holds};
+use crate::depot::{self, now, random};
 use crate::name::Name;
 use crate::range::{self, Part};
 use crate::site::Site;
+use crate::upload::UploadId;
 use crate::wire::Body;
 
 pub(super) async fn get(site: &Arc<Site>, asked: &Asked<'_>, name: &Name, digest: Digest) -> Answer {
@@ -25,35 +28,63 @@ pub(super) async fn get(site: &Arc<Site>, asked: &Asked<'_>, name: &Name, digest
     if asked.head.method == Method::HEAD {
         renew(site, name, digest, leased.unwrap_or_default()).await?;
     }
-    let tag = digest.to_string();
-    if range::matches(asked.header(IF_NONE_MATCH), &tag) {
-        return Ok(signed(bare(StatusCode::NOT_MODIFIED), &tag));
+    let method = &asked.head.method;
+    match Conditions::of(&asked.head.headers).judge(method, Some(&digest)) {
+        Verdict::Go => {}
+        Verdict::NotModified => return Ok(signed(bare(StatusCode::NOT_MODIFIED), digest)),
+        Verdict::Failed => return Err(failed()),
     }
-    let wanted = match asked.header("if-range") {
-        Some(known) if !range::matches(Some(known), &tag) => None,
-        _ => asked.header(RANGE),
-    };
-    let (offset, length, partial) = match range::part(wanted, size)? {
-        Part::Whole => (0, size, false),
-        Part::Bytes(first, last) => (first, last - first + 1, true),
-    };
-    let body = if asked.head.method == Method::HEAD {
-        Body::Empty
-    } else {
-        // A file that went this moment was collected: the record that we saw is gone, too.
-        let file = site.depot.files().content(&digest).map_err(|e| gone(e, digest))?;
-        Body::file(file, offset, length, asked.segments)
-    };
-    let mut response = signed(Response::new(body), &tag);
+    // A file that went this moment was collected: the record that we saw is gone, too.
+    let file = site.depot.files().content(&digest).map_err(|e| gone(e, digest))?;
+    if method == Method::HEAD {
+        return Ok(described(signed(Response::new(Body::Empty), digest), size));
+    }
+    let wanted = asked.header(RANGE).filter(|_| range_holds(&asked.head.headers, &digest));
+    let file = Arc::new(file);
+    let stretch = |first, last| Body::file(file.clone(), first, last - first + 1, asked.segments);
+    Ok(match range::part(wanted, size)? {
+        Part::Whole if size == 0 => described(signed(Response::new(Body::Empty), digest), 0),
+        Part::Whole => described(signed(Response::new(stretch(0, size - 1)), digest), size),
+        Part::Bytes(first, last) => {
+            let mut response =
+                described(signed(Response::new(stretch(first, last)), digest), last - first + 1);
+            *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+            set(&mut response, "content-range", &format!("bytes {first}-{last}/{size}"));
+            response
+        }
+        Part::Several(parts) => several(&parts, size, digest, stretch)?,
+    })
+}
+
+/// Several parts in one body (RFC 9110 §14.6).
+fn several(
+    parts: &[(u64, u64)],
+    size: u64,
+    digest: Digest,
+    stretch: impl Fn(u64, u64) -> Body,
+) -> Result<Response<Body>, Refusal> {
+    let mark = UploadId::from_bytes(random()?);
+    let mut pieces = VecDeque::new();
+    for (first, last) in parts {
+        let head = format!(
+            "\r\n--{mark}\r\nContent-Type: application/octet-stream\r\nContent-Range: bytes {first}-{last}/{size}\r\n\r\n"
+        );
+        pieces.extend([Body::from(head), stretch(*first, *last)]);
+    }
+    pieces.push_back(Body::from(format!("\r\n--{mark}--\r\n")));
+    let mut response = signed(Response::new(Body::Several(pieces)), digest);
+    *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+    set(&mut response, "content-type", &format!("multipart/byteranges; boundary={mark}"));
+    Ok(response)
+}
+
+/// What every answer about content says.
+fn described(mut response: Response<Body>, length: u64) -> Response<Body> {
     set(&mut response, "content-type", "application/octet-stream");
     set(&mut response, "content-length", &length.to_string());
     set(&mut response, "accept-ranges", "bytes");
     set(&mut response, "cache-control", "max-age=31536000");
-    if partial {
-        *response.status_mut() = StatusCode::PARTIAL_CONTENT;
-        set(&mut response, "content-range", &format!("bytes {offset}-{}/{size}", offset + length - 1));
-    }
-    Ok(response)
+    response
 }
 
 /// A client that asks whether a blob is there means to leave out its upload: the blob stays for a while from now on.
@@ -66,8 +97,8 @@ async fn renew(site: &Site, name: &Name, digest: Digest, leased: i64) -> Result<
     if there { Ok(()) } else { Err(unknown(digest)) }
 }
 
-fn signed(mut response: Response<Body>, digest: &str) -> Response<Body> {
-    set(&mut response, "docker-content-digest", digest);
+fn signed(mut response: Response<Body>, digest: Digest) -> Response<Body> {
+    set(&mut response, "docker-content-digest", &digest.to_string());
     set(&mut response, "etag", &format!("\"{digest}\""));
     response
 }

@@ -2,17 +2,16 @@
 
 use std::fmt::Write;
 
+use crate::digest::Digest;
 use hyper::{Response, StatusCode};
 use oci::image::media;
 use serde_json::{Value, json};
-use types::Digest;
 
 use super::{Answer, Asked, json as answer, set};
 use crate::code::{Code, Refusal};
 use crate::depot::{self, Page, Referrer};
 use crate::name::Name;
 use crate::query::encode;
-use crate::route;
 use crate::site::Site;
 use crate::wire::Body;
 
@@ -48,7 +47,7 @@ pub(super) fn tags(site: &Site, asked: &Asked<'_>, name: &Name) -> Answer {
 
 pub(super) fn referrers(site: &Site, asked: &Asked<'_>, name: &Name, subject: Digest) -> Answer {
     let most = asked.query.count(MOST)?.unwrap_or(MOST).max(1);
-    let last = asked.query.get("last").map(route::digest).transpose()?;
+    let last = asked.query.get("last").map(str::parse::<Digest>).transpose()?;
     let kind = asked.query.get("artifactType").filter(|kind| !kind.is_empty());
     let page = site.depot.read(|db| depot::referrers(db, name, subject, kind, last, most))?;
     let manifests: Vec<Value> = page.entries.iter().map(descriptor).collect();

@@ -1,17 +1,17 @@
 //! Manifests: read, push, delete (end-3, end-7, end-9).
 
+use crate::digest::{Algorithm, Digest};
 use hyper::body::{Body as _, Incoming};
-use hyper::header::{CONTENT_TYPE, IF_NONE_MATCH};
+use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::{Method, Response, StatusCode};
 use serde_json::json;
-use types::Digest;
 
 use super::{Answer, Asked, bare, set};
 use crate::code::{Code, Refusal};
+use crate::condition::{Conditions, Verdict, failed};
 use crate::depot::{self, Found, NewManifest, blocking};
 use crate::manifest::{self, LONGEST};
-use crate::name::Name;
-use crate::range;
+use crate::name::{Name, Tag};
 use crate::route::Target;
 use crate::site::Site;
 use crate::wire::{Body, whole};
@@ -22,9 +22,10 @@ pub(super) async fn get(site: &Site, asked: &Asked<'_>, name: &Name, target: &Ta
     }
     let found = site.depot.read(|db| depot::manifest(db, name, target))?;
     let found = found.ok_or_else(|| unknown(target))?;
-    let tag = found.digest.to_string();
-    if range::matches(asked.header(IF_NONE_MATCH), &tag) {
-        return Ok(signed(bare(StatusCode::NOT_MODIFIED), &found));
+    match Conditions::of(&asked.head.headers).judge(&asked.head.method, Some(&found.digest)) {
+        Verdict::Go => {}
+        Verdict::NotModified => return Ok(signed(bare(StatusCode::NOT_MODIFIED), &found)),
+        Verdict::Failed => return Err(failed()),
     }
     let body = if asked.head.method == Method::HEAD {
         Body::Empty
@@ -60,19 +61,33 @@ pub(super) async fn put(
     let _room = site.manifest_room.acquire_many(kilobytes).await;
     let bytes = whole(body, LONGEST).await?;
     let checked = manifest::check(asked.header(CONTENT_TYPE), &bytes)?;
-    let files = site.depot.files().clone();
-    let spooled = blocking(move || files.spool(&bytes)).await?;
-    let digest = spooled.digest;
-    let tag = match target {
-        Target::Digest(wanted) if wanted != digest => return Err(other_digest(digest, wanted)),
-        Target::Digest(_) => None,
-        Target::Tag(tag) => Some(tag),
+    let (algorithm, tags) = match &target {
+        Target::Digest(wanted) => (wanted.algorithm(), tags(asked)?),
+        Target::Tag(tag) => (Algorithm::default(), vec![tag.clone()]),
     };
+    let digest = Digest::of(algorithm, &bytes);
+    if let Target::Digest(wanted) = target
+        && wanted != digest
+    {
+        return Err(other_digest(digest, wanted));
+    }
+    let files = site.depot.files().clone();
+    let spooled = blocking(move || files.spool(digest, &bytes)).await?;
     let location = format!("/v2/{name}/manifests/{digest}");
     let subject = checked.subject;
-    let new = NewManifest { name, tag, spooled, checked };
-    site.depot.change(move |batch| batch.add_manifest(&new)).await?;
     let mut response = bare(StatusCode::CREATED);
+    if matches!(target, Target::Digest(_)) {
+        for tag in tags.iter().filter_map(|tag| HeaderValue::from_str(tag.as_str()).ok()) {
+            response.headers_mut().append("oci-tag", tag);
+        }
+    }
+    let (conditions, method) = (Conditions::of(&asked.head.headers), asked.head.method.clone());
+    let new = NewManifest { name, tags, spooled, checked };
+    let change = site.depot.change(move |batch| {
+        conditions.admit(&method, batch.current(&new.name, &target)?.as_ref())?;
+        batch.add_manifest(&new)
+    });
+    change.await?;
     set(&mut response, "location", &location);
     set(&mut response, "docker-content-digest", &digest.to_string());
     if let Some(subject) = subject {
@@ -81,15 +96,22 @@ pub(super) async fn put(
     Ok(response)
 }
 
-pub(super) async fn delete(site: &Site, name: Name, target: Target) -> Answer {
+/// `?tag=`, any number of times: tags that the manifest gets along with its digest.
+fn tags(asked: &Asked<'_>) -> Result<Vec<Tag>, Refusal> {
+    asked.query.all("tag").map(str::parse).collect()
+}
+
+pub(super) async fn delete(site: &Site, asked: &Asked<'_>, name: Name, target: Target) -> Answer {
+    let (conditions, method) = (Conditions::of(&asked.head.headers), asked.head.method.clone());
     let wanted = target.clone();
-    let found = site
-        .depot
-        .change(move |batch| match wanted {
+    let change = site.depot.change(move |batch| {
+        conditions.admit(&method, batch.current(&name, &wanted)?.as_ref())?;
+        match wanted {
             Target::Tag(tag) => batch.delete_tag(&name, &tag),
             Target::Digest(digest) => batch.delete_manifest(&name, digest),
-        })
-        .await?;
+        }
+    });
+    let found = change.await?;
     if found { Ok(bare(StatusCode::ACCEPTED)) } else { Err(unknown(&target)) }
 }
 

@@ -46,7 +46,7 @@ pub(crate) async fn dispatch(site: &Arc<Site>, call: Call, asked: &Asked<'_>, bo
         Call::Referrers(name, subject) => lists::referrers(site, asked, &name, subject),
         Call::GetManifest(name, target) => manifests::get(site, asked, &name, &target).await,
         Call::PutManifest(name, target) => manifests::put(site, asked, body, name, target).await,
-        Call::DeleteManifest(name, target) => manifests::delete(site, name, target).await,
+        Call::DeleteManifest(name, target) => manifests::delete(site, asked, name, target).await,
         Call::GetBlob(name, digest) => blobs::get(site, asked, &name, digest).await,
         Call::DeleteBlob(name, digest) => blobs::delete(site, name, digest).await,
         Call::StartUpload(name) => uploads::start(site, asked, body, name).await,

@@ -1,9 +1,9 @@
 //! Pushing blobs: whole, in chunks, or mounted from another repository (end-4a to end-6, end-11, end-13).
 
+use crate::digest::Digest;
 use hyper::body::Incoming;
 use hyper::header::{CONTENT_LENGTH, CONTENT_RANGE};
 use hyper::{Response, StatusCode};
-use types::Digest;
 
 use super::{Answer, Asked, bare, set};
 use crate::auth::Access;
@@ -11,24 +11,24 @@ use crate::code::{Code, Refusal};
 use crate::depot::{self, Held};
 use crate::name::Name;
 use crate::range;
-use crate::route;
 use crate::site::Site;
 use crate::upload::{self, Chunk, UploadId};
 use crate::wire::{Body, next};
 
 pub(super) async fn start(site: &Site, asked: &Asked<'_>, body: &mut Incoming, name: Name) -> Answer {
     if let Some(wanted) = asked.query.get("mount") {
-        let digest = route::digest(wanted)?;
+        let digest = wanted.parse()?;
         if mount(site, asked, &name, digest).await? {
             return Ok(created(&name, digest));
         }
     } else if let Some(wanted) = asked.query.get("digest") {
-        let digest = route::digest(wanted)?;
-        let held = site.uploads.unnamed().await?;
+        let digest: Digest = wanted.parse()?;
+        let held = site.uploads.unnamed(digest.algorithm()).await?;
         let held = fill(site, asked, body, held).await?;
         return commit(site, held, name, digest).await;
     }
-    let id = site.uploads.start(&name)?;
+    let algorithm = asked.query.get("digest-algorithm").map(str::parse).transpose()?;
+    let id = site.uploads.start(&name, algorithm.unwrap_or_default())?;
     Ok(under_way(StatusCode::ACCEPTED, &name, id, 0))
 }
 
@@ -68,11 +68,12 @@ pub(super) async fn finish(
     name: Name,
     id: UploadId,
 ) -> Answer {
-    let held = site.uploads.hold(&name, id)?;
+    let mut held = site.uploads.hold(&name, id)?;
     let wanted = asked.query.get("digest").ok_or_else(|| {
         Refusal::new(Code::DigestInvalid, "the last request of an upload says ?digest=sha256:…")
     })?;
-    let digest = route::digest(wanted)?;
+    let digest: Digest = wanted.parse()?;
+    held.expect(digest.algorithm());
     let held = fill(site, asked, body, held).await.map_err(|refusal| placed(refusal, site, &name, id))?;
     commit(site, held, name, digest).await
 }

@@ -1,8 +1,8 @@
 //! Changes to the records, as pushes and deletions make them.
 
+use crate::digest::Digest;
 use rusqlite::params;
 use serde_json::json;
-use types::Digest;
 
 use super::files::Spooled;
 use super::index::{self, Key};
@@ -17,7 +17,7 @@ use crate::route::Target;
 /// A manifest to be recorded.
 pub(crate) struct NewManifest {
     pub(crate) name: Name,
-    pub(crate) tag: Option<Tag>,
+    pub(crate) tags: Vec<Tag>,
     pub(crate) spooled: Spooled,
     pub(crate) checked: Checked,
 }
@@ -66,6 +66,11 @@ impl Batch<'_> {
         self.record(repository, new).map_err(Refusal::from)
     }
 
+    /// What a target is now: whoever wants to change it may count on that until the change is made.
+    pub(crate) fn current(&self, name: &Name, target: &Target) -> Result<Option<Digest>> {
+        Ok(index::manifest(self.db(), name, target)?.map(|found| found.digest))
+    }
+
     fn needs_are_there(&self, new: &NewManifest) -> Result<(), Refusal> {
         for (digest, size) in &new.checked.blobs {
             let there = index::blob(self.db(), &new.name, *digest)?;
@@ -106,7 +111,7 @@ impl Batch<'_> {
                 i64::try_from(*size).unwrap_or(i64::MAX)
             ])?;
         }
-        if let Some(tag) = &new.tag {
+        for tag in &new.tags {
             db.prepare_cached(
                 "INSERT INTO tag (repository, name, digest) VALUES (?1, ?2, ?3)
                  ON CONFLICT DO UPDATE SET digest = excluded.digest",

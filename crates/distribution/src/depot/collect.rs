@@ -4,9 +4,9 @@
 
 use std::time::Duration;
 
+use crate::digest::Digest;
 use rusqlite::{Connection, params};
 use serde::{Deserialize, Serialize};
-use types::Digest;
 
 use super::index::{self, Key};
 use super::ledger::Batch;
@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 /// Contents that are looked at in one change.
 const STEP: usize = 500;
 /// Lies before every digest.
-const FIRST: Digest = Digest::from_hash([0; 32]);
+const FIRST: Digest = Digest::Sha256([0; 32]);
 
 /// What to collect.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

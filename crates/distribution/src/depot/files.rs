@@ -6,9 +6,8 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use aws_lc_rs::digest::{Context, SHA256};
+use crate::digest::{Algorithm, Digest, digest_of_file};
 use bytes::Bytes;
-use types::Digest;
 
 use crate::error::{Error, Result};
 
@@ -33,10 +32,19 @@ impl Drop for Spooled {
     }
 }
 
+impl Spooled {
+    pub(crate) fn new(path: PathBuf, digest: Digest, size: u64) -> Self {
+        Self { path, digest, size }
+    }
+}
+
 impl Files {
     pub(crate) fn open(root: &Path) -> Result<Self> {
-        let files = Self { blobs: root.join("blobs/sha256"), uploads: root.join("uploads") };
-        make_dir(&files.blobs)?;
+        let files = Self { blobs: root.join("blobs"), uploads: root.join("uploads") };
+        for algorithm in Algorithm::ALL {
+            make_dir(&files.directory(algorithm))?;
+        }
+        sync_dir(&files.blobs)?;
         make_dir(&files.uploads)?;
         let layout = root.join("oci-layout");
         if !layout.exists() {
@@ -57,8 +65,12 @@ impl Files {
         Ok(())
     }
 
+    fn directory(&self, algorithm: Algorithm) -> PathBuf {
+        self.blobs.join(algorithm.name())
+    }
+
     fn path(&self, digest: &Digest) -> PathBuf {
-        self.blobs.join(digest.hex())
+        self.directory(digest.algorithm()).join(digest.hex())
     }
 
     /// Opens a content.
@@ -84,17 +96,19 @@ impl Files {
             .map_err(|e| Error::call("cannot make a file for an upload", e))
     }
 
-    /// Syncs a written file, so that it may get its place.
-    pub(crate) fn finish(file: &File, path: PathBuf, digest: Digest, size: u64) -> Result<Spooled> {
-        let spooled = Spooled { path, digest, size };
+    /// Syncs a written file, so that it may get its place under a digest of this algorithm.
+    pub(crate) fn finish(file: &File, mut spooled: Spooled, algorithm: Algorithm) -> Result<Spooled> {
+        if spooled.digest.algorithm() != algorithm {
+            spooled.digest = digest_of_file(algorithm, file)?.0;
+        }
         file.sync_all().map_err(|e| Error::call("cannot store an upload", e))?;
         Ok(spooled)
     }
 
-    /// Writes a small content.
-    pub(crate) fn spool(&self, bytes: &[u8]) -> Result<Spooled> {
+    /// Writes a small content, which has this digest.
+    pub(crate) fn spool(&self, digest: Digest, bytes: &[u8]) -> Result<Spooled> {
         let (file, path) = self.begin(&random_name()?)?;
-        let spooled = Spooled { path, digest: digest_of(bytes), size: bytes.len() as u64 };
+        let spooled = Spooled { path, digest, size: bytes.len() as u64 };
         (&*file)
             .write_all(bytes)
             .and_then(|()| file.sync_all())
@@ -109,8 +123,8 @@ impl Files {
             .map_err(|e| Error::call(format!("cannot store {}", spooled.digest), e))
     }
 
-    pub(crate) fn sync(&self) -> Result<()> {
-        sync_dir(&self.blobs)
+    pub(crate) fn sync(&self, algorithm: Algorithm) -> Result<()> {
+        sync_dir(&self.directory(algorithm))
     }
 
     /// Removes a content that no record names any more.
@@ -124,9 +138,18 @@ impl Files {
     }
 
     /// Every content that has a file.
-    pub(crate) fn list(&self) -> Result<impl Iterator<Item = Digest>> {
-        let entries = fs::read_dir(&self.blobs).map_err(|e| Error::call("cannot list the contents", e))?;
-        Ok(entries.filter_map(|entry| format!("sha256:{}", entry.ok()?.file_name().to_str()?).parse().ok()))
+    pub(crate) fn list(&self) -> Result<Vec<Digest>> {
+        let mut all = Vec::new();
+        for algorithm in Algorithm::ALL {
+            let entries = fs::read_dir(self.directory(algorithm))
+                .map_err(|e| Error::call("cannot list the contents", e))?;
+            let digest = |entry: std::io::Result<fs::DirEntry>| {
+                let name = entry.ok()?.file_name();
+                format!("{}:{}", algorithm.name(), name.to_str()?).parse::<Digest>().ok()
+            };
+            all.extend(entries.filter_map(digest));
+        }
+        Ok(all)
     }
 }
 
@@ -140,18 +163,6 @@ pub(crate) fn random() -> Result<[u8; 16]> {
 
 fn random_name() -> Result<String> {
     Ok(crate::upload::UploadId::from_bytes(random()?).to_string())
-}
-
-pub(crate) fn digest_of(bytes: &[u8]) -> Digest {
-    let mut hasher = Context::new(&SHA256);
-    hasher.update(bytes);
-    finish_hash(hasher)
-}
-
-pub(crate) fn finish_hash(hasher: Context) -> Digest {
-    let mut hash = [0; 32];
-    hash.copy_from_slice(hasher.finish().as_ref());
-    Digest::from_hash(hash)
 }
 
 /// Makes a directory, and what is missing above it, for us alone.

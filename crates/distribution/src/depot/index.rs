@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
+use crate::digest::Digest;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OptionalExtension, ToSql, params};
-use types::Digest;
 
 use super::files::Files;
 use super::schema;
@@ -44,19 +44,18 @@ pub(crate) struct Page<T> {
     pub(crate) more: bool,
 }
 
-/// A digest as the records hold it.
+/// A digest as the records hold it: its bytes, whose number tells the algorithm.
 pub(super) struct Key(pub(super) Digest);
 
 impl ToSql for Key {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        Ok(ToSqlOutput::Borrowed(ValueRef::Blob(self.0.hash())))
+        Ok(ToSqlOutput::Borrowed(ValueRef::Blob(self.0.bytes())))
     }
 }
 
 impl FromSql for Key {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
-        let hash = value.as_blob()?.try_into().map_err(|_| FromSqlError::InvalidType)?;
-        Ok(Self(Digest::from_hash(hash)))
+        Digest::from_bytes(value.as_blob()?).map(Self).ok_or(FromSqlError::InvalidType)
     }
 }
 

@@ -2,12 +2,14 @@
 //! records; each is all or nothing on its own. Because there is one writer, a change sees everything that was acknowledged before
 //! it, and garbage collection is just another change (D07).
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
+use crate::digest::{Algorithm, Digest};
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
-use types::{Digest, Kind};
+use types::Kind;
 
 use super::files::{Files, Spooled};
 use crate::code::{Code, Refusal};
@@ -29,8 +31,8 @@ pub(crate) struct Batch<'a> {
     db: &'a Connection,
     files: &'a Files,
     replies: Vec<Reply>,
-    /// A file got its place.
-    moved: bool,
+    /// Directories in which a file got its place.
+    moved: BTreeSet<Algorithm>,
     /// Files whose records go.
     trash: Vec<Digest>,
 }
@@ -76,7 +78,7 @@ impl Drop for Ledger {
 
 fn write(db: &Connection, files: &Files, mut jobs: mpsc::Receiver<Job>) {
     while let Some(first) = jobs.blocking_recv() {
-        let mut batch = Batch { db, files, replies: Vec::new(), moved: false, trash: Vec::new() };
+        let mut batch = Batch { db, files, replies: Vec::new(), moved: BTreeSet::new(), trash: Vec::new() };
         let begun = db.execute_batch("BEGIN IMMEDIATE").map_err(Error::from);
         first(&mut batch);
         while batch.replies.len() < MOST_AT_ONCE {
@@ -86,7 +88,7 @@ fn write(db: &Connection, files: &Files, mut jobs: mpsc::Receiver<Job>) {
             }
         }
         let Batch { replies, moved, trash, .. } = batch;
-        let committed = begun.and_then(|()| commit(db, files, moved));
+        let committed = begun.and_then(|()| commit(db, files, &moved));
         if let Err(error) = &committed {
             tracing::error!(error = chain(error), "records could not be written");
             let _ = db.execute_batch("ROLLBACK");
@@ -99,10 +101,8 @@ fn write(db: &Connection, files: &Files, mut jobs: mpsc::Receiver<Job>) {
     }
 }
 
-fn commit(db: &Connection, files: &Files, moved: bool) -> Result<()> {
-    if moved {
-        files.sync()?;
-    }
+fn commit(db: &Connection, files: &Files, moved: &BTreeSet<Algorithm>) -> Result<()> {
+    moved.iter().try_for_each(|algorithm| files.sync(*algorithm))?;
     db.execute_batch("COMMIT").map_err(|e| Error::database("cannot commit records", e))
 }
 
@@ -147,7 +147,7 @@ impl Batch<'_> {
     /// Gives a file its place. In the same change its record is written.
     pub(super) fn place(&mut self, spooled: &Spooled) -> Result<()> {
         self.files.place(spooled)?;
-        self.moved = true;
+        self.moved.insert(spooled.digest.algorithm());
         self.trash.retain(|digest| *digest != spooled.digest);
         Ok(())
     }

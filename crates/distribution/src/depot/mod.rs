@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! DATA/lock             one process at a time
-//! DATA/blobs/sha256/…   every content once (OCI image layout)
+//! DATA/blobs/sha256/…   every content once (OCI image layout); blobs/sha512/… likewise
 //! DATA/uploads/…        what is still being written; emptied at every start
 //! DATA/records.sqlite   repositories, links, manifests, tags: the only authority for what is where (D03)
 //! ```
@@ -24,12 +24,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use crate::digest::Digest;
 use bytes::Bytes;
-use types::Digest;
 
 pub(crate) use change::NewManifest;
 pub(crate) use collect::{Collected, Sweep};
-pub(crate) use files::{digest_of, random};
+pub(crate) use files::random;
 pub(crate) use index::{
     Found, Page, Referrer, blob, holder, leased, manifest, needed_size, referrers, repositories, tags,
 };

@@ -3,8 +3,8 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
 
+use crate::digest::Digest;
 use bytes::Bytes;
-use types::Digest;
 
 /// Most bytes kept.
 const MOST: usize = 16 << 20;
@@ -55,7 +55,7 @@ mod tests {
     #[test]
     fn what_is_kept_is_bounded() {
         let recent = Recent::default();
-        let digest = |n: u32| Digest::from_hash(std::array::from_fn(|i| n.to_be_bytes()[i % 4]));
+        let digest = |n: u32| Digest::Sha256(std::array::from_fn(|i| n.to_be_bytes()[i % 4]));
         for n in 0..1000 {
             recent.put(digest(n), Bytes::from(vec![0; 100 << 10]));
         }

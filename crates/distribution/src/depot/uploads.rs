@@ -9,13 +9,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use aws_lc_rs::digest::{Context, SHA256};
+use crate::digest::{Algorithm, Digest, Hasher};
 use bytes::Bytes;
 use tokio::sync::OwnedMutexGuard;
-use types::Digest;
 
 use super::blocking;
-use super::files::{Files, Spooled, finish_hash, random};
+use super::files::{Files, Spooled, random};
 use crate::code::{Code, Refusal};
 use crate::error::{Error, Result};
 use crate::name::Name;
@@ -51,7 +50,7 @@ struct Upload {
 pub(crate) struct Writing {
     id: UploadId,
     file: Option<(Arc<File>, PathBuf)>,
-    hasher: Context,
+    hasher: Hasher,
     offset: u64,
     /// Bytes of all uploads, these included.
     bytes: Arc<AtomicU64>,
@@ -65,8 +64,8 @@ impl Uploads {
         Self { files, limits, open: Mutex::default(), bytes: Arc::default() }
     }
 
-    /// Begins an upload.
-    pub(crate) fn start(&self, name: &Name) -> Result<UploadId, Refusal> {
+    /// Begins an upload whose digest will most likely be of this algorithm.
+    pub(crate) fn start(&self, name: &Name, algorithm: Algorithm) -> Result<UploadId, Refusal> {
         let mut open = self.table();
         if open.len() >= self.limits.most {
             let message = format!("{} uploads are open already: try again later", self.limits.most);
@@ -76,7 +75,7 @@ impl Uploads {
         let upload = Upload {
             name: name.clone(),
             touched: Mutex::new(Instant::now()),
-            writing: Arc::new(tokio::sync::Mutex::new(Writing::new(id, self.bytes.clone()))),
+            writing: Arc::new(tokio::sync::Mutex::new(Writing::new(id, algorithm, self.bytes.clone()))),
         };
         open.insert(id, Arc::new(upload));
         Ok(id)
@@ -96,8 +95,8 @@ impl Uploads {
     }
 
     /// An upload that no client names: for a blob that comes in one request, or from another registry.
-    pub(crate) async fn unnamed(&self) -> Result<Held, Refusal> {
-        let writing = Writing::new(UploadId::from_bytes(random()?), self.bytes.clone());
+    pub(crate) async fn unnamed(&self, algorithm: Algorithm) -> Result<Held, Refusal> {
+        let writing = Writing::new(UploadId::from_bytes(random()?), algorithm, self.bytes.clone());
         Ok(Arc::new(tokio::sync::Mutex::new(writing)).lock_owned().await)
     }
 
@@ -121,7 +120,7 @@ impl Uploads {
     pub(crate) async fn finish(&self, mut held: Held, wanted: Digest) -> Result<Spooled, Refusal> {
         self.table().remove(&held.id);
         let files = self.files.clone();
-        let spooled = blocking(move || held.finish(&files)).await?;
+        let spooled = blocking(move || held.finish(&files, wanted.algorithm())).await?;
         if spooled.digest == wanted {
             return Ok(spooled);
         }
@@ -162,8 +161,15 @@ impl Upload {
 }
 
 impl Writing {
-    fn new(id: UploadId, bytes: Arc<AtomicU64>) -> Self {
-        Self { id, file: None, hasher: Context::new(&SHA256), offset: 0, bytes }
+    fn new(id: UploadId, algorithm: Algorithm, bytes: Arc<AtomicU64>) -> Self {
+        Self { id, file: None, hasher: Hasher::new(algorithm), offset: 0, bytes }
+    }
+
+    /// The digest will be of this algorithm. Known before the first byte, it costs nothing; later the file is read once more.
+    pub(crate) fn expect(&mut self, algorithm: Algorithm) {
+        if self.offset == 0 {
+            self.hasher = Hasher::new(algorithm);
+        }
     }
 
     pub(crate) fn offset(&self) -> u64 {
@@ -187,7 +193,7 @@ impl Writing {
         Ok(())
     }
 
-    fn finish(&mut self, files: &Files) -> Result<Spooled> {
+    fn finish(&mut self, files: &Files, algorithm: Algorithm) -> Result<Spooled> {
         self.write(files, &[])?;
         let (file, path) = self
             .file
@@ -195,8 +201,9 @@ impl Writing {
             .ok_or_else(|| Error::call("an upload has no file", std::io::Error::other("gone")))?;
         self.bytes.fetch_sub(self.offset, Ordering::Relaxed);
         let size = std::mem::take(&mut self.offset);
-        let hasher = std::mem::replace(&mut self.hasher, Context::new(&SHA256));
-        Files::finish(&file, path, finish_hash(hasher), size)
+        let hasher = std::mem::replace(&mut self.hasher, Hasher::new(algorithm));
+        let spooled = Spooled::new(path, hasher.finish(), size);
+        Files::finish(&file, spooled, algorithm)
     }
 }
 

@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::{Server, image};
 use crate::cache::CacheOptions;
-use crate::depot::digest_of;
+use crate::digest::digest_of;
 
 fn cache_of(upstream: SocketAddr, fresh: Duration) -> Server {
     let directory = tempfile::tempdir().unwrap();

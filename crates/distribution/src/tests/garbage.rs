@@ -4,7 +4,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use super::{Server, image};
-use crate::depot::{Sweep, digest_of};
+use crate::depot::Sweep;
+use crate::digest::digest_of;
 
 fn now() -> Sweep {
     Sweep { grace: Duration::ZERO, untagged: false, dry_run: false }

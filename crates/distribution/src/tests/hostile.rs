@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use super::{Answer, Server};
-use crate::depot::digest_of;
+use crate::digest::digest_of;
 
 /// How many answers came.
 fn answers(bytes: &[u8]) -> usize {

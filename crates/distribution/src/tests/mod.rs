@@ -1,6 +1,8 @@
 //! A registry on loopback, and a client that says exactly what a test wants it to say.
 
+mod algorithms;
 mod cache;
+mod conditions;
 mod garbage;
 mod hostile;
 mod pushes;
@@ -13,15 +15,15 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::digest::Digest;
 use oci::image::media;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
-use types::Digest;
 
-use crate::depot::digest_of;
+use crate::digest::digest_of;
 use crate::options::Options;
 use crate::site::Site;
 use crate::wire::{Listener, serve};

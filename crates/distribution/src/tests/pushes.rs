@@ -4,7 +4,7 @@ use oci::image::media;
 use serde_json::json;
 
 use super::{Server, descriptor, image};
-use crate::depot::digest_of;
+use crate::digest::digest_of;
 
 #[test]
 fn a_blob_comes_back_whole_and_in_parts() {

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::Server;
-use crate::depot::digest_of;
+use crate::digest::digest_of;
 
 #[test]
 fn d01_a_list_has_an_end_whatever_is_asked_for() {

@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 
 use super::Server;
 use crate::auth::{AuthOptions, TokenOptions};
-use crate::depot::{digest_of, now};
+use crate::depot::now;
+use crate::digest::digest_of;
 
 /// A key pair, its public half as a JSON Web Key, and the names in its tokens.
 struct Signer {

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
 use super::{Answer, Server};
-use crate::depot::digest_of;
+use crate::digest::digest_of;
 
 /// What a client may do next.
 #[derive(Clone, Debug)]

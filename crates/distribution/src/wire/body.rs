@@ -1,5 +1,6 @@
 //! The body of an answer: nothing, some bytes, or part of a file.
 
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -26,6 +27,8 @@ pub(crate) enum Body {
     Sent(Segment, Arc<Segments>),
     /// Read and written by us: the connection is encrypted.
     Read(Reading),
+    /// One after the other.
+    Several(VecDeque<Body>),
 }
 
 /// A file that is read piece by piece.
@@ -37,8 +40,8 @@ pub(crate) struct Reading {
 
 impl Body {
     /// Part of a file; `segments` is there when the kernel can send it.
-    pub(crate) fn file(file: File, offset: u64, length: u64, segments: Option<&Arc<Segments>>) -> Self {
-        let segment = Segment { file: Arc::new(file), offset, length };
+    pub(crate) fn file(file: Arc<File>, offset: u64, length: u64, segments: Option<&Arc<Segments>>) -> Self {
+        let segment = Segment { file, offset, length };
         match segments {
             _ if length == 0 => Self::Empty,
             Some(segments) => Self::Sent(segment, segments.clone()),
@@ -51,6 +54,7 @@ impl Body {
             Self::Empty => 0,
             Self::Bytes(bytes) => bytes.len() as u64,
             Self::Sent(segment, _) | Self::Read(Reading { segment, .. }) => segment.length,
+            Self::Several(bodies) => bodies.iter().map(Self::left).sum(),
         }
     }
 }
@@ -106,6 +110,15 @@ impl hyper::body::Body for Body {
                 return Poll::Ready(None);
             }
             Self::Read(reading) => ready!(reading.poll_next(cx)),
+            Self::Several(bodies) => {
+                while let Some(first) = bodies.front_mut() {
+                    match ready!(Pin::new(first).poll_frame(cx)) {
+                        Some(frame) => return Poll::Ready(Some(frame)),
+                        None => drop(bodies.pop_front()),
+                    }
+                }
+                return Poll::Ready(None);
+            }
         };
         Poll::Ready(Some(frame.map(Frame::data)))
     }
@@ -113,6 +126,7 @@ impl hyper::body::Body for Body {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Read(reading) => reading.segment.length == 0 && reading.next.is_none(),
+            Self::Several(bodies) => bodies.iter().all(Self::is_end_stream),
             _ => self.left() == 0,
         }
     }
@@ -121,6 +135,9 @@ impl hyper::body::Body for Body {
         match self {
             // A piece on its way is no longer counted: say nothing rather than something wrong.
             Self::Read(Reading { next: Some(_), .. }) => SizeHint::default(),
+            Self::Several(bodies) if bodies.iter().any(|body| body.size_hint().exact().is_none()) => {
+                SizeHint::default()
+            }
             _ => SizeHint::with_exact(self.left()),
         }
     }

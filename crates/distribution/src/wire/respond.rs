@@ -5,15 +5,17 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hyper::body::{Body as _, Incoming};
-use hyper::header::{ALLOW, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HeaderName, HeaderValue};
+use hyper::header::{
+    ALLOW, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, HeaderName, HeaderValue,
+};
 use hyper::http::request::Parts;
-use hyper::{Method, Request, Response};
+use hyper::{Method, Request, Response, StatusCode, Version};
 
 use super::body::Body;
 use super::incoming::drain;
 use super::segments::Segments;
 use crate::calls::{self, Asked};
-use crate::code::Refusal;
+use crate::code::{Code, Refusal};
 use crate::query::Query;
 use crate::route;
 use crate::site::Site;
@@ -65,6 +67,9 @@ async fn handle(
     peer: &Peer,
     label: &mut &'static str,
 ) -> Result<Response<Body>, Refusal> {
+    if head.version == Version::HTTP_11 && !head.headers.contains_key(HOST) {
+        return Err(Refusal::new(Code::Unsupported, "the request names no host").bad_request());
+    }
     let query = Query::parse(head.uri.query().unwrap_or_default())?;
     let call = route::find(&head.method, head.uri.path())?;
     *label = call.label();
@@ -92,13 +97,14 @@ fn refused(refusal: &Refusal) -> Response<Body> {
     *response.status_mut() = refusal.status();
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
-    if refusal.status() == hyper::StatusCode::METHOD_NOT_ALLOWED {
-        headers.insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
-    }
     for (name, value) in &refusal.headers {
         if let (Ok(name), Ok(value)) = (name.parse::<HeaderName>(), HeaderValue::from_str(value)) {
             headers.append(name, value);
         }
+    }
+    // What the policy refuses is a change.
+    if refusal.status() == StatusCode::METHOD_NOT_ALLOWED && !headers.contains_key(ALLOW) {
+        headers.insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
     }
     response
 }
