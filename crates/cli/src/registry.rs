@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use distribution::{AuthOptions, CacheOptions, Collect, Command, Options, TlsOptions, TokenOptions};
+use distribution::{AuthOptions, CacheOptions, Check, Collect, Command, Options, TlsOptions, TokenOptions};
 
 use crate::error::{Error, Result};
 use crate::flags::{Flag, Matches, bytes, number, one, switch};
@@ -13,20 +13,26 @@ use crate::flags::{Flag, Matches, bytes, number, one, switch};
 pub(crate) const SERVE: &[Flag] = &[
     one("data-root", "Directory for everything (default /var/lib/berth-registry)"),
     one("address", "Address and port to listen on (default 127.0.0.1:5000)").short('a'),
-    one("tls-cert", "PEM file of the certificate: connections are encrypted"),
+    one("tls-cert", "PEM file of the certificate: connections are encrypted. Read again when it changes"),
     one("tls-key", "PEM file of the certificate's key"),
     one("tls-client-ca", "PEM file: clients need a certificate that was issued by one of these"),
-    one("htpasswd", "File of users and passwords (htpasswd -B)"),
+    one(
+        "htpasswd",
+        "File of users and passwords (htpasswd -B), read again when it changes. Without it and --token-… everybody may everything",
+    ),
     one("token-realm", "Address of the service that hands out tokens"),
     one("token-service", "Name of this registry in tokens"),
     one("token-issuer", "Only issuer whose tokens count"),
     one("token-root-certs", "PEM file of certificates whose keys sign tokens"),
     one("token-jwks", "JSON Web Key Set of the keys that sign tokens"),
-    one("upstream", "Be a cache of this registry (HOST or HOST:PORT)"),
+    one(
+        "upstream",
+        "Be a cache of this registry (HOST or HOST:PORT): nothing is pushed here, what is here is served also when that one is away",
+    ),
     one("upstream-credentials", "File with USER:PASSWORD for it"),
     one("upstream-fresh", "Serve a tag so long without asking whether it moved (default 1m)"),
     switch("read-only", "Refuse every push and deletion"),
-    switch("delete", "Allow manifests, tags and blobs to be deleted"),
+    switch("delete", "Allow manifests, tags and blobs to be deleted (default: refused)"),
     number("max-connections", "Connections at the same time; more wait (default 1024)"),
     number("max-uploads", "Uploads at the same time; more are refused (default 1024)"),
     bytes("max-upload-bytes", "Size of all unfinished uploads together (default no limit)"),
@@ -50,6 +56,15 @@ pub(crate) const COLLECT: &[Flag] = &[
     one("grace", "Keep what was pushed or asked for within this time (default 1h)"),
     switch("delete-untagged", "Remove manifests without a tag, too").short('m'),
     switch("dry-run", "Only tell what would be removed").short('d'),
+];
+
+/// The flags of `registry check`.
+pub(crate) const CHECK: &[Flag] = &[
+    one(
+        "data-root",
+        "Directory of the registry, which may be served meanwhile (default /var/lib/berth-registry)",
+    ),
+    switch("repair", "Forget what is broken, so that it can be pushed again"),
 ];
 
 /// Reads the flags of `registry serve`.
@@ -90,6 +105,12 @@ pub(crate) fn collect(flags: &Matches) -> Result<Command> {
         untagged: flags.is("delete-untagged"),
         dry_run: flags.is("dry-run"),
     }))
+}
+
+/// Reads the flags of `registry check`.
+pub(crate) fn check(flags: &Matches) -> Result<Command> {
+    let data_root = path(flags, "data-root").unwrap_or(Options::default().data_root);
+    Ok(Command::Check(Check { data_root, repair: flags.is("repair") }))
 }
 
 fn cache(flags: &Matches) -> Result<Option<CacheOptions>> {
@@ -177,7 +198,7 @@ mod tests {
         let Ok(parsed) = flags::parse(&[SERVE], false, &argv) else { panic!("{line} does not parse") };
         match serve(&parsed.matches)? {
             Command::Serve(options) => Ok(*options),
-            Command::Collect(_) => panic!("not asked for"),
+            Command::Collect(_) | Command::Check(_) => panic!("not asked for"),
         }
     }
 

@@ -13,7 +13,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixListener;
 use types::Kind;
 
-use crate::depot::{Collected, Sweep};
+use crate::depot::{Checked, Collected, Sweep};
 use crate::error::{Error, Result};
 use crate::site::Site;
 
@@ -26,12 +26,15 @@ const LONGEST: u64 = 4096;
 #[serde(rename_all = "lowercase")]
 enum Order {
     Collect(Sweep),
+    /// With repair or without.
+    Check(bool),
 }
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Reply {
     Collected(Collected),
+    Checked(Checked),
     Failed(String),
 }
 
@@ -83,6 +86,10 @@ async fn converse(site: Arc<Site>, stream: tokio::net::UnixStream) {
             Ok(found) => Reply::Collected(found),
             Err(refusal) => Reply::Failed(refusal.message),
         },
+        Ok(Order::Check(repair)) => match site.depot.check(repair).await {
+            Ok(found) => Reply::Checked(found),
+            Err(refusal) => Reply::Failed(refusal.message),
+        },
         Err(error) => Reply::Failed(format!("the order does not parse: {error}")),
     };
     let text = serde_json::to_string(&reply).unwrap_or_default();
@@ -91,16 +98,34 @@ async fn converse(site: Arc<Site>, stream: tokio::net::UnixStream) {
 
 /// Has the registry that serves this directory collect its garbage.
 pub(crate) fn ask_to_collect(root: &Path, sweep: Sweep) -> Result<Collected> {
+    match ask(root, &Order::Collect(sweep))? {
+        Reply::Collected(found) => Ok(found),
+        _ => Err(broken_off()),
+    }
+}
+
+/// Has it check its contents.
+pub(crate) fn ask_to_check(root: &Path, repair: bool) -> Result<Checked> {
+    match ask(root, &Order::Check(repair))? {
+        Reply::Checked(found) => Ok(found),
+        _ => Err(broken_off()),
+    }
+}
+
+fn ask(root: &Path, order: &Order) -> Result<Reply> {
     let failed = |e| Error::call("the registry that uses the data directory does not answer", e);
     let place = Place::of(root)?;
     let mut stream = UnixStream::connect(&place.path).map_err(failed)?;
-    let order = serde_json::to_string(&Order::Collect(sweep)).unwrap_or_default();
-    writeln!(stream, "{order}").map_err(failed)?;
+    writeln!(stream, "{}", serde_json::to_string(order).unwrap_or_default()).map_err(failed)?;
     let mut line = String::new();
     BufReader::new(stream).read_line(&mut line).map_err(failed)?;
     match serde_json::from_str(&line) {
-        Ok(Reply::Collected(found)) => Ok(found),
         Ok(Reply::Failed(why)) => Err(Error::new(Kind::Internal, format!("the registry could not: {why}"))),
-        Err(_) => Err(Error::new(Kind::Unavailable, "the registry ended before it answered")),
+        Ok(reply) => Ok(reply),
+        Err(_) => Err(broken_off()),
     }
+}
+
+fn broken_off() -> Error {
+    Error::new(Kind::Unavailable, "the registry ended before it answered")
 }

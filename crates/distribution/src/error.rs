@@ -44,6 +44,11 @@ impl Error {
         Self { kind, what: what.into(), source: Some(Box::new(source)) }
     }
 
+    /// A content is not what it was when it was stored.
+    pub(crate) fn damaged(digest: crate::digest::Digest) -> Self {
+        Self::new(Kind::Corrupt, format!("{digest} is damaged: berth registry check tells what else is"))
+    }
+
     /// The database's own failure.
     pub(crate) fn database(what: impl Into<String>, source: rusqlite::Error) -> Self {
         use rusqlite::ErrorCode::{DatabaseCorrupt, DiskFull, NotADatabase};

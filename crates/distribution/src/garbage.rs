@@ -9,6 +9,7 @@ use crate::control;
 use crate::depot::{Collected, Depot, Sweep};
 use crate::error::{Error, Result};
 use crate::options::Collect;
+use crate::run::alone;
 use crate::site::Site;
 
 impl Site {
@@ -31,7 +32,7 @@ pub(crate) fn collect(asked: &Collect) -> Result<()> {
     }
     let sweep = Sweep { grace: asked.grace, untagged: asked.untagged, dry_run: asked.dry_run };
     let found = match Depot::open(&asked.data_root) {
-        Ok(depot) => here(&depot, sweep)?,
+        Ok(depot) => alone(depot.collect(sweep))?,
         Err(error) if error.kind() == Kind::Conflict => control::ask_to_collect(&asked.data_root, sweep)?,
         Err(error) => return Err(error),
     };
@@ -41,14 +42,6 @@ pub(crate) fn collect(asked: &Collect) -> Result<()> {
         found.manifests, found.links, found.contents, found.bytes
     );
     Ok(())
-}
-
-fn here(depot: &Depot, sweep: Sweep) -> Result<Collected> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|e| Error::call("cannot start threads", e))?;
-    runtime.block_on(depot.collect(sweep)).map_err(|refusal| Error::new(Kind::Internal, refusal.message))
 }
 
 /// Collects every so often, for ever.

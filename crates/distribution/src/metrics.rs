@@ -176,4 +176,68 @@ mod tests {
             assert!(page.lines().any(|l| l == line), "{line} is not in\n{page}");
         }
     }
+
+    /// The page by the rules of the text format: every sample below its family's one `TYPE`, no series twice, counters called so,
+    /// histograms that add up.
+    #[test]
+    fn the_page_is_what_prometheus_reads() {
+        let metrics = Metrics::default();
+        for (call, status, ms) in [("blob", 200, 2), ("blob", 404, 700), ("tags", 200, 90_000)] {
+            metrics.answered(call, "GET", status, Duration::from_millis(ms), 10);
+        }
+        metrics.cached(true);
+        let page = metrics.page(Gauges { uploads: 3, upload_bytes: 9 });
+        assert!(page.ends_with('\n'));
+        let (mut family, mut kind) = ("", "");
+        let (mut families, mut series) = (BTreeMap::new(), BTreeMap::new());
+        for line in page.lines() {
+            if let Some(rest) = line.strip_prefix("# HELP ") {
+                let (name, about) = rest.split_once(' ').unwrap();
+                assert!(!about.is_empty() && families.insert(name, ()).is_none(), "{line}");
+                family = name;
+            } else if let Some(rest) = line.strip_prefix("# TYPE ") {
+                let (name, said) = rest.split_once(' ').unwrap();
+                assert!(name == family && ["counter", "gauge", "histogram"].contains(&said), "{line}");
+                assert_eq!(said == "counter", name.ends_with("_total"), "{line}");
+                kind = said;
+            } else {
+                let (name, value) = sample(line);
+                let suffixes: &[&str] =
+                    if kind == "histogram" { &["_bucket", "_sum", "_count"] } else { &[""] };
+                let base = name.split('{').next().unwrap();
+                assert!(suffixes.iter().any(|suffix| base.strip_suffix(suffix) == Some(family)), "{line}");
+                assert!(series.insert(name, value).is_none(), "{line}");
+            }
+        }
+        for call in ["blob", "tags"] {
+            let bucket = |end: &str| {
+                series[&format!("berth_registry_request_seconds_bucket{{call=\"{call}\",le=\"{end}\"}}")]
+            };
+            let ends: Vec<String> = BUCKETS.iter().map(f64::to_string).chain(["+Inf".to_owned()]).collect();
+            let counts: Vec<f64> = ends.iter().map(|end| bucket(end)).collect();
+            assert!(counts.is_sorted(), "{counts:?}");
+            let count = series[&format!("berth_registry_request_seconds_count{{call=\"{call}\"}}")];
+            assert_eq!(counts.last(), Some(&count));
+        }
+    }
+
+    /// Name with labels, and value.
+    fn sample(line: &str) -> (String, f64) {
+        let (name, value) = line.rsplit_once(' ').unwrap_or_else(|| panic!("{line}"));
+        let (base, labels) = name.split_once('{').map_or((name, ""), |(base, rest)| {
+            (base, rest.strip_suffix('}').unwrap_or_else(|| panic!("{line}")))
+        });
+        let is_name = |text: &str| {
+            text.chars()
+                .enumerate()
+                .all(|(n, c)| c == '_' || c.is_ascii_alphabetic() || n > 0 && c.is_ascii_digit())
+        };
+        assert!(!base.is_empty() && is_name(base), "{line}");
+        for label in labels.split(',').filter(|label| !label.is_empty()) {
+            let (key, text) = label.split_once('=').unwrap_or_else(|| panic!("{line}"));
+            let text = text.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
+            assert!(is_name(key) && text.is_some_and(|text| !text.contains(['"', '\\', '\n'])), "{line}");
+        }
+        (name.to_owned(), value.parse().unwrap_or_else(|_| panic!("{line}")))
+    }
 }

@@ -16,6 +16,17 @@ pub enum Command {
     Serve(Box<Options>),
     /// Remove what nothing names, and tell what that was.
     Collect(Collect),
+    /// See whether every content is what it should be.
+    Check(Check),
+}
+
+/// What is to be checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Check {
+    /// The registry's data directory; it may be served meanwhile.
+    pub data_root: PathBuf,
+    /// What is broken is taken out of every repository, so that it can be pushed again.
+    pub repair: bool,
 }
 
 /// What is to be collected.

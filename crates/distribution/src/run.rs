@@ -10,6 +10,8 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use types::Kind;
 
+use crate::check;
+use crate::code::Refusal;
 use crate::control;
 use crate::depot::Sweep;
 use crate::error::{Error, Result, chain};
@@ -31,6 +33,7 @@ pub fn run(command: Command) -> std::result::Result<(), Error> {
     let done = match command {
         Command::Serve(options) => serve_until_signal(&options),
         Command::Collect(asked) => garbage::collect(&asked),
+        Command::Check(asked) => check::check(&asked),
     };
     done.map_err(|error| Error::new(error.kind(), chain(&error)))
 }
@@ -47,6 +50,15 @@ fn serve_until_signal(options: &Options) -> Result<()> {
     let result = runtime.block_on(live(options));
     runtime.shutdown_timeout(Duration::from_millis(500));
     result
+}
+
+/// Does something with a directory that no registry serves.
+pub(crate) fn alone<T>(work: impl Future<Output = Result<T, Refusal>>) -> Result<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| Error::call("cannot start threads", e))?;
+    runtime.block_on(work).map_err(|refusal| Error::new(Kind::Internal, refusal.message))
 }
 
 fn log_to_stderr(level: &str) {

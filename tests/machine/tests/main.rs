@@ -74,7 +74,7 @@ fn main() -> std::process::ExitCode {
         events_in_order, events_of_every_type, inspect_shows_what_was_asked, top_and_stats, prefixes_and_ambiguity]);
     all.extend(tests![exec: runs_beside_the_first_process, user_directory_environment, exit_codes_of_exec, detached_exec, exec_has_the_same_walls]);
     all.extend(tests![files: bind_mounts, mounts_travel_through_binds, volumes_outlive_containers, image_volumes_are_filled, tmpfs_mounts, read_only_root, writes_stay_in_the_container, hostile_targets]);
-    all.extend(tests![registry_server: killed_at_any_moment, ends_in_good_order, memory_is_bounded]);
+    all.extend(tests![registry_server: killed_at_any_moment, ends_in_good_order, memory_is_bounded, checked_while_it_serves]);
     const WITH_TLS: &[Need] = &[Need::Program("openssl"), Need::Program("htpasswd"), Need::Program("curl")];
     all.extend(tests![registry_server needs WITH_TLS; certificates_passwords_metrics_and_log]);
     all.extend(of_the_store());

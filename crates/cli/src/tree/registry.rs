@@ -8,7 +8,7 @@ pub(super) const COMMANDS: &[Command] = &[
     Command {
         names: &["registry serve"],
         usage: "[OPTIONS]",
-        about: "Be a registry",
+        about: "Be a registry: the OCI distribution specification over HTTP or HTTPS, until SIGTERM",
         flags: &[registry::SERVE],
         arity: Arity::None,
         mixed: true,
@@ -22,5 +22,14 @@ pub(super) const COMMANDS: &[Command] = &[
         arity: Arity::None,
         mixed: true,
         act: Act::Registry(registry::collect),
+    },
+    Command {
+        names: &["registry check"],
+        usage: "[OPTIONS]",
+        about: "Read every content of a registry, and tell what is broken",
+        flags: &[registry::CHECK],
+        arity: Arity::None,
+        mixed: true,
+        act: Act::Registry(registry::check),
     },
 ];

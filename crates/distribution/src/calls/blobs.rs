@@ -1,9 +1,11 @@
 //! Reading and deleting blobs (end-2, end-10). Whether a repository has one is the records' say, every time (D03).
 
 use std::collections::VecDeque;
+use std::fs::File;
 use std::sync::Arc;
 
 use crate::digest::Digest;
+use crate::error::Error;
 use hyper::header::RANGE;
 use hyper::{Method, Response, StatusCode};
 use serde_json::json;
@@ -19,31 +21,60 @@ use crate::upload::UploadId;
 use crate::wire::Body;
 
 pub(super) async fn get(site: &Arc<Site>, asked: &Asked<'_>, name: &Name, digest: Digest) -> Answer {
-    if let Some(cache) = &site.cache {
-        cache.blob(site, name, digest).await?;
+    let only_asks = asked.head.method == Method::HEAD;
+    match &site.cache {
+        Some(cache) if only_asks => {
+            if let Some(size) = cache.blob_size(site, name, digest).await? {
+                return answer(asked, digest, size, |_, _| Body::Empty);
+            }
+        }
+        Some(cache) => {
+            if let Some(arrival) = cache.blob(site, name, digest).await? {
+                let size = arrival.size;
+                let stretch = |first, last| Body::arriving(arrival.clone(), first, last - first + 1);
+                return answer(asked, digest, size, stretch);
+            }
+        }
+        None => {}
     }
     let (size, leased) =
         site.depot.read(|db| Ok((depot::blob(db, name, digest)?, depot::leased(db, name, digest)?)))?;
     let size = size.ok_or_else(|| unknown(digest))?;
-    if asked.head.method == Method::HEAD {
+    if only_asks {
         renew(site, name, digest, leased.unwrap_or_default()).await?;
     }
+    let file = Arc::new(whole(site, digest, size)?);
+    let stretch = |first, last| Body::file(file.clone(), first, last - first + 1, asked.segments);
+    answer(asked, digest, size, stretch)
+}
+
+/// The file of a blob. One that has gone this moment was collected, and its record, too. One that the disk lost, or part of it, is
+/// not here either: the client that hears so pushes it again, and that mends it.
+fn whole(site: &Site, digest: Digest, size: u64) -> Result<File, Refusal> {
+    let file = site.depot.files().content(&digest).map_err(|e| gone(e, digest))?;
+    let real = file.metadata().map_err(|e| Error::call(format!("cannot look at {digest}"), e))?.len();
+    if real == size {
+        return Ok(file);
+    }
+    tracing::error!(%digest, size, real, "a content is damaged: berth registry check tells what else is");
+    Err(unknown(digest))
+}
+
+/// The answer that has what the request's conditions and ranges leave of a blob.
+fn answer(asked: &Asked<'_>, digest: Digest, size: u64, stretch: impl Fn(u64, u64) -> Body) -> Answer {
     let method = &asked.head.method;
     match Conditions::of(&asked.head.headers).judge(method, Some(&digest)) {
         Verdict::Go => {}
         Verdict::NotModified => return Ok(signed(bare(StatusCode::NOT_MODIFIED), digest)),
         Verdict::Failed => return Err(failed()),
     }
-    // A file that went this moment was collected: the record that we saw is gone, too.
-    let file = site.depot.files().content(&digest).map_err(|e| gone(e, digest))?;
+    let empty = || signed(Response::new(Body::Empty), digest);
     if method == Method::HEAD {
-        return Ok(described(signed(Response::new(Body::Empty), digest), size));
+        return Ok(described(empty(), size));
     }
     let wanted = asked.header(RANGE).filter(|_| range_holds(&asked.head.headers, &digest));
-    let file = Arc::new(file);
-    let stretch = |first, last| Body::file(file.clone(), first, last - first + 1, asked.segments);
     Ok(match range::part(wanted, size)? {
-        Part::Whole if size == 0 => described(signed(Response::new(Body::Empty), digest), 0),
+        Part::Whole if size == 0 => described(empty(), 0),
         Part::Whole => described(signed(Response::new(stretch(0, size - 1)), digest), size),
         Part::Bytes(first, last) => {
             let mut response =
@@ -108,7 +139,7 @@ pub(super) async fn delete(site: &Site, name: Name, digest: Digest) -> Answer {
     if found { Ok(bare(StatusCode::ACCEPTED)) } else { Err(unknown(digest)) }
 }
 
-fn gone(error: crate::error::Error, digest: Digest) -> Refusal {
+fn gone(error: Error, digest: Digest) -> Refusal {
     match error.kind() {
         types::Kind::NotFound => unknown(digest),
         _ => error.into(),

@@ -140,6 +140,10 @@ impl Batch<'_> {
         Ok(self.db.execute_batch("ROLLBACK TO change")?)
     }
 
+    pub(super) fn files(&self) -> &Files {
+        self.files
+    }
+
     pub(super) fn db(&self) -> &Connection {
         self.db
     }

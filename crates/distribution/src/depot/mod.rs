@@ -11,6 +11,7 @@
 //! when the process is killed is a file without a record, and the next start removes it.
 
 mod change;
+mod check;
 mod collect;
 mod files;
 mod index;
@@ -28,6 +29,7 @@ use crate::digest::Digest;
 use bytes::Bytes;
 
 pub(crate) use change::NewManifest;
+pub(crate) use check::Checked;
 pub(crate) use collect::{Collected, Sweep};
 pub(crate) use files::random;
 pub(crate) use index::{
@@ -36,7 +38,7 @@ pub(crate) use index::{
 pub(crate) use uploads::{Held, Limits, Uploads};
 
 use crate::code::Refusal;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use files::Files;
 use index::Readers;
 use ledger::{Batch, Ledger};
@@ -95,6 +97,9 @@ impl Depot {
         }
         let files = self.files.clone();
         let bytes = blocking(move || files.read(&digest)).await?;
+        if Digest::of(digest.algorithm(), &bytes) != digest {
+            return Err(Error::damaged(digest));
+        }
         self.recent.put(digest, bytes.clone());
         Ok(bytes)
     }

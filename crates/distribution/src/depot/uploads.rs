@@ -172,6 +172,11 @@ impl Writing {
         }
     }
 
+    /// The file, once something was written.
+    pub(crate) fn file(&self) -> Option<Arc<File>> {
+        self.file.as_ref().map(|(file, _)| file.clone())
+    }
+
     pub(crate) fn offset(&self) -> u64 {
         self.offset
     }

@@ -3,6 +3,7 @@
 mod algorithms;
 mod cache;
 mod conditions;
+mod damage;
 mod garbage;
 mod hostile;
 mod pushes;

@@ -12,6 +12,8 @@ use bytes::Bytes;
 use hyper::body::{Frame, SizeHint};
 use tokio::task::JoinHandle;
 
+use crate::cache::Arrival;
+
 use super::segments::{REGION, Segment, Segments};
 
 /// How much of a file is read at a time, where the kernel cannot send it.
@@ -35,6 +37,8 @@ pub(crate) enum Body {
 #[derive(Debug)]
 pub(crate) struct Reading {
     segment: Segment,
+    /// The file is still coming in.
+    arrival: Option<Arrival>,
     next: Option<JoinHandle<io::Result<Bytes>>>,
 }
 
@@ -45,8 +49,14 @@ impl Body {
         match segments {
             _ if length == 0 => Self::Empty,
             Some(segments) => Self::Sent(segment, segments.clone()),
-            None => Self::Read(Reading { segment, next: None }),
+            None => Self::Read(Reading { segment, arrival: None, next: None }),
         }
+    }
+
+    /// Part of a file that is still coming in: bytes are given out as they are there.
+    pub(crate) fn arriving(arrival: Arrival, offset: u64, length: u64) -> Self {
+        let segment = Segment { file: arrival.file.clone(), offset, length };
+        Self::Read(Reading { segment, arrival: Some(arrival), next: None })
     }
 
     fn left(&self) -> u64 {
@@ -74,16 +84,24 @@ impl Segment {
         self.length -= length;
         front
     }
+
+    fn read(&self) -> io::Result<Bytes> {
+        let mut bytes = vec![0; usize::try_from(self.length).unwrap_or(STEP)];
+        self.file.read_exact_at(&mut bytes, self.offset)?;
+        Ok(bytes.into())
+    }
 }
 
 impl Reading {
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
         let next = self.next.get_or_insert_with(|| {
             let part = self.segment.split(STEP);
-            tokio::task::spawn_blocking(move || {
-                let mut bytes = vec![0; usize::try_from(part.length).unwrap_or(STEP)];
-                part.file.read_exact_at(&mut bytes, part.offset)?;
-                Ok(bytes.into())
+            let Some(arrival) = self.arrival.clone() else {
+                return tokio::task::spawn_blocking(move || part.read());
+            };
+            tokio::spawn(async move {
+                arrival.wait(part.offset + part.length).await?;
+                tokio::task::spawn_blocking(move || part.read()).await.map_err(io::Error::other)?
             })
         });
         let read = ready!(Pin::new(next).poll(cx));

@@ -4,14 +4,20 @@
 //! The client of [`registry`] sees to it that our credentials go to upstream and to token services that may speak for it, and to
 //! nobody else that a challenge names (D05).
 
+mod arrival;
+
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::digest::Digest;
 use registry::{Client, Credentials, Repository};
+use tokio::sync::watch;
 use types::{Kind, Reference};
+
+pub(crate) use arrival::Arrival;
+use arrival::Progress;
 
 use crate::code::{Code, Refusal};
 use crate::depot::{self, Found, NewManifest, blocking};
@@ -43,8 +49,10 @@ pub(crate) struct Cache {
     credentials: Credentials,
     /// When tags were last seen to be what upstream has.
     looked: Mutex<HashMap<(Name, Target), Instant>>,
-    /// One fetch for each content, however many ask.
-    fetching: Mutex<HashMap<Digest, Arc<tokio::sync::Mutex<()>>>>,
+    /// One look upstream for each manifest, however many ask.
+    turns: Mutex<HashMap<(Name, Target), Arc<tokio::sync::Mutex<()>>>>,
+    /// One download of each blob, likewise.
+    fetching: Mutex<HashMap<Digest, watch::Receiver<Progress>>>,
 }
 
 impl Cache {
@@ -56,9 +64,18 @@ impl Cache {
         if !options.certs_dirs.is_empty() {
             reached.certs_dirs.clone_from(&options.certs_dirs);
         }
+        // Whoever asks waits meanwhile, and what is here is served when upstream is away.
+        reached.attempts = 3;
         let client = Client::new(reached).map_err(|e| Error::new(e.kind(), e.to_string()))?;
         let credentials = options.credentials.as_ref().map(read_credentials).transpose()?.unwrap_or_default();
-        Ok(Self { options, client, credentials, looked: Mutex::default(), fetching: Mutex::default() })
+        Ok(Self {
+            options,
+            client,
+            credentials,
+            looked: Mutex::default(),
+            turns: Mutex::default(),
+            fetching: Mutex::default(),
+        })
     }
 
     fn repository(&self, name: &Name) -> Result<Repository, Refusal> {
@@ -69,23 +86,43 @@ impl Cache {
 
     /// Sees to it that a manifest is here, if upstream has it, and that its tag is where upstream has it.
     pub(crate) async fn manifest(&self, site: &Site, name: &Name, target: &Target) -> Result<(), Refusal> {
-        let here = site.depot.read(|db| depot::manifest(db, name, target))?;
-        if here.is_some() && (matches!(target, Target::Digest(_)) || self.is_fresh(name, target)) {
-            site.metrics.cached(true);
+        let asked = Instant::now();
+        let newest = asked.checked_sub(self.options.fresh).unwrap_or(asked);
+        if self.has(site, name, target, newest)? {
             return Ok(());
         }
+        let turn = self.turn(name, target);
+        let looked = {
+            let _turn = turn.lock().await;
+            // Who had the turn before looked after we were asked: that is news enough.
+            if self.has(site, name, target, asked)? { Ok(()) } else { self.look(site, name, target).await }
+        };
+        self.turns().remove(&(name.clone(), target.clone()));
+        looked
+    }
+
+    /// Whether a manifest is here that upstream had at this time or later.
+    fn has(&self, site: &Site, name: &Name, target: &Target, since: Instant) -> Result<bool, Refusal> {
+        let here = site.depot.read(|db| depot::manifest(db, name, target))?.is_some();
+        let has = here && (matches!(target, Target::Digest(_)) || self.looked_since(name, target, since));
+        if has {
+            site.metrics.cached(true);
+        }
+        Ok(has)
+    }
+
+    async fn look(&self, site: &Site, name: &Name, target: &Target) -> Result<(), Refusal> {
+        let here = site.depot.read(|db| depot::manifest(db, name, target))?;
         match self.fetch_manifest(site, name, target, here.as_ref()).await {
-            Ok(()) => {
-                self.looked(name, target);
-                Ok(())
-            }
-            // What is here is better than nothing while upstream is away.
+            Ok(()) => {}
+            // What is here is better than nothing while upstream is away, which is asked again when the tag is due again.
             Err(refusal) if here.is_some() && refusal.code == Code::Unavailable => {
                 tracing::warn!(%name, why = refusal.message, "upstream is away: the cache answers for it");
-                Ok(())
             }
-            Err(refusal) => Err(refusal),
+            Err(refusal) => return Err(refusal),
         }
+        self.looked(name, target);
+        Ok(())
     }
 
     async fn fetch_manifest(
@@ -124,64 +161,22 @@ impl Cache {
         site.depot.change(move |batch| batch.add_foreign_manifest(&new)).await
     }
 
-    /// Sees to it that a blob is here, if a manifest that is here names it.
-    pub(crate) async fn blob(
-        self: &Arc<Self>,
-        site: &Arc<Site>,
-        name: &Name,
-        digest: Digest,
-    ) -> Result<(), Refusal> {
-        let there = |site: &Site| {
-            site.depot.read(|db| Ok((depot::blob(db, name, digest)?, depot::needed_size(db, name, digest)?)))
-        };
-        let (here, size) = there(site)?;
-        if here.is_some() {
-            site.metrics.cached(true);
-            return Ok(());
-        }
-        // No manifest that came in names it: the answer is that it is not here.
-        let Some(size) = size else { return Ok(()) };
-        let turn = self.turn(digest);
-        let _turn = turn.lock().await;
-        if there(site)?.0.is_some() {
-            return Ok(());
-        }
-        site.metrics.cached(false);
-        // A task of its own: the client that asked first may go, others wait for the same.
-        let (cache, site, name) = (self.clone(), site.clone(), name.clone());
-        let fetched = tokio::spawn(async move { cache.fetch_blob(&site, name, digest, size).await });
-        let result = fetched.await.map_err(|_| Refusal::new(Code::Unknown, "the fetch ended in a fault"));
-        self.lock_fetching().remove(&digest);
-        result?
+    /// Whose turn it is to look upstream for a manifest.
+    fn turn(&self, name: &Name, target: &Target) -> Arc<tokio::sync::Mutex<()>> {
+        self.turns().entry((name.clone(), target.clone())).or_default().clone()
     }
 
-    async fn fetch_blob(&self, site: &Site, name: Name, digest: Digest, size: u64) -> Result<(), Refusal> {
-        let wanted = digest.for_client().ok_or_else(only_sha256)?;
-        let mut blob = self.repository(&name)?.blob(&wanted, size, 0).await.map_err(away)?;
-        let mut held = site.uploads.unnamed(digest.algorithm()).await?;
-        while let Some(bytes) = blob.chunk().await.map_err(away)? {
-            held = site.uploads.append(held, bytes).await?;
-        }
-        let spooled = site
-            .uploads
-            .finish(held, digest)
-            .await
-            .map_err(|refusal| Refusal { status: Some(hyper::StatusCode::BAD_GATEWAY), ..refusal })?;
-        site.depot.change(move |batch| batch.add_blob(&name, &spooled)).await
+    fn turns(&self) -> MutexGuard<'_, HashMap<(Name, Target), Arc<tokio::sync::Mutex<()>>>> {
+        self.turns.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whose turn it is to fetch a content.
-    fn turn(&self, digest: Digest) -> Arc<tokio::sync::Mutex<()>> {
-        self.lock_fetching().entry(digest).or_default().clone()
-    }
-
-    fn lock_fetching(&self) -> std::sync::MutexGuard<'_, HashMap<Digest, Arc<tokio::sync::Mutex<()>>>> {
+    fn fetching(&self) -> MutexGuard<'_, HashMap<Digest, watch::Receiver<Progress>>> {
         self.fetching.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn is_fresh(&self, name: &Name, target: &Target) -> bool {
+    fn looked_since(&self, name: &Name, target: &Target, since: Instant) -> bool {
         let looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
-        looked.get(&(name.clone(), target.clone())).is_some_and(|at| at.elapsed() < self.options.fresh)
+        looked.get(&(name.clone(), target.clone())).is_some_and(|at| *at > since)
     }
 
     fn looked(&self, name: &Name, target: &Target) {
