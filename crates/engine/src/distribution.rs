@@ -39,7 +39,7 @@ impl Engine {
 }
 
 fn read<T: serde::de::DeserializeOwned>(name: &str, bytes: &[u8]) -> Result<T> {
-    serde_json::from_slice(bytes)
+    oci::image::parse(bytes)
         .map_err(|e| Error::doing(&format!("cannot read the manifest of {name}"), Kind::Corrupt, e))
 }
 

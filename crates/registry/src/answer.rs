@@ -1,5 +1,6 @@
 //! What an answer says that is not the content asked for (distribution-spec, Error Codes).
 
+use hyper::header::RETRY_AFTER;
 use serde::Deserialize;
 
 use crate::error::Error;
@@ -33,13 +34,15 @@ struct One {
 /// The refusal that an answer is. `asked` is the request, for answers that say nothing else.
 pub(crate) async fn refusal(asked: &str, mut response: Response) -> Error {
     let status = response.status.as_u16();
+    let after = response.header(RETRY_AFTER).map(str::to_owned);
     let text = response.body.whole(MOST).await.ok().flatten().unwrap_or_default();
     let (code, sentence) = sentence(&text);
     if sentence.is_empty() {
         let reason = response.status.canonical_reason().unwrap_or("a status without a name");
-        return Error::refused(status, &code, format!("{asked}: unexpected status: {status} {reason}"));
+        let sentence = format!("{asked}: unexpected status: {status} {reason}");
+        return Error::refused(status, &code, sentence).after(after);
     }
-    Error::refused(status, &code, sentence)
+    Error::refused(status, &code, sentence).after(after)
 }
 
 /// The first code, and all errors in one line as Docker prints them.

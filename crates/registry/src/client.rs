@@ -23,6 +23,8 @@ pub(crate) struct Core {
     pub(crate) options: Options,
     pub(crate) transport: Transport,
     pub(crate) keyring: Keyring,
+    /// Lists of referrers are read, added to and written back by one at a time.
+    pub(crate) listing: tokio::sync::Mutex<()>,
     /// Hosts that were seen to speak plain HTTP where that is allowed.
     plain: Mutex<HashSet<Origin>>,
     /// The hosts of registries, as long as the files that say so do not change.
@@ -44,8 +46,8 @@ impl Client {
         let agent = HeaderValue::try_from(&options.user_agent);
         let agent = agent.map_err(|_| Error::invalid("the user agent is not plain text"))?;
         let transport = Transport::new(options.proxies.clone(), agent);
-        let (keyring, plain, hosts) = Default::default();
-        Ok(Self(Arc::new(Core { options, transport, keyring, plain, hosts })))
+        let (keyring, listing, plain, hosts) = Default::default();
+        Ok(Self(Arc::new(Core { options, transport, keyring, listing, plain, hosts })))
     }
 
     /// A repository, as these credentials may see it. Nothing is asked yet.

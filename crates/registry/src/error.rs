@@ -13,6 +13,8 @@ pub struct Error {
     message: String,
     status: Option<u16>,
     code: String,
+    /// `Retry-After` of the answer.
+    retry_after: Option<String>,
 }
 
 /// What everything here answers.
@@ -38,7 +40,7 @@ impl Error {
     }
 
     pub(crate) fn new(kind: Kind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), status: None, code: String::new() }
+        Self { kind, message: message.into(), status: None, code: String::new(), retry_after: None }
     }
 
     pub(crate) fn invalid(message: impl Into<String>) -> Self {
@@ -75,6 +77,21 @@ impl Error {
             _ => Kind::InvalidInput,
         };
         Self { status: Some(status), code: code.to_owned(), ..Self::new(kind, message) }
+    }
+
+    /// When the registry wants to be asked again, in its own words.
+    pub(crate) fn retry_after(&self) -> Option<&str> {
+        self.retry_after.as_deref()
+    }
+
+    /// The same, with what the registry said of when to ask again.
+    pub(crate) fn after(self, retry_after: Option<String>) -> Self {
+        Self { retry_after, ..self }
+    }
+
+    /// The registry does not know this method here: another may do.
+    pub(crate) fn is_method_unknown(&self) -> bool {
+        matches!(self.status, Some(405 | 501))
     }
 
     /// The same failure in other words.

@@ -155,7 +155,7 @@ impl Course<'_> {
     fn asked_of(&self, failure: &Failure, asked: String) -> String {
         let is_all = matches!(
             failure.trouble,
-            Trouble::Name | Trouble::Connect | Trouble::Certificate | Trouble::NotTls
+            Trouble::Name | Trouble::Connect | Trouble::Certificate | Trouble::NotTls | Trouble::Proxy
         );
         let base = &self.endpoint.base;
         let is_home = self.url.origin == base.origin || self.url.origin == base.in_clear().origin;

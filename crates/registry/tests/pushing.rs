@@ -3,6 +3,7 @@
 
 mod fake;
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
@@ -241,4 +242,83 @@ async fn referrers_by_list_and_by_tag() {
         assert_eq!(signatures.len(), count / 2, "{name}");
     }
     assert!(fake.lines().iter().any(|line| line.ends_with("?artifactType=sig")));
+}
+
+/// A registry that keeps documents, and lists of referrers if it `lists`.
+async fn depot(lists: bool) -> (Fake, Arc<Mutex<BTreeMap<String, Seen>>>) {
+    let kept: Arc<Mutex<BTreeMap<String, Seen>>> = Arc::default();
+    let shared = Arc::clone(&kept);
+    let fake = Fake::start(move |seen| {
+        let mut kept = shared.lock().unwrap();
+        match seen.method.as_str() {
+            "PUT" => {
+                kept.insert(seen.path.clone(), seen.clone());
+                let reply = Reply::new(201, "");
+                if lists { reply.header("OCI-Subject", digest(b"image").to_string()) } else { reply }
+            }
+            _ => match kept.get(&seen.path) {
+                Some(put) => {
+                    Reply::new(200, put.body.clone()).header("Content-Type", put.header("content-type"))
+                }
+                None => Reply::new(404, ""),
+            },
+        }
+    })
+    .await;
+    (fake, kept)
+}
+
+#[tokio::test]
+async fn what_refers_is_listed_by_whoever_pushes_it() {
+    const INDEX: &str = "application/vnd.oci.image.index.v1+json";
+    let of = digest(b"image");
+    let place = format!("/v2/app/manifests/sha256-{}", of.hex());
+    let about = |kind: &str| {
+        let text = format!(
+            r#"{{"schemaVersion":2,"artifactType":"{kind}","config":{{}},"layers":[],"subject":{{"digest":"{of}","size":5}},"annotations":{{"by":"kim"}}}}"#
+        );
+        (digest(text.as_bytes()), Bytes::from(text))
+    };
+    for lists in [false, true] {
+        let (fake, kept) = depot(lists).await;
+        let client = client();
+        let push = async |kind: &str| {
+            let (is, bytes) = about(kind);
+            let app = client.repository(&fake.name("app"), Credentials::Anonymous);
+            app.push_manifest(&Target::Digest(is), MANIFEST_TYPE, bytes).await
+        };
+        // All at once, and one of them twice: none is lost, none is there two times.
+        let all = tokio::join!(push("a"), push("b"), push("c"), push("d"), push("a"));
+        assert!(all.0.is_ok() && all.1.is_ok() && all.2.is_ok() && all.3.is_ok() && all.4.is_ok());
+        let list = kept.lock().unwrap().get(&place).cloned();
+        if lists {
+            assert!(list.is_none(), "the registry keeps the list");
+            continue;
+        }
+        let list = list.expect("a list");
+        assert_eq!(list.header("content-type"), INDEX);
+        let app = client.repository(&fake.name("app"), Credentials::Anonymous);
+        let mut listed = app.referrers(&of, None).await.unwrap();
+        listed.sort_by(|a, b| a.artifact_type.cmp(&b.artifact_type));
+        let kinds: Vec<_> = listed.iter().map(|one| one.artifact_type.as_str()).collect();
+        assert_eq!(kinds, ["a", "b", "c", "d"]);
+        let (is, bytes) = about("a");
+        assert_eq!(
+            (&*listed[0].digest, listed[0].size, &*listed[0].media_type),
+            (&*is.to_string(), bytes.len() as i64, MANIFEST_TYPE)
+        );
+        assert_eq!(listed[0].annotations["by"], "kim");
+        // What others wrote beside the list is kept; what is no list is left alone.
+        let other = r#"{"schemaVersion":2,"manifests":[],"annotations":{"x":"y"}}"#;
+        for (kind, body, works) in [(INDEX, other, true), (INDEX, "{", false), (MANIFEST_TYPE, "{}", false)] {
+            let mut seen = list.clone();
+            seen.headers.insert("content-type".to_owned(), kind.to_owned());
+            seen.body = body.into();
+            kept.lock().unwrap().insert(place.clone(), seen);
+            let result = push("a").await;
+            assert_eq!(result.is_ok(), works, "{body}");
+            let now = String::from_utf8(kept.lock().unwrap()[&place].body.clone()).unwrap();
+            assert!(if works { now.contains(r#""x":"y""#) } else { now == body }, "{now}");
+        }
+    }
 }

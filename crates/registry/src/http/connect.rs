@@ -13,12 +13,13 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 use super::failure::{Failure, Trouble};
 use super::payload::Outgoing;
 use super::proxy::Proxy;
 use super::resolve::Names;
-use super::tls::Tls;
+use super::tls::{Tls, Trust};
 use super::url::Origin;
 
 /// The next address is tried beside a slow one after this time (RFC 8305, section 5).
@@ -36,28 +37,60 @@ pub(crate) async fn connect(
     tls: &Tls,
     limit: Duration,
 ) -> Result<SendRequest<Outgoing>, Failure> {
-    let late = |what: &str| {
-        Failure::new(Trouble::Timeout, format!("{what} took more than {} seconds", limit.as_secs()))
+    let Some(proxy) = proxy else {
+        let stream = within(limit, "connecting", dial(names, origin)).await?;
+        return if origin.is_tls {
+            speak(secure(stream, origin, tls, limit).await?).await
+        } else {
+            speak(stream).await
+        };
     };
-    let to = proxy.map_or(origin, |proxy| &proxy.origin);
-    let mut stream = timeout(limit, dial(names, to)).await.map_err(|_| late("connecting"))??;
+    let mut stream = reach(names, proxy, limit).await.map_err(Failure::at_proxy)?;
     if !origin.is_tls {
         return speak(stream).await;
     }
-    if let Some(proxy) = proxy {
-        timeout(limit, tunnel(&mut stream, origin, proxy)).await.map_err(|_| late("the proxy"))??;
-    }
-    let name = ServerName::try_from(origin.host.clone())
-        .map_err(|_| Failure::new(Trouble::Name, format!("{:?} is not a host name", origin.host)))?;
-    let handshake = TlsConnector::from(Arc::clone(&tls.config)).connect(name, stream);
-    let stream = timeout(limit, handshake).await.map_err(|_| late("the TLS handshake"))?;
-    speak(stream.map_err(|e| Failure::tls(&e))?).await
+    within(limit, "the proxy", tunnel(&mut stream, origin, proxy)).await?;
+    speak(secure(stream, origin, tls, limit).await?).await
 }
 
-async fn speak<S>(stream: S) -> Result<SendRequest<Outgoing>, Failure>
-where
-    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-{
+/// A way to the proxy. Its certificate must be one that the system trusts, whatever is said of the registry: it sees passwords.
+async fn reach(names: &Names, proxy: &Proxy, limit: Duration) -> Result<Box<dyn Wire>, Failure> {
+    let stream = within(limit, "connecting", dial(names, &proxy.origin)).await?;
+    if !proxy.origin.is_tls {
+        return Ok(Box::new(stream));
+    }
+    let tls = Tls::load(&Trust::default()).map_err(|why| Failure::new(Trouble::Proxy, why))?;
+    Ok(Box::new(secure(stream, &proxy.origin, &tls, limit).await?))
+}
+
+/// Where bytes go, whatever lies between.
+trait Wire: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Wire for T {}
+
+async fn secure<S: Wire>(
+    stream: S,
+    to: &Origin,
+    tls: &Tls,
+    limit: Duration,
+) -> Result<TlsStream<S>, Failure> {
+    let name = ServerName::try_from(to.host.clone())
+        .map_err(|_| Failure::new(Trouble::Name, format!("{:?} is not a host name", to.host)))?;
+    let handshake = TlsConnector::from(Arc::clone(&tls.config)).connect(name, stream);
+    within(limit, "the TLS handshake", async { handshake.await.map_err(|e| Failure::tls(&e)) }).await
+}
+
+async fn within<T>(
+    limit: Duration,
+    what: &str,
+    work: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    timeout(limit, work).await.unwrap_or_else(|_| {
+        let sentence = format!("{what} took more than {} seconds", limit.as_secs());
+        Err(Failure::new(Trouble::Timeout, sentence))
+    })
+}
+
+async fn speak(stream: impl Wire + 'static) -> Result<SendRequest<Outgoing>, Failure> {
     let mut builder = http1::Builder::new();
     builder.max_buf_size(READ_BYTES).max_header_size(HEADER_BYTES);
     let (sender, connection) =
@@ -95,13 +128,14 @@ async fn dial(names: &Names, to: &Origin) -> Result<TcpStream, Failure> {
 }
 
 /// Has the proxy open a way to the host (RFC 9110, section 9.3.6).
-async fn tunnel(stream: &mut TcpStream, origin: &Origin, proxy: &Proxy) -> Result<(), Failure> {
+async fn tunnel(stream: &mut dyn Wire, origin: &Origin, proxy: &Proxy) -> Result<(), Failure> {
     let host = origin.with_port();
     let authorization =
         proxy.authorization.as_ref().map_or(String::new(), |a| format!("Proxy-Authorization: {a}\r\n"));
     let ask = format!("CONNECT {host} HTTP/1.1\r\nHost: {host}\r\n{authorization}\r\n");
-    let broken = |e: io::Error| Failure::io("the proxy", &e);
+    let broken = |e: io::Error| Failure::io(&format!("the proxy {}", proxy.origin.with_port()), &e);
     stream.write_all(ask.as_bytes()).await.map_err(broken)?;
+    stream.flush().await.map_err(broken)?;
     let mut answer = Vec::new();
     // Byte by byte: what follows the empty line belongs to the host.
     while !answer.ends_with(b"\r\n\r\n") {
@@ -114,9 +148,12 @@ async fn tunnel(stream: &mut TcpStream, origin: &Origin, proxy: &Proxy) -> Resul
     let line = line.lines().next().unwrap_or_default();
     match line.split(' ').nth(1) {
         Some(status) if line.starts_with("HTTP/1.") && status.starts_with('2') => Ok(()),
+        Some(_) if line.starts_with("HTTP/1.") => {
+            Err(proxy.refusal(line.split_once(' ').map_or("", |(_, s)| s), &host))
+        }
         _ => Err(Failure::new(
             Trouble::Proxy,
-            format!("the proxy {} answers {line:?}", proxy.origin.with_port()),
+            format!("the proxy {} is none: it answers {line:?}", proxy.origin.with_port()),
         )),
     }
 }

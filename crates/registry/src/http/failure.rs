@@ -68,6 +68,15 @@ impl Failure {
         }
     }
 
+    /// One that befell the way to a proxy, in Go's words. The registry has nothing to do with it.
+    pub(crate) fn at_proxy(self) -> Self {
+        let trouble = match self.trouble {
+            passing @ (Trouble::Timeout | Trouble::Broken) => passing,
+            _ => Trouble::Proxy,
+        };
+        Self::new(trouble, format!("proxyconnect tcp: {}", self.message))
+    }
+
     /// What hyper says of an exchange that was under way.
     pub(crate) fn http(error: &hyper::Error) -> Self {
         if error.is_parse() {

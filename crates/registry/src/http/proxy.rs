@@ -6,14 +6,15 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ipnet::IpNet;
 
+use super::failure::{Failure, Trouble};
 use super::url::{Origin, Url};
 
 /// The proxies between here and the registries. The values are those of the variables of the same names.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Proxies {
-    /// For http: `http://[user:password@]host[:port]`.
+    /// For http: `http://[user:password@]host[:port]`, or `https://…` for a proxy that is spoken to in TLS.
     pub http: Option<String>,
-    /// For https; the proxy itself is spoken to in clear.
+    /// For https, in the same form.
     pub https: Option<String>,
     /// Hosts, `.domains`, addresses and networks that are reached directly, separated by commas; `*` is everything.
     pub no_proxy: String,
@@ -48,16 +49,34 @@ impl Proxies {
 
 fn parse(text: &str) -> Result<Proxy, String> {
     let (scheme, rest) = text.split_once("://").unwrap_or(("http", text));
-    if scheme != "http" {
-        return Err(format!("a {scheme} proxy is not supported: only http ones are"));
+    if !matches!(scheme, "http" | "https") {
+        return Err(format!("a {scheme} proxy is not supported: only http and https ones are"));
     }
     let (user, host) = rest.rsplit_once('@').map_or((None, rest), |(user, host)| (Some(user), host));
-    let has_port = host.trim_end_matches('/').rsplit_once(':').is_some_and(|(_, p)| !p.ends_with(']'));
-    let origin =
-        Url::parse(&format!("http://{host}")).map_err(|_| "the proxy's URL is not one".to_owned())?.origin;
-    let origin = Origin { port: if has_port { origin.port } else { 80 }, ..origin };
-    let authorization = user.map(|user| format!("Basic {}", STANDARD.encode(unescape(user))));
-    Ok(Proxy { origin, authorization })
+    let url =
+        Url::parse(&format!("{scheme}://{host}")).map_err(|_| "the proxy's URL is not one".to_owned())?;
+    let authorization = user.map(|user| {
+        let pair = if user.contains(':') { user.to_owned() } else { format!("{user}:") };
+        format!("Basic {}", STANDARD.encode(unescape(&pair)))
+    });
+    Ok(Proxy { origin: url.origin, authorization })
+}
+
+impl Proxy {
+    /// That it does not do what it was asked to. `status`: its status with the reason; `to`: the host that was meant.
+    pub(super) fn refusal(&self, status: &str, to: &str) -> Failure {
+        let own = self.origin.with_port();
+        let sentence = match (status.starts_with("407"), &self.authorization) {
+            (true, None) => {
+                format!(
+                    "the proxy {own} wants a name and a password: they belong in its URL (http://name:password@host)"
+                )
+            }
+            (true, Some(_)) => format!("the proxy {own} does not take the name and password of its URL"),
+            (false, _) => format!("the proxy {own} refuses a connection to {to}: {}", status.trim()),
+        };
+        Failure::new(Trouble::Proxy, sentence)
+    }
 }
 
 /// Undoes percent escapes.
@@ -89,15 +108,12 @@ fn is_direct(no_proxy: &str, origin: &Origin) -> bool {
         if let (Ok(net), Some(address)) = (entry.parse::<IpNet>(), address) {
             return net.contains(&address);
         }
-        if let (Ok(exempt), Some(address)) = (entry.parse::<IpAddr>(), address) {
-            return exempt == address;
-        }
-        let (name, port) = match entry.rsplit_once(':') {
-            Some((name, port)) if port.parse::<u16>().is_ok() && !name.contains(':') => (name, Some(port)),
-            _ => (entry.as_str(), None),
-        };
-        if port.is_some_and(|port| port.parse() != Ok(origin.port)) {
+        let (name, port) = split_port(&entry);
+        if port.is_some_and(|port| port != origin.port) {
             return false;
+        }
+        if let Ok(exempt) = name.parse::<IpAddr>() {
+            return address == Some(exempt);
         }
         let name = name.strip_prefix('*').unwrap_or(name);
         match name.strip_prefix('.') {
@@ -107,6 +123,14 @@ fn is_direct(no_proxy: &str, origin: &Origin) -> bool {
             }
         }
     })
+}
+
+/// A host and its port, if there is one; an IPv6 address with a port is in brackets.
+fn split_port(entry: &str) -> (&str, Option<u16>) {
+    let split = entry.rsplit_once(':').filter(|(name, _)| name.ends_with(']') || !name.contains(':'));
+    let port = split.and_then(|(_, port)| port.parse().ok());
+    let name = split.filter(|_| port.is_some()).map_or(entry, |(name, _)| name);
+    (name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name), port)
 }
 
 #[cfg(test)]
@@ -135,6 +159,14 @@ mod tests {
             ("10.2.3.4", "http://10.2.3.4:5000", true),
             ("10.2.3.4:80", "http://10.2.3.4:5000", false),
             ("fd00::/8", "http://[fd00::1]", true),
+            ("fd00::1", "http://[fd00::1]:5000", true),
+            ("[fd00::1]", "http://[fd00::1]:5000", true),
+            ("[fd00::1]:5000", "http://[fd00::1]:5000", true),
+            ("[fd00::1]:5001", "http://[fd00::1]:5000", false),
+            ("fd00::2", "http://[fd00::1]:5000", false),
+            ("10.2.3.4:5000", "http://10.2.3.4:5000", true),
+            ("a.example:x", "https://a.example", false),
+            (",, ,", "https://a.example", false),
         ] {
             let origin = Url::parse(url).unwrap().origin;
             assert_eq!(is_direct(list, &origin), direct, "{list:?} {url}");
@@ -154,6 +186,10 @@ mod tests {
         assert_eq!(secure.origin.with_port(), "q.example:3128");
         assert_eq!(secure.authorization.as_deref(), Some("Basic a2ltOnBAc3M="));
         assert!(!format!("{proxies:?}").contains("p%40ss"));
+        let sealed = Proxies { https: Some("https://kim@p.example".to_owned()), ..Proxies::default() };
+        let sealed = sealed.for_origin(&Url::parse("https://a.example").unwrap().origin).unwrap().unwrap();
+        assert!(sealed.origin.is_tls && sealed.origin.with_port() == "p.example:443");
+        assert_eq!(sealed.authorization.as_deref(), Some("Basic a2ltOg=="));
         let socks = Proxies { http: Some("socks5://a".to_owned()), ..Proxies::default() };
         assert!(socks.for_origin(&Url::parse("http://b.example").unwrap().origin).is_err());
     }

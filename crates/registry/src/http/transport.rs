@@ -82,7 +82,7 @@ impl Transport {
             let spare = payload.again();
             let message =
                 self.message(&request.method, request.url, &request.headers, payload, proxy.as_ref())?;
-            match (self.exchange(sender, message, &key, request.patience).await, spare) {
+            match (self.exchange(sender, message, &key, proxy.as_ref(), request.patience).await, spare) {
                 // The server closed it while it lay idle: that says nothing of the request.
                 (Err(failure), Some(spare)) if failure.trouble == Trouble::Broken => payload = spare,
                 (result, _) => return result,
@@ -92,7 +92,7 @@ impl Transport {
             self.message(&request.method, request.url, &request.headers, payload, proxy.as_ref())?;
         let limit = request.patience.connect;
         let sender = connect(&self.names, origin, proxy.as_ref(), request.tls, limit).await?;
-        self.exchange(sender, message, &key, request.patience).await
+        self.exchange(sender, message, &key, proxy.as_ref(), request.patience).await
     }
 
     fn message(
@@ -127,6 +127,7 @@ impl Transport {
         mut sender: SendRequest<Outgoing>,
         message: HttpRequest<Outgoing>,
         key: &Key,
+        proxy: Option<&Proxy>,
         patience: Patience,
     ) -> Result<Response, Failure> {
         let watch = message.body().watch.clone();
@@ -137,6 +138,12 @@ impl Transport {
                 return Err(Failure::new(Trouble::Timeout, sentence));
             }
         };
+        // Through a tunnel it would be the registry's, which cannot mean it.
+        if let Some(proxy) = proxy
+            && answer.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED
+        {
+            return Err(proxy.refusal(answer.status().as_str(), &key.origin.with_port()));
+        }
         let (head, incoming) = answer.into_parts();
         let body = Body::new(incoming, patience.idle, (self.pool.clone(), key.clone(), sender));
         Ok(Response { status: head.status, headers: head.headers, body })

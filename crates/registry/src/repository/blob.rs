@@ -124,18 +124,11 @@ impl Blob {
     /// Asks for what is missing.
     async fn open(&mut self) -> Result<()> {
         let (from, size) = (self.at, self.size);
-        let path = format!("/blobs/{}", self.digest);
-        let make = |endpoint: &Endpoint| {
-            let mut ask = Ask::new(Method::GET, self.repository.url(endpoint, &path));
-            ask.headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-            if from > 0
-                && let Ok(range) = HeaderValue::try_from(format!("bytes={from}-{}", size - 1))
-            {
-                ask.headers.insert(RANGE, range);
-            }
-            ask
+        let answer = match self.ask_from(from).await {
+            // A registry that knows ranges, but not this one, is asked for all of it.
+            Err(error) if from > 0 && error.status() == Some(416) => self.ask_from(0).await?,
+            answer => answer?,
         };
-        let answer = self.repository.ask(Capability::Pull, &[200, 206], make).await?;
         let Answer { response, asked, .. } = answer;
         self.asked = asked;
         let status = response.status.as_u16();
@@ -149,6 +142,21 @@ impl Blob {
         }
         self.body = Some(body);
         Ok(())
+    }
+
+    async fn ask_from(&self, from: u64) -> Result<Answer> {
+        let path = format!("/blobs/{}", self.digest);
+        let make = |endpoint: &Endpoint| {
+            let mut ask = Ask::new(Method::GET, self.repository.url(endpoint, &path));
+            ask.headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+            if from > 0
+                && let Ok(range) = HeaderValue::try_from(format!("bytes={from}-{}", self.size - 1))
+            {
+                ask.headers.insert(RANGE, range);
+            }
+            ask
+        };
+        self.repository.ask(Capability::Pull, &[200, 206], make).await
     }
 
     /// Reads what is there already; answers what came with the last of it.

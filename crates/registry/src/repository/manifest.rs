@@ -25,6 +25,9 @@ const ACCEPTED: &str = "application/vnd.oci.image.index.v1+json, \
 /// The digest of what is sent, as the registry says.
 pub(crate) const CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
 
+/// The registry lists what it was given among what refers to its subject.
+const OCI_SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
+
 /// A manifest or index, byte for byte.
 #[derive(Clone, Debug)]
 pub struct Manifest {
@@ -44,7 +47,22 @@ impl Repository {
     /// a manifest of schema 1; `Forbidden` when the registry wants other credentials.
     pub async fn manifest(&self, target: &Target) -> Result<Manifest> {
         let answer = self.ask_manifest(Method::GET, target).await?;
-        let answer = answer.map_err(|error| self.say_unknown(target, error))?;
+        self.read_manifest(target, answer.map_err(|error| self.say_unknown(target, error))?).await
+    }
+
+    /// As `manifest`, from the host to which is pushed; `None` when it has no such thing.
+    pub(super) async fn manifest_at(&self, endpoint: &Endpoint, target: &Target) -> Result<Option<Manifest>> {
+        let url = self.url(endpoint, &format!("/manifests/{target}"));
+        let mut ask = self.signed(Ask::new(Method::GET, url), Capability::Push);
+        ask.headers.insert(ACCEPT, HeaderValue::from_static(ACCEPTED));
+        match exchange(&self.0.core, endpoint, ask).await?.expect(&[200]).await {
+            Ok(answer) => self.read_manifest(target, answer).await.map(Some),
+            Err(error) if error.kind() == Kind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn read_manifest(&self, target: &Target, answer: Answer) -> Result<Manifest> {
         let Answer { mut response, asked, .. } = answer;
         response.refuse_encoding().map_err(|why| Error::corrupt(format!("{asked}: {why}")))?;
         let bytes = response.body.whole(MANIFEST_BYTES).await;
@@ -65,7 +83,8 @@ impl Repository {
         Ok(Manifest { media_type, digest: is, bytes })
     }
 
-    /// Puts a manifest or index there, byte for byte, and answers its digest.
+    /// Puts a manifest or index there, byte for byte, and answers its digest. One that is about another is put on the list of what
+    /// refers to that one, where the registry does not see to it itself.
     ///
     /// # Errors
     /// `InvalidInput` when the registry does not take it: its blobs must be there first.
@@ -76,19 +95,35 @@ impl Repository {
         {
             return Err(Error::corrupt(format!("the manifest's digest is {is}, not {digest}")));
         }
+        let endpoint = self.first(Capability::Push).await?;
+        let is_listed = self.put_manifest(&endpoint, target, media_type, bytes.clone()).await?;
+        if !is_listed {
+            self.list_referrer(&endpoint, media_type, &is, &bytes).await?;
+        }
+        Ok(is)
+    }
+
+    /// Puts a document there. Answers whether the registry keeps the list of what refers to its subject.
+    pub(super) async fn put_manifest(
+        &self,
+        endpoint: &Endpoint,
+        target: &Target,
+        media_type: &str,
+        bytes: Bytes,
+    ) -> Result<bool> {
+        let is = Digest::from_hash(hash(&bytes));
         let kind = HeaderValue::try_from(media_type);
         let kind = kind.map_err(|_| Error::invalid(format!("{media_type:?} is no media type")))?;
-        let endpoint = self.first(Capability::Push).await?;
-        let url = self.url(&endpoint, &format!("/manifests/{target}"));
+        let url = self.url(endpoint, &format!("/manifests/{target}"));
         let mut ask = self.signed(Ask::new(Method::PUT, url), Capability::Push);
         ask.headers.insert(CONTENT_TYPE, kind);
         ask.payload = Payload::Whole(bytes);
-        let answer = exchange(&self.0.core, &endpoint, ask).await?.expect(&[200, 201, 202]).await?;
+        let answer = exchange(&self.0.core, endpoint, ask).await?.expect(&[200, 201, 202]).await?;
         match said_digest(&answer.asked, &answer.response)? {
             Some(said) if said != is => {
                 Err(Error::corrupt(format!("the registry took the manifest {is} for {said}")))
             }
-            _ => Ok(is),
+            _ => Ok(answer.response.headers.contains_key(OCI_SUBJECT)),
         }
     }
 
@@ -100,6 +135,7 @@ impl Repository {
         let answer = match self.ask_manifest(Method::HEAD, target).await? {
             Ok(answer) => answer,
             Err(error) if error.kind() == Kind::NotFound => return Ok(None),
+            Err(error) if error.is_method_unknown() => return self.head_by_get(target).await,
             Err(error) => return Err(self.reason(target, error).await),
         };
         let Answer { response, asked, .. } = answer;
@@ -113,10 +149,17 @@ impl Repository {
                 Ok(Some(Descriptor { media_type: media_type(&response), digest, size }))
             }
             // Some registries say less: then the manifest itself must tell.
-            _ => {
-                let Manifest { media_type, digest, bytes } = self.manifest(target).await?;
+            _ => self.head_by_get(target).await,
+        }
+    }
+
+    async fn head_by_get(&self, target: &Target) -> Result<Option<Descriptor>> {
+        match self.manifest(target).await {
+            Ok(Manifest { media_type, digest, bytes }) => {
                 Ok(Some(Descriptor { media_type, digest, size: bytes.len() as u64 }))
             }
+            Err(error) if error.kind() == Kind::NotFound => Ok(None),
+            Err(error) => Err(error),
         }
     }
 

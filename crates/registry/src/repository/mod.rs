@@ -5,6 +5,7 @@ mod manifest;
 mod range;
 mod referrers;
 mod source;
+mod subject;
 mod tags;
 mod upload;
 

@@ -6,7 +6,8 @@ use hyper::header::{ACCEPT, HeaderValue};
 use oci::image::{Descriptor, Index, media};
 use types::{Digest, Kind};
 
-use super::{Repository, Target};
+use super::Repository;
+use super::subject::tag_of;
 use crate::error::{Error, Result};
 use crate::exchange::Ask;
 use crate::hosts::Capability;
@@ -56,12 +57,12 @@ impl Repository {
 
     /// The referrers tag schema: an index under a tag made of the digest.
     async fn referrers_tag(&self, digest: &Digest) -> Result<Vec<Descriptor>> {
-        let tag = Target::Tag(format!("sha256-{}", digest.hex()));
+        let tag = tag_of(digest);
         let manifest = match self.manifest(&tag).await {
             Err(error) if error.kind() == Kind::NotFound => return Ok(Vec::new()),
             manifest => manifest?,
         };
-        let index: Index = serde_json::from_slice(&manifest.bytes)
+        let index: Index = oci::image::parse(&manifest.bytes)
             .map_err(|e| Error::corrupt(format!("{}: the list cannot be read: {e}", self.shown(&tag))))?;
         Ok(index.manifests)
     }

@@ -68,12 +68,15 @@ impl Repository {
             if upload.at > before {
                 tries = 1;
             }
-            let Some(pause) = pause(outcome(&error), tries, most, random(), 0) else { return Err(error) };
+            let now = jiff::Timestamp::now().as_second();
+            let Some(pause) = pause(outcome(&error), tries, most, random(), now) else { return Err(error) };
             tries += 1;
             tracing::debug!("{error}: once more in {pause:?}");
             tokio::time::sleep(pause).await;
             match self.ask_progress(&endpoint, &mut upload).await {
                 Ok(()) => {}
+                // It was whole already, and only the answer was lost.
+                Err(_) if self.is_there(&endpoint, &blob.digest).await? => return Ok(Pushed::Sent),
                 // The registry has forgotten it, or cannot tell: from the beginning.
                 Err(_) => match self.begin(&endpoint, None).await? {
                     Some(new) => upload = new,
@@ -102,7 +105,8 @@ impl Repository {
         let answer = exchange(&self.0.core, endpoint, ask).await?;
         match answer.response.status.as_u16() {
             200 => Ok(true),
-            404 => Ok(false),
+            // Who cannot be asked gets it.
+            404 | 405 | 501 => Ok(false),
             _ => Err(answer.expect(&[200]).await.err().unwrap_or_else(|| Error::corrupt("no answer"))),
         }
     }
@@ -224,12 +228,12 @@ fn chunk_bytes(configured: u64, least: Option<u64>) -> u64 {
 }
 
 /// What sort of end an upload came to.
-fn outcome(error: &Error) -> Outcome<'static> {
+fn outcome(error: &Error) -> Outcome<'_> {
     use crate::http::Trouble;
     match (error.status(), error.kind()) {
         // A token that ran out on the way, or a range that the registry sees differently: asking for the progress mends both.
         (Some(401 | 416), _) => Outcome::Answered(503, None),
-        (Some(status), _) => Outcome::Answered(status, None),
+        (Some(status), _) => Outcome::Answered(status, error.retry_after()),
         (None, Kind::Unavailable) => Outcome::Failed(Trouble::Broken),
         (None, _) => Outcome::Failed(Trouble::Malformed),
     }

@@ -81,8 +81,7 @@ pub(crate) fn parse_config(bytes: &[u8], what: &str) -> Result<(ImageConfig, Vec
 }
 
 fn object(bytes: &[u8], what: &str) -> Result<Value> {
-    let value: Value = serde_json::from_slice(bytes).map_err(|e| unreadable(what, e))?;
-    if value.is_object() { Ok(value) } else { Err(Error::invalid(format!("{what} is not a JSON object"))) }
+    oci::image::parse(bytes).map_err(|e| unreadable(what, e))
 }
 
 fn unreadable(what: &str, e: serde_json::Error) -> Error {
@@ -135,6 +134,9 @@ mod tests {
             r#","fsLayers":[]"#,
             r#","mediaType":"application/vnd.oci.image.index.v1+json""#,
             r#","schemaVersion":1"#,
+            r#","layers":[]"#,
+            r#","Config":{}"#,
+            r#","annotations":{"a":"1","a":"2"}"#,
         ] {
             assert!(!manifest(bad), "{bad}");
         }
