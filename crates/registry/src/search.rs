@@ -19,7 +19,7 @@ const ANSWER_BYTES: u64 = 16 << 20;
 /// A repository that was found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Hit {
-    /// Its name, without the registry for docker.io's.
+    /// Its name, as the registry says it: without the registry.
     pub name: String,
     /// What its owner says of it, in one line.
     pub description: String,
@@ -75,14 +75,13 @@ impl Client {
         let mut answer = exchange(&self.0, &endpoint, ask).await?.expect(&[200]).await?;
         let document: Document = read_document(&answer.asked, &mut answer.response, ANSWER_BYTES).await?;
         let all = document.results.unwrap_or_default().into_iter().take(limit as usize);
-        Ok(all.map(|one| hit(domain, one)).collect())
+        Ok(all.map(hit).collect())
     }
 }
 
-fn hit(domain: &str, one: One) -> Hit {
-    let name = one_line(&one.name);
+fn hit(one: One) -> Hit {
     Hit {
-        name: if domain == "docker.io" { name } else { format!("{domain}/{name}") },
+        name: one_line(&one.name),
         description: one_line(&one.description.unwrap_or_default()),
         stars: one.star_count,
         is_official: one.is_official,

@@ -22,6 +22,7 @@ mod registry_clients;
 mod registry_py;
 mod registry_spec;
 mod registry_words;
+mod searches;
 mod validation;
 mod words;
 
@@ -51,6 +52,7 @@ fn main() -> std::process::ExitCode {
     const REGISTRY: &[Need] =
         &[Need::Program("docker"), Need::Program("docker-registry"), Need::Program("htpasswd")];
     all.extend(tests![registry_words needs REGISTRY; by_docker, by_berth]);
+    all.extend(tests![searches needs DOCKER; by_both]);
     all.extend(tests![accounts needs REGISTRY; settings_are_dockers, helpers_keep_secrets, passwords_are_typed_unseen, passwords_come_from_stdin]);
     all.extend(tests![manifests needs REGISTRY; lists_are_dockers]);
     all.extend(tests![registry_calls needs REGISTRY; as_dockerd]);

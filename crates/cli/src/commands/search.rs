@@ -16,7 +16,6 @@ const LAYOUT: Layout = Layout {
         ("Description", "DESCRIPTION"),
         ("StarCount", "STARS"),
         ("IsOfficial", "OFFICIAL"),
-        ("IsAutomated", "AUTOMATED"),
     ],
     table: "{{.Name}}\t{{.Description}}\t{{.StarCount}}\t{{.IsOfficial}}",
 };
@@ -34,7 +33,7 @@ pub(crate) async fn search(call: Call) -> Result<u8> {
     let account = Accounts::open(&call.settings)?.get(&account::key(registry_of(term))).unwrap_or_default();
     let query = Query::from("/images/search")
         .with("term", term)
-        .with_some("limit", flags.text("limit"))
+        .with_some("limit", Some(flags.text("limit")).filter(|limit| *limit != "0").unwrap_or_default())
         .with_filters(filters)
         .identified(account.to_header());
     let answer = call.client.get(query).await?;
@@ -68,7 +67,6 @@ fn row(found: &Value, cut: bool, json: bool) -> Row {
         ("Description", if cut { ellipsis(&description, 45) } else { description }),
         ("StarCount", found["star_count"].as_i64().unwrap_or_default().to_string()),
         ("IsOfficial", yes("is_official")),
-        ("IsAutomated", yes("is_automated")),
     ])
 }
 
