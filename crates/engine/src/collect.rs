@@ -67,7 +67,9 @@ impl Inner {
     fn collect(&self, budget: u64, dry_run: bool) -> Result<Collected> {
         self.store.forget_notes();
         let list = self.store.images();
-        let candidates: Vec<Candidate> = list.iter().map(|image| self.candidate(image)).collect();
+        // What is about an image goes with that one.
+        let own = list.iter().filter(|image| !list.is_attached(image));
+        let candidates: Vec<Candidate> = own.map(|image| self.candidate(image)).collect();
         let kept = candidates.iter().filter_map(|one| Some((one.id, one.kept?))).collect::<Vec<_>>();
         let choice = choose(candidates, budget);
         let shown = |id: &Digest| list.get(id).map(|image| self.shown(image));

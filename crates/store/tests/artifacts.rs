@@ -75,6 +75,11 @@ fn referrers_are_found_and_go_with_their_subject() {
     assert_eq!(about(&index), [digest(&signature)]);
     assert_eq!(about(&signature), [digest(&of_signature)]);
     assert_eq!(about(&amd64), [digest(&bill)]);
+    let attached: Vec<_> =
+        list.iter().filter(|image| list.is_attached(image)).map(|image| image.id).collect();
+    let mut nameless = [digest(&signature), digest(&of_signature)];
+    nameless.sort();
+    assert_eq!(attached, nameless, "what has a name is on its own");
     scratch.store.remove("example.com/multi:1", false, NOBODY).expect("remove");
     // What has a name of its own stays.
     let left: Vec<_> = scratch.store.images().iter().map(|image| image.id).collect();
@@ -186,4 +191,60 @@ fn artifacts_come_piece_by_piece_as_they_are() {
     assert_eq!(image.artifact_type.as_deref(), Some("application/vnd.example.odd"));
     let (_, size) = scratch.store.blob(&image.layer_blobs()[0]).expect("blob");
     assert_eq!(size, 7);
+}
+
+/// What an index states of an image is committed with it: at no moment does the name lead to one alone.
+#[test]
+fn manifests_of_an_index_come_together() {
+    if !is_root("manifests_of_an_index_come_together") {
+        return;
+    }
+    let mut layout = Layout::default();
+    let (amd64, arm64) = (image(&mut layout, "amd64"), image(&mut layout, "arm64"));
+    let mut stated = artifact(&mut layout, "application/vnd.example.odd", b"stated", None);
+    stated["annotations"] = json!({"vnd.docker.reference.type": "attestation-manifest",
+        "vnd.docker.reference.digest": amd64["digest"]});
+    let index = layout.index_of(&[stated.clone(), amd64.clone(), arm64.clone()]);
+    let other = layout.index_of(std::slice::from_ref(&stated));
+    let scratch = Scratch::new();
+    let take = |descriptor: &Value, index: &Value| {
+        let manifest = bytes(&layout, descriptor);
+        let read: Value = serde_json::from_slice(&manifest).expect("a manifest");
+        let intake = scratch.store.intake(Documents {
+            indexes: vec![Document {
+                media_type: index["mediaType"].as_str().expect("type").to_owned(),
+                bytes: bytes(&layout, index),
+            }],
+            manifest,
+            manifest_type: MANIFEST.to_owned(),
+            config: bytes(&layout, &read["config"]),
+        });
+        let intake = intake.expect("an intake");
+        let blob = read["layers"].as_array().expect("layers").iter().map(|one| bytes(&layout, one));
+        let arrived = intake.layers().iter().zip(blob).filter(|(layer, _)| !intake.has(layer));
+        let arrived = arrived.map(|(layer, blob)| {
+            let mut pieces = Some(Bytes::from(blob));
+            let receiving = scratch.store.receive(layer).expect("a claim");
+            Arc::new(receiving.run(&mut || Ok::<_, store::Error>(pieces.take()), &|_| true).expect("whole"))
+        });
+        let arrived: Vec<_> = arrived.collect();
+        (intake, arrived)
+    };
+    let name = "example.com/multi:1".parse().expect("name");
+    let (intake, arrived) = take(&arm64, &index);
+    intake.commit(&arrived, Some(&name)).expect("arm64");
+    let (intake, arrived) = take(&amd64, &index);
+    let stranger = take(&stated, &other);
+    let refused = intake.commit_with(&arrived, &[stranger], Some(&name));
+    assert_eq!(refused.expect_err("another index").kind(), Kind::InvalidInput);
+    let beside = take(&stated, &index);
+    let taken = intake.commit_with(&arrived, &[beside], Some(&name)).expect("both");
+    assert_eq!(taken.manifest, digest(&amd64), "the image stands for what came, not what is stated of it");
+    drop((intake, arrived));
+    let list = scratch.store.images();
+    let target = list.target(&digest(&index)).expect("the index");
+    assert!(target.members.iter().all(|member| member.image.is_some()));
+    assert_eq!(list.len(), 2, "a statement is no image");
+    scratch.store.remove("example.com/multi:1", false, NOBODY).expect("remove");
+    assert_eq!(scratch.litter(), Vec::<String>::new());
 }

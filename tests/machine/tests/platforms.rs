@@ -6,8 +6,8 @@ use std::process::{Command, Stdio};
 use serde_json::{Value, json};
 use testkit::Daemon;
 
-const INDEX: &str = "application/vnd.oci.image.index.v1+json";
-const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+pub(crate) const INDEX: &str = "application/vnd.oci.image.index.v1+json";
+pub(crate) const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 
 fn sha256(bytes: &[u8]) -> String {
     let mut sum =
@@ -19,22 +19,22 @@ fn sha256(bytes: &[u8]) -> String {
 
 /// An OCI layout that grows.
 #[derive(Default)]
-struct Layout(Vec<(String, Vec<u8>)>);
+pub(crate) struct Layout(Vec<(String, Vec<u8>)>);
 
 impl Layout {
-    fn blob(&mut self, media_type: &str, bytes: &[u8]) -> Value {
+    pub(crate) fn blob(&mut self, media_type: &str, bytes: &[u8]) -> Value {
         let hex = sha256(bytes);
         self.0.push((format!("blobs/sha256/{hex}"), bytes.to_vec()));
         json!({"mediaType": media_type, "digest": format!("sha256:{hex}"), "size": bytes.len()})
     }
 
-    fn document(&mut self, media_type: &str, mut document: Value) -> Value {
+    pub(crate) fn document(&mut self, media_type: &str, mut document: Value) -> Value {
         document["schemaVersion"] = json!(2);
         document["mediaType"] = media_type.into();
         self.blob(media_type, document.to_string().as_bytes())
     }
 
-    fn image(&mut self, architecture: &str, layer: &[u8]) -> Value {
+    pub(crate) fn image(&mut self, architecture: &str, layer: &[u8]) -> Value {
         let config = json!({"architecture": architecture, "os": "linux", "config": {"Cmd": ["/bin/busybox", "echo", architecture]},
             "rootfs": {"type": "layers", "diff_ids": [format!("sha256:{}", sha256(layer))]}});
         let config = self.blob("application/vnd.oci.image.config.v1+json", config.to_string().as_bytes());
@@ -44,7 +44,7 @@ impl Layout {
         descriptor
     }
 
-    fn artifact(&mut self, kind: &str, subject: Option<&Value>) -> Value {
+    pub(crate) fn artifact(&mut self, kind: &str, subject: Option<&Value>) -> Value {
         let config = self.blob("application/vnd.oci.empty.v1+json", b"{}");
         let content = self.blob("text/plain", kind.as_bytes());
         let mut manifest = json!({"artifactType": kind, "config": config, "layers": [content]});
@@ -54,7 +54,7 @@ impl Layout {
         self.document(MANIFEST, manifest)
     }
 
-    fn archive(&self, entries: &[(&str, &Value)]) -> Vec<u8> {
+    pub(crate) fn archive(&self, entries: &[(&str, &Value)]) -> Vec<u8> {
         let named = entries.iter().map(|(name, descriptor)| {
             let mut descriptor = (*descriptor).clone();
             if !name.is_empty() {

@@ -12,7 +12,7 @@ use testkit::{Daemon, Need, Ran, Registry, wait_for};
 
 const SIZE: usize = 24 << 20;
 
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     listener.local_addr().expect("its number").port()
 }

@@ -20,7 +20,9 @@ pub(crate) async fn pull(call: Call) -> Result<u8> {
     let all = call.flags.is("all-tags");
     let image = named(&call.args[0], all, quiet)?;
     let platform = platform(&call.platform);
-    let answer = ask_pull(&call, &image, all, &platform).await?;
+    let query =
+        pull_query(&call, &image, all, &platform)?.with_switch("referrers", call.flags.is("referrers"));
+    let answer = call.client.post_stream(query, Payload::Nothing).await?;
     show(answer, if quiet { Place::Nowhere } else { Place::Stdout }).await?;
     stream::print_line(&if all { image.repository() } else { image.to_string() })?;
     Ok(0)
@@ -36,6 +38,7 @@ pub(crate) async fn push(call: Call) -> Result<u8> {
     let query = Query::path("/images/{}/push", &[&image.familiar_name()])
         .with_some("tag", tag)
         .with_some("platform", &platform)
+        .with_switch("referrers", call.flags.is("referrers"))
         .identified(account::header(&call.settings, &image)?);
     let answer = call.client.post_stream(query, Payload::Nothing).await?;
     show(answer, if quiet { Place::Nowhere } else { Place::Stdout }).await?;
@@ -49,19 +52,19 @@ pub(crate) async fn push(call: Call) -> Result<u8> {
 pub(super) async fn pull_for(call: &Call, image: &str) -> Result<()> {
     let reference: Reference = image.parse().map_err(|e: types::ReferenceError| Error::new(e.to_string()))?;
     let platform = platform(&call.platform);
-    let answer = ask_pull(call, &reference, false, &platform).await?;
+    let query = pull_query(call, &reference, false, &platform)?;
+    let answer = call.client.post_stream(query, Payload::Nothing).await?;
     show(answer, if call.flags.is("quiet") { Place::Nowhere } else { Place::Stderr }).await
 }
 
-async fn ask_pull(call: &Call, image: &Reference, all: bool, platform: &str) -> Result<Stream> {
+fn pull_query(call: &Call, image: &Reference, all: bool, platform: &str) -> Result<Query> {
     let digest = image.digest().map(|digest| digest.to_string());
     let tag = digest.as_deref().or(image.tag()).filter(|_| !all).unwrap_or_default();
-    let query = Query::from("/images/create")
+    Ok(Query::from("/images/create")
         .with("fromImage", &image.familiar_name())
         .with_some("tag", tag)
         .with_some("platform", platform)
-        .identified(account::header(&call.settings, image)?);
-    call.client.post_stream(query, Payload::Nothing).await
+        .identified(account::header(&call.settings, image)?))
 }
 
 /// The image of a command line. Says which tag is meant when none was written.

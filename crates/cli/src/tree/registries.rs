@@ -16,6 +16,10 @@ pub(super) const COMMANDS: &[Command] = &[
         flags: &[&[
             switch("all-tags", "Every tag of the repository").short('a'),
             one("platform", "Platform to choose where there are several (os/architecture[/variant])"),
+            switch(
+                "referrers",
+                "Also what refers to the image: signatures and other artifacts (not of Docker's)",
+            ),
             QUIET,
             switch("disable-content-trust", "Means nothing").hidden(),
         ]],
@@ -30,6 +34,7 @@ pub(super) const COMMANDS: &[Command] = &[
         flags: &[&[
             switch("all-tags", "Every tag of the repository").short('a'),
             one("platform", "Push the image of one platform only (os/architecture[/variant])"),
+            switch("referrers", "Also what is here that refers to the image (not of Docker's)"),
             QUIET,
             switch("disable-content-trust", "Means nothing").hidden(),
         ]],

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use dockerapi::{DeletedImage, Filters, PrunedImages};
-use store::{Image, Removed, Usage};
+use store::{Image, ImageList, Removed, Usage};
 use types::Digest;
 
 use super::{alone, until};
@@ -29,9 +29,12 @@ impl Wanted {
         Ok(Self { dangling, until: until(filters)?, labels: filters.clone() })
     }
 
-    fn has(&self, image: &Image) -> bool {
+    fn has(&self, list: &ImageList, image: &Image) -> bool {
         let is_old = self.until.is_none_or(|until| image.created.saturating_mul(1_000_000_000) <= until);
-        (!self.dangling || image.references.is_empty()) && is_old && self.labels.labels(&labels(image))
+        (!self.dangling || image.references.is_empty())
+            && !list.is_attached(image)
+            && is_old
+            && self.labels.labels(&labels(image))
     }
 }
 
@@ -56,8 +59,9 @@ impl Inner {
         let list = self.store.images();
         let sizes: BTreeMap<String, u64> = list.iter().flat_map(|image| layer_sizes(image)).collect();
         let mut pruned = PrunedImages::default();
-        for image in list.iter().filter(|image| wanted.has(image)) {
-            pruned.images_deleted.extend(self.take_image(image, &|now| wanted.has(now))?);
+        for image in list.iter().filter(|image| wanted.has(&list, image)) {
+            let is_wanted = |now: &Image| wanted.has(&self.store.images(), now);
+            pruned.images_deleted.extend(self.take_image(image, &is_wanted)?);
         }
         let deleted = pruned.images_deleted.iter().filter_map(|one| sizes.get(&one.deleted));
         pruned.space_reclaimed = deleted.sum();

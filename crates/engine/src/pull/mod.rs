@@ -1,5 +1,6 @@
 //! Pulling images: which one a name means, what of it is missing, and taking that in (`store::Intake`).
 
+mod attached;
 mod flights;
 mod follow;
 mod resolve;
@@ -10,9 +11,9 @@ use std::sync::Arc;
 use dockerapi::Progress;
 use oci::image::{Platform, platform::Preference};
 use registry::{Repository, Target};
-use store::{Arrived, Image, Intake, Layer};
+use store::{Arrived, Documents, Image, Intake, Layer};
 use tokio::task::JoinSet;
-use types::{Digest, Reference};
+use types::Reference;
 
 use crate::engine::{Engine, blocking};
 use crate::{Credentials, Error, Result};
@@ -29,6 +30,8 @@ pub struct Pull {
     pub all_tags: bool,
     /// For which platform; this host's if none.
     pub platform: Option<Platform>,
+    /// Also what refers to it: signatures, attestations, other artifacts.
+    pub referrers: bool,
     /// Who asks.
     pub credentials: Credentials,
 }
@@ -70,7 +73,12 @@ impl Engine {
         let mut is_new = false;
         for name in &names {
             let platform = pull.platform.as_ref();
-            is_new |= One { engine: self, repository: &repository, name, platform, say }.pull().await?;
+            let one = One { engine: self, repository: &repository, name, platform, say };
+            let (image, is_newer) = one.pull().await?;
+            is_new |= is_newer;
+            if pull.referrers {
+                one.take_referrers(&image).await?;
+            }
         }
         say.status(match is_new {
             true => format!("Status: Downloaded newer image for {shown}"),
@@ -83,14 +91,14 @@ impl Engine {
 }
 
 impl One<'_> {
-    /// Answers whether the name means something else now.
-    async fn pull(&self) -> Result<bool> {
+    /// Answers what the name means, and whether that is something else now.
+    async fn pull(&self) -> Result<(Arc<Image>, bool)> {
         let target = Target::of(self.name);
         let from = format!("Pulling from {}", self.name.path());
-        if let Some(digest) = self.is_current(&target).await? {
+        if let Some(image) = self.current(&target).await? {
             self.say.message(&target.to_string(), from).await;
-            self.say.status(format!("Digest: {digest}")).await;
-            return Ok(false);
+            self.say.status(format!("Digest: {}", image.target)).await;
+            return Ok((image, false));
         }
         // Nothing is said of what cannot be found: then the door can answer with its status.
         let resolved = resolve(self.repository, self.name, &target, self.preference().as_ref()).await?;
@@ -99,7 +107,8 @@ impl One<'_> {
         let image = self.take_in(resolved).await?;
         self.say.status(format!("Digest: {digest}")).await;
         self.warn_of_platform(&image).await;
-        Ok(before.is_none_or(|before| before.id != image.id))
+        let is_new = before.is_none_or(|before| before.id != image.id);
+        Ok((image, is_new))
     }
 
     fn preference(&self) -> Option<Preference> {
@@ -112,20 +121,34 @@ impl One<'_> {
         self.engine.0.store.images().resolve_for(&self.name.to_string(), Some(&preference)).ok()
     }
 
-    /// The digest of what is here under that name, when the registry still means just that.
-    async fn is_current(&self, target: &Target) -> Result<Option<Digest>> {
+    /// What is here under that name, when the registry still means just that, and nothing of it is missing.
+    async fn current(&self, target: &Target) -> Result<Option<Arc<Image>>> {
         let Some(known) = self.known() else { return Ok(None) };
         let now = self.repository.head(target).await?;
-        Ok(now.map(|now| now.digest).filter(|digest| *digest == known.target))
+        let is_same = now.is_some_and(|now| now.digest == known.target) && self.is_attested(&known);
+        Ok(Some(known).filter(|_| is_same))
     }
 
     async fn take_in(&self, resolved: Resolved) -> Result<Arc<Image>> {
-        let store = self.engine.0.store.clone();
-        let intake = blocking(move || store.intake(resolved.documents)).await??;
-        let arrived = self.receive(&intake).await?;
+        let statements = self.statements(&resolved.documents).await;
+        let (intake, arrived) = self.take_layers(resolved.documents).await?;
+        let mut others = Vec::new();
+        for documents in statements {
+            match self.take_layers(documents).await {
+                Ok(one) => others.push(one),
+                Err(error) => self.warn_of_statement(&error).await,
+            }
+        }
         let name = self.name.clone();
         // Whoever is gone by now gets the image all the same: it is whole.
-        blocking(move || Ok(intake.commit(&arrived, Some(&name))?)).await?
+        blocking(move || Ok(intake.commit_with(&arrived, &others, Some(&name))?)).await?
+    }
+
+    async fn take_layers(&self, documents: Documents) -> Result<(Intake, Vec<Arc<Arrived>>)> {
+        let store = self.engine.0.store.clone();
+        let intake = blocking(move || store.intake(documents)).await??;
+        let arrived = self.receive(&intake).await?;
+        Ok((intake, arrived))
     }
 
     /// Gets what is missing, all at once; the flights take turns.

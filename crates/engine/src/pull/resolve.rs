@@ -2,7 +2,7 @@
 
 use bytes::BytesMut;
 use oci::image::platform::Preference;
-use oci::image::{Index, media};
+use oci::image::{Descriptor, Index, media};
 use registry::{Repository, Target};
 use store::{Document, Documents};
 use types::{Digest, Kind, Reference};
@@ -44,22 +44,33 @@ pub(super) async fn resolve(
         let index: Index = parse(&found, "index")?;
         let best =
             preference.best(&index.manifests).map_err(|e| Error::new(Kind::NotFound, e.to_string()))?;
-        let next = document(repository, &Target::Digest(digest_in(&best.digest)?)).await?;
-        if i64::try_from(next.bytes.len()) != Ok(best.size) {
-            let (size, said) = (next.bytes.len(), best.size);
-            return Err(corrupt(format!(
-                "manifest {} has {size} bytes, but its index says {said}",
-                best.digest
-            )));
-        }
+        let next = named(repository, best).await?;
         indexes.push(std::mem::replace(&mut found, next));
     }
-    let config = config(repository, &found).await?;
-    let Document { media_type, bytes } = found;
-    Ok(Resolved {
-        digest,
-        documents: Documents { indexes, manifest: bytes, manifest_type: media_type, config },
-    })
+    Ok(Resolved { digest, documents: with_config(repository, indexes, found).await? })
+}
+
+/// A manifest with its configuration.
+pub(super) async fn with_config(
+    repository: &Repository,
+    indexes: Vec<Document>,
+    manifest: Document,
+) -> Result<Documents> {
+    let config = config(repository, &manifest).await?;
+    Ok(Documents { indexes, manifest: manifest.bytes, manifest_type: manifest.media_type, config })
+}
+
+/// The document that a descriptor names, of the length that it says.
+pub(super) async fn named(repository: &Repository, descriptor: &Descriptor) -> Result<Document> {
+    let found = document(repository, &Target::Digest(digest_in(&descriptor.digest)?)).await?;
+    if i64::try_from(found.bytes.len()) != Ok(descriptor.size) {
+        let (size, said) = (found.bytes.len(), descriptor.size);
+        return Err(corrupt(format!(
+            "manifest {} has {size} bytes, but its index says {said}",
+            descriptor.digest
+        )));
+    }
+    Ok(found)
 }
 
 async fn document(repository: &Repository, target: &Target) -> Result<Document> {
@@ -90,15 +101,15 @@ async fn config(repository: &Repository, manifest: &Document) -> Result<Vec<u8>>
 }
 
 /// Only what leads on is read here; the store looks at all of it.
-fn parse<T: serde::de::DeserializeOwned>(document: &Document, what: &str) -> Result<T> {
-    serde_json::from_slice(&document.bytes)
+pub(super) fn parse<T: serde::de::DeserializeOwned>(document: &Document, what: &str) -> Result<T> {
+    oci::image::parse(&document.bytes)
         .map_err(|e| Error::invalid(format!("cannot read the {what} {}: {e}", document.digest())))
 }
 
-fn digest_in(text: &str) -> Result<Digest> {
+pub(super) fn digest_in(text: &str) -> Result<Digest> {
     text.parse().map_err(|e: types::DigestError| Error::invalid(e.to_string()))
 }
 
-fn corrupt(what: String) -> Error {
+pub(super) fn corrupt(what: String) -> Error {
     Error::new(Kind::Corrupt, what)
 }

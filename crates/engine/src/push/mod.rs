@@ -3,6 +3,7 @@
 mod board;
 mod plan;
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
@@ -32,6 +33,8 @@ pub struct Push {
     pub all_tags: bool,
     /// Only the image for this platform.
     pub platform: Option<Platform>,
+    /// Also what refers to it, of what is here.
+    pub referrers: bool,
     /// Who pushes.
     pub credentials: Credentials,
 }
@@ -56,13 +59,18 @@ impl Engine {
         let _leases: Vec<Lease> =
             blocking(move || leased.iter().map(|(_, target)| store.lease_target(target)).collect()).await?;
         for (reference, target) in targets {
+            let about = if push.referrers { self.referrers_to_push(&target) } else { Vec::new() };
+            let (store, leased) = (self.0.store.clone(), about.clone());
+            let _leases: Vec<Lease> =
+                blocking(move || leased.iter().map(|target| store.lease_target(target)).collect()).await?;
             let job = Job {
                 store: self.0.store.clone(),
                 repository: self.0.registry.repository(&reference, push.credentials.clone()),
                 board: Arc::clone(&board),
                 uploads: self.0.options.registries.uploads.max(1) as usize,
             };
-            job.push(&reference, &target, preference.as_ref()).await?;
+            let pushed = job.push(&reference, &target, preference.as_ref()).await?;
+            job.push_referrers(&about, pushed).await?;
             let engine = self.clone();
             blocking(move || engine.note_push(&reference, &target)).await??;
         }
@@ -91,6 +99,25 @@ impl Engine {
         }
         all.sort_by(|a, b| a.0.cmp(&b.0));
         Ok(all)
+    }
+
+    /// What refers to the target or to a manifest of it, and to that, each behind what it is about.
+    fn referrers_to_push(&self, target: &Target) -> Vec<Arc<Target>> {
+        let images = self.0.store.images();
+        let mut subjects: Vec<Digest> = target.documents().collect();
+        subjects.extend(target.images().map(|image| image.manifest));
+        let mut all: Vec<Arc<Target>> = Vec::new();
+        let mut next = 0;
+        while let Some(subject) = subjects.get(next).copied() {
+            next += 1;
+            for about in images.referrers(subject).filter_map(|image| images.target(&image.target)) {
+                if !all.iter().any(|known| known.digest == about.digest) {
+                    subjects.extend(about.images().map(|image| image.manifest));
+                    all.push(Arc::clone(about));
+                }
+            }
+        }
+        all
     }
 
     fn note_push(&self, reference: &Reference, target: &Target) -> Result<()> {
@@ -135,13 +162,32 @@ impl Job {
         name: &Reference,
         target: &Arc<Target>,
         platform: Option<&Preference>,
-    ) -> Result<()> {
+    ) -> Result<BTreeSet<Digest>> {
         let plan = self.plan(name, target, platform).await?;
         for layer in &plan.foreign {
             self.board.layer(layer, "Skipped foreign layer");
         }
         self.send_blobs(&plan, elsewhere(target, name)).await.map_err(as_docker_says)?;
-        self.send_documents(&plan, name).await
+        let tag = name.tag().unwrap_or("latest");
+        self.send_documents(&plan, Some(tag)).await?;
+        Ok(plan.documents.iter().map(|document| document.digest).collect())
+    }
+
+    /// Pushes what is about something that was pushed.
+    async fn push_referrers(&self, about: &[Arc<Target>], mut pushed: BTreeSet<Digest>) -> Result<()> {
+        for target in about {
+            let subject = target.images().filter_map(|image| image.subject).find(|of| pushed.contains(of));
+            if subject.is_none() {
+                continue;
+            }
+            let kind = target.images().find_map(|image| image.artifact_type.as_deref()).unwrap_or_default();
+            self.board.say(format!("Pushing referrer {}: {kind}", target.digest.short()));
+            let plan = self.read(target, |target, read| plan_all(target, read)).await?;
+            self.send_blobs(&plan, None).await.map_err(as_docker_says)?;
+            self.send_documents(&plan, None).await?;
+            pushed.extend(plan.documents.iter().map(|document| document.digest));
+        }
+        Ok(())
     }
 
     /// All of an index, if its images are here or the registry has them; else the one that is here.
@@ -216,16 +262,16 @@ impl Job {
         Ok(())
     }
 
-    async fn send_documents(&self, plan: &Plan, name: &Reference) -> Result<()> {
-        let tag = name.tag().unwrap_or("latest");
+    /// With a tag, the last one gets it.
+    async fn send_documents(&self, plan: &Plan, tag: Option<&str>) -> Result<()> {
         for (index, document) in plan.documents.iter().enumerate() {
             let (store, digest) = (self.store.clone(), document.digest);
             let bytes = blocking(move || store.document(&digest)).await??;
-            let is_last = index + 1 == plan.documents.len();
-            let to = if is_last { Wanted::Tag(tag.to_owned()) } else { Wanted::Digest(digest) };
+            let tag = tag.filter(|_| index + 1 == plan.documents.len());
+            let to = tag.map_or(Wanted::Digest(digest), |tag| Wanted::Tag(tag.to_owned()));
             let size = bytes.len();
             self.repository.push_manifest(&to, &document.media_type, bytes.into()).await?;
-            if is_last {
+            if let Some(tag) = tag {
                 self.board.result(tag, &digest, size);
             }
         }

@@ -20,6 +20,7 @@ pub(super) async fn pull(context: Context) -> Result<Response<Answer>> {
         reference: super::images::with_tag(image, tag),
         all_tags: tag.is_none() && is_bare(image),
         platform: platform(query.text("platform").filter(|_| version.has(32)))?,
+        referrers: query.flag("referrers"),
         credentials: identity(request.headers()),
     };
     body::drain(request.into_body()).await;
@@ -53,6 +54,7 @@ pub(super) async fn push(context: Context) -> Result<Response<Answer>> {
         name,
         tag,
         platform: platform_document(query.text("platform"))?,
+        referrers: query.flag("referrers"),
         credentials,
     };
     relay(|teller| async move { engine.image_push(push, move |progress| teller.tell(progress)).await })

@@ -101,6 +101,15 @@ impl ImageList {
         self.by_id.values().filter(move |image| image.subject == Some(digest))
     }
 
+    /// Whether an image without a name is about something that is here: then it is kept with that, and goes with it.
+    #[must_use]
+    pub fn is_attached(&self, image: &Image) -> bool {
+        let is_here = |subject: Digest| {
+            self.targets.contains_key(&subject) || self.by_id.values().any(|one| one.manifest == subject)
+        };
+        image.references.is_empty() && image.subject.is_some_and(is_here)
+    }
+
     /// Finds an image by name, name and digest, id, or the beginning of an id (with or without `sha256:`). Of an index, it
     /// is the image that stands for it on this host.
     ///

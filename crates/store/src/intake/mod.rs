@@ -18,6 +18,7 @@ pub(crate) use turns::Turns;
 use crate::Store;
 use crate::error::{Error, Result};
 use crate::image::{Document, Image, check_index, check_manifest, digest_in, is_of_image, parse_config};
+use crate::ingest::Session;
 use crate::load::{Part, Proof, Proposal, Source};
 use crate::store::Pinned;
 use crate::stream::digest_of;
@@ -103,7 +104,48 @@ impl Intake {
     /// # Errors
     /// When a layer is missing, or the disk is full.
     pub fn commit(&self, arrived: &[Arc<Arrived>], name: Option<&Reference>) -> Result<Arc<Image>> {
+        self.commit_with(arrived, &[], name)
+    }
+
+    /// As `commit`, together with other manifests of the same index: all are there afterwards, or none.
+    ///
+    /// # Errors
+    /// As `commit`; `InvalidInput` when one is of another index.
+    pub fn commit_with(
+        &self,
+        arrived: &[Arc<Arrived>],
+        others: &[(Self, Vec<Arc<Arrived>>)],
+        name: Option<&Reference>,
+    ) -> Result<Arc<Image>> {
+        if others.iter().any(|(other, _)| other.documents.indexes != self.documents.indexes) {
+            return Err(Error::invalid("manifests of several indexes do not come together"));
+        }
+        let session = self.store.0.ingest.session()?;
         let mut proof = Proof::default();
+        let mut parts = vec![self.part(&session, arrived, &mut proof)?];
+        for (other, arrived) in others {
+            parts.push(other.part(&session, arrived, &mut proof)?);
+        }
+        let (by_digest, tagged): (Vec<_>, Vec<_>) =
+            name.into_iter().partition(|name| name.digest().is_some());
+        let mut indexes = self.documents.indexes.clone();
+        let proposal = Proposal {
+            target: if indexes.is_empty() { parts[0].manifest.clone() } else { indexes.remove(0) },
+            indexes,
+            parts,
+            foreign: true,
+            references: tagged.into_iter().cloned().collect(),
+            repositories: by_digest.into_iter().map(Reference::repository).collect(),
+        };
+        let images = self.store.admit(&session, &[proposal], proof, &mut |_| ())?;
+        images
+            .into_iter()
+            .next()
+            .ok_or_else(|| Error::corrupt("the image disappeared while it was committed"))
+    }
+
+    /// What is proposed of it, and what was proven of its layers as they came.
+    fn part(&self, session: &Session, arrived: &[Arc<Arrived>], proof: &mut Proof) -> Result<Part> {
         for one in arrived.iter().filter(|one| !one.layer.is_opaque) {
             proof.add(one.layer.blob, one.layer.diff_id, one.fresh.as_ref());
         }
@@ -115,31 +157,13 @@ impl Intake {
             media_type: self.documents.manifest_type.clone(),
             bytes: self.documents.manifest.clone(),
         };
-        let session = self.store.0.ingest.session()?;
         let mut blobs: Vec<Source> = self.layers.iter().map(source).collect();
-        let part = if self.is_artifact {
-            let config = session.spool(&mut self.documents.config.as_slice(), &mut self.store.space())?;
-            blobs.insert(0, Source { digest: config.digest, spooled: Some(config) });
-            Part::of_artifact(manifest.clone(), blobs)
-        } else {
-            Part::of_image(manifest.clone(), self.documents.config.clone(), blobs)
-        };
-        let (by_digest, tagged): (Vec<_>, Vec<_>) =
-            name.into_iter().partition(|name| name.digest().is_some());
-        let mut indexes = self.documents.indexes.clone();
-        let proposal = Proposal {
-            target: if indexes.is_empty() { manifest } else { indexes.remove(0) },
-            indexes,
-            parts: vec![part],
-            foreign: true,
-            references: tagged.into_iter().cloned().collect(),
-            repositories: by_digest.into_iter().map(Reference::repository).collect(),
-        };
-        let images = self.store.admit(&session, &[proposal], proof, &mut |_| ())?;
-        images
-            .into_iter()
-            .next()
-            .ok_or_else(|| Error::corrupt("the image disappeared while it was committed"))
+        if !self.is_artifact {
+            return Ok(Part::of_image(manifest, self.documents.config.clone(), blobs));
+        }
+        let config = session.spool(&mut self.documents.config.as_slice(), &mut self.store.space())?;
+        blobs.insert(0, Source { digest: config.digest, spooled: Some(config) });
+        Ok(Part::of_artifact(manifest, blobs))
     }
 }
 

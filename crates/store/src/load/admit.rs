@@ -309,7 +309,8 @@ fn known_image(list: &ImageList, proposal: &Proposal) -> Option<Arc<Target>> {
 fn stands_for(target: &Target, proposal: &Proposal) -> Option<Arc<Image>> {
     let is_new = |image: &&Arc<Image>| proposal.parts.iter().any(|part| part.id == image.id);
     let own = target.image().filter(is_new);
-    own.or_else(|| target.images().find(is_new)).or_else(|| target.image()).cloned()
+    let runs = || target.images().find(|image| is_new(image) && image.is_runnable());
+    own.or_else(runs).or_else(|| target.images().find(is_new)).or_else(|| target.image()).cloned()
 }
 
 /// All that was unpacked, onto the disk: one call for any number of files.
