@@ -134,6 +134,13 @@ pub(crate) fn every_tag_of_a_repository() {
     for tag in ["1", "2", "three"] {
         assert!(said.contains(&format!("{tag}: digest: sha256:")), "{said}");
     }
+    let id = w.berth(&["image", "inspect", "-f", "{{.Id}}", "busybox"]).ok();
+    w.berth(&["rmi", "-f", &id]).ok();
+    let said = w.berth(&["pull", "-a", &name("box")]).ok();
+    assert!(said.contains(&format!("Status: Downloaded newer image for {}", name("box"))), "{said}");
+    assert_eq!(w.berth(&["images", "-q", &name("box")]).ok().lines().count(), 3);
+    let said = w.berth(&["pull", "-a", &name("box")]).ok();
+    assert!(said.contains(&format!("Status: Image is up to date for {}", name("box"))), "{said}");
 }
 
 pub(crate) fn strangers_are_not_served() {
