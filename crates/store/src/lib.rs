@@ -47,6 +47,7 @@ mod trash;
 mod tree;
 mod upper;
 mod volumes;
+mod writeback;
 
 pub use census::{Area, Room};
 pub use changes::apply as apply_changes;

@@ -33,6 +33,7 @@ use crate::snapshots::Snapshots;
 use crate::store::Inner;
 use crate::trash::Trash;
 use crate::volumes::Volumes;
+use crate::writeback::Writeback;
 
 /// A daemon that was just killed, or a child that it was starting, may hold the lock for a moment more: half a second.
 const LOCK_TRIES: u32 = 25;
@@ -76,6 +77,7 @@ impl Store {
             layers: Layers::open(&overlay)?,
             ingest: Ingest::open(root.join("ingest"))?,
             trash: Arc::new(Trash::new()),
+            writeback: Arc::new(Writeback::new()),
             partials: Partials::open(root.join("partial"))?,
             turns: Turns::new(),
             blobs: Blobs::open(root.join("blobs/sha256"))?,

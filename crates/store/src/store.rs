@@ -24,6 +24,7 @@ use crate::snapshots::Snapshots;
 use crate::space::Space;
 use crate::trash::Trash;
 use crate::volumes::Volumes;
+use crate::writeback::{Trail, Writeback};
 
 /// The data root. Cheap to clone; clones are the same store.
 #[derive(Clone)]
@@ -36,6 +37,7 @@ pub(crate) struct Inner {
     pub(crate) ballast: Ballast,
     pub(crate) ingest: Ingest,
     pub(crate) trash: Arc<Trash>,
+    pub(crate) writeback: Arc<Writeback>,
     pub(crate) partials: Partials,
     pub(crate) turns: Turns,
     pub(crate) blobs: Blobs,
@@ -187,6 +189,11 @@ impl Store {
     pub(crate) fn space(&self) -> Space {
         let Inner { root_fd, trash, options, .. } = &*self.0;
         Space::new(Arc::clone(root_fd), Arc::clone(trash), options.reserve_bytes)
+    }
+
+    /// For a writer of much.
+    pub(crate) fn trail(&self) -> Trail {
+        Trail::new(Arc::clone(&self.0.writeback))
     }
 
     pub(crate) fn change(&self) -> Change<'_> {

@@ -16,3 +16,4 @@ pub mod schedule;
 pub mod seccomp;
 pub mod signal;
 pub mod socket;
+pub mod writeback;

@@ -60,8 +60,8 @@ pub(crate) fn pull(args: &[String]) -> Result<(), String> {
     }
     crate::packages::install(pull::PACKAGES)?;
     // Inside, nothing can be downloaded.
-    let base = pull::Base::make()?;
-    stage::within("pull", &[args, &["--base".to_owned(), base.path()]].concat(), act)
+    pull::make_base()?;
+    stage::within("pull", args, act)
 }
 
 /// `cargo xtask bench smallest [--only a,b]`: the smallest memory limit under which a container still starts.

@@ -16,6 +16,9 @@ use crate::layers::Fresh;
 use crate::partial::Claim;
 use crate::stream::{Bound, Hasher, inflate_and_hash};
 
+/// A blob is written back in pieces of so many bytes.
+const STRIDE: u64 = 4 << 20;
+
 /// How far a layer is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Step {
@@ -186,6 +189,7 @@ impl Work<'_> {
         let mut hasher = Hasher::new();
         self.hash_present(&file, have, &mut hasher)?;
         let (mut size, mut space) = (have, self.store.space());
+        let (mut begun, mut trail) = (have, self.store.trail());
         while let Some(bytes) = next().map_err(Stopped::Outside)? {
             size += bytes.len() as u64;
             if size > self.layer.size {
@@ -197,6 +201,11 @@ impl Work<'_> {
                 return Ok(false);
             }
             hasher.update(&bytes);
+            if size - begun >= STRIDE {
+                let own = file.try_clone().map_err(|e| cannot_store(self.layer, e))?;
+                trail.add(own.into(), begun, size - begun);
+                begun = size;
+            }
             (self.tell)(Step::Received(size));
         }
         if size != self.layer.size || hasher.finish() != self.layer.blob {

@@ -220,7 +220,8 @@ impl Store {
         advance: &mut dyn FnMut(u64),
     ) -> Result<(PathBuf, Unpacked, Digest)> {
         let (path, tree) = self.0.layers.begin(session)?;
-        let work = |input: &mut dyn BufRead| tree::unpack(input, tree, limits, self.space(), advance);
+        let work =
+            |input: &mut dyn BufRead| tree::unpack(input, tree, limits, self.space(), self.trail(), advance);
         let (done, digest) = with_inflated(blob, Bound::layer(&self.0.options), raw, work)?;
         Ok((path, done, digest))
     }

@@ -18,6 +18,7 @@ use super::parents::{Parent, Parents};
 use super::{OPAQUE_XATTR, remove_at};
 use crate::error::{Error, Result};
 use crate::space::Space;
+use crate::writeback::Trail;
 
 /// Files of so many bytes are asked room for beforehand.
 const LARGE: u64 = 256 << 10;
@@ -41,6 +42,7 @@ pub(crate) fn unpack(
     tree: Tree,
     limits: &Limits,
     space: Space,
+    trail: Trail,
     advance: &mut dyn FnMut(u64),
 ) -> Result<Unpacked> {
     let mut unpacker = Unpacker {
@@ -51,6 +53,7 @@ pub(crate) fn unpack(
         dates: Vec::new(),
         date_bytes: 0,
         space,
+        trail,
         done: Unpacked { bytes: 0, entries: 0, opaque: false },
         advance,
     };
@@ -73,6 +76,7 @@ struct Unpacker<'a> {
     dates: Vec<(TreePath, Time)>,
     date_bytes: usize,
     space: Space,
+    trail: Trail,
     done: Unpacked,
     advance: &'a mut dyn FnMut(u64),
 }
@@ -149,6 +153,9 @@ impl Unpacker<'_> {
         }
         futimens(&file, &timestamps(entry.mtime))?;
         self.done.bytes += entry.size;
+        if entry.stored_bytes() > 0 {
+            self.trail.add(file, 0, entry.size);
+        }
         Ok(())
     }
 

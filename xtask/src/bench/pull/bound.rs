@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use aws_lc_rs::digest::{SHA256, digest};
 
+use super::super::measure::quantile;
 use super::super::stage::Stage;
 use super::images::{Image, Layer, beginning};
 use super::{path, session};
@@ -16,6 +17,8 @@ use crate::command;
 /// So much of a blob is inflated, hashed or written to know a rate.
 const SAMPLE: u64 = 256 << 20;
 const CREATED: u32 = 5000;
+/// The disk's rate is the median of so many.
+const WRITTEN: usize = 5;
 
 /// The bound and what it is made of; bytes and seconds.
 pub(super) struct Bound {
@@ -107,12 +110,15 @@ fn file_system(stage: &Stage, sample: &[u8]) -> Result<(f64, f64), String> {
             File::create(root.join(number.to_string())).map_err(|e| e.to_string())?;
         }
         let create = start.elapsed().as_secs_f64() / f64::from(CREATED);
-        let disk = rate(sample.len() as u64, || {
-            let file = File::create(root.join("sample"));
-            file.and_then(|mut file| file.write_all(sample).and_then(|()| file.sync_all()))
-                .map_err(|e| e.to_string())
-        })?;
-        Ok((create, disk))
+        let mut disk = Vec::new();
+        for number in 0..WRITTEN {
+            disk.push(rate(sample.len() as u64, || {
+                let file = File::create(root.join(format!("sample-{number}")));
+                file.and_then(|mut file| file.write_all(sample).and_then(|()| file.sync_all()))
+                    .map_err(|e| e.to_string())
+            })?);
+        }
+        Ok((create, quantile(&disk, 0.5)))
     })();
     command::run(Command::new("umount").arg(path(&root)))?;
     std::fs::remove_file(stage.path("disk")).map_err(|e| e.to_string())?;

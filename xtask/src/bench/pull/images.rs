@@ -9,7 +9,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use super::super::stage::Stage;
-use super::{Place, path};
+use super::{Place, kept, path};
 use crate::command;
 
 /// What there is.
@@ -48,31 +48,27 @@ impl Layer {
     }
 }
 
-/// Builds those with these names out of a Debian, and puts them into the registry.
-pub(super) fn build(
-    place: &Place<'_>,
-    base: &Path,
-    names: &[&str],
-    small: bool,
-) -> Result<Vec<Image>, String> {
+/// The root of a Debian, of which the images are made.
+pub(super) fn base() -> PathBuf {
+    kept().join("base")
+}
+
+/// Builds those with these names, unless an earlier bench did, and puts them into the registry.
+pub(super) fn build(place: &Place<'_>, names: &[&str], small: bool) -> Result<Vec<Image>, String> {
     let (stage, registry) = (place.stage, place.source.address.as_str());
     let scale = if small { 100 } else { 1 };
-    eprintln!("building the images");
     let mut images = Vec::new();
     for name in names {
-        let (kind, press) = name.split_once('-').unwrap_or((name, "gzip"));
-        let layers = match kind {
-            "many" => {
-                add_files(base, &base.join("opt/files"), FILES / scale)?;
-                vec![layer(stage, base, name, press)?]
-            }
-            "big" => {
-                let tree = stage.path("big");
-                add_big(base, &tree, BIG / scale as u64)?;
-                vec![layer(stage, &tree, name, press)?]
-            }
-            _ => twelve(stage, base, press, scale)?,
-        };
+        let place = kept().join(if small { format!("{name}-small") } else { (*name).to_owned() });
+        if !place.exists() {
+            eprintln!("building {name}");
+            let new = place.with_extension("new");
+            command::run(Command::new("rm").arg("-rf").arg(&new))?;
+            std::fs::create_dir_all(&new).map_err(|e| e.to_string())?;
+            pack(stage, &new, name, scale)?;
+            std::fs::rename(&new, &place).map_err(|e| e.to_string())?;
+        }
+        let layers = read_layers(&place)?;
         push(stage, name, &layers, registry)?;
         let half = (layers.len() > 1).then(|| format!("{name}-half"));
         if let Some(half) = &half {
@@ -83,20 +79,54 @@ pub(super) fn build(
     Ok(images)
 }
 
-fn twelve(stage: &Stage, base: &Path, press: &str, scale: usize) -> Result<Vec<Layer>, String> {
-    let mut layers = Vec::new();
-    for number in 0..LAYERS {
-        let tree = stage.path(&format!("layer-{number}"));
-        add_files(base, &tree.join(format!("opt/{number}")), 2000 / scale.min(20))?;
-        layers.push(layer(stage, &tree, &format!("layer-{number}"), press)?);
+/// Makes the layers of an image, as files in `place`.
+fn pack(stage: &Stage, place: &Path, name: &str, scale: usize) -> Result<(), String> {
+    let (kind, press) = name.split_once('-').unwrap_or((name, "gzip"));
+    let tree = stage.path("tree");
+    let layers = if kind == "layers" { LAYERS } else { 1 };
+    for number in 0..layers {
+        match kind {
+            "many" => {
+                command::run(Command::new("cp").arg("-a").args([base(), tree.clone()]))?;
+                add_files(&tree.join("opt/files"), FILES / scale)?;
+            }
+            "big" => add_big(&tree, BIG / scale as u64)?,
+            _ => add_files(&tree.join(format!("opt/{number}")), 2000 / scale.min(20))?,
+        }
+        layer(stage, &tree, &place.join(format!("{number:02}")), press)?;
         std::fs::remove_dir_all(&tree).map_err(|e| e.to_string())?;
     }
-    Ok(layers)
+    Ok(())
+}
+
+/// What `pack` made, lowest first.
+fn read_layers(place: &Path) -> Result<Vec<Layer>, String> {
+    let fail = |e: std::io::Error| format!("{}: {e}", place.display());
+    let entries = std::fs::read_dir(place).map_err(fail)?;
+    let mut notes: Vec<PathBuf> =
+        entries.map(|entry| entry.map(|e| e.path())).collect::<Result<_, _>>().map_err(fail)?;
+    notes.retain(|path| path.extension().is_some_and(|end| end == "json"));
+    notes.sort();
+    let read = |note: &PathBuf| -> Result<Layer, String> {
+        let text = std::fs::read_to_string(note).map_err(fail)?;
+        let note: Value = serde_json::from_str(&text).map_err(|e| e.to_string())?;
+        let number = |key: &str| note[key].as_u64().ok_or_else(|| format!("a layer without {key}"));
+        let text = |key: &str| note[key].as_str().unwrap_or_default().to_owned();
+        Ok(Layer {
+            blob: place.join(text("blob")),
+            compressed: number("compressed")?,
+            plain: number("plain")?,
+            files: number("files")?,
+            digest: text("digest"),
+            diff_id: text("diff_id"),
+        })
+    };
+    notes.iter().map(read).collect()
 }
 
 /// Pieces of the base's own files: they compress as files do.
-fn add_files(base: &Path, target: &Path, count: usize) -> Result<(), String> {
-    let sources = sources(base)?;
+fn add_files(target: &Path, count: usize) -> Result<(), String> {
+    let sources = sources()?;
     for number in 0..count {
         let directory = target.join(format!("{:02}/{:02}", number / 1000, number / 50 % 20));
         if number % 50 == 0 {
@@ -112,8 +142,8 @@ fn add_files(base: &Path, target: &Path, count: usize) -> Result<(), String> {
 }
 
 /// Eight large files of the base's content, over and over, each time with another beginning.
-fn add_big(base: &Path, target: &Path, bytes: u64) -> Result<(), String> {
-    let sources = sources(base)?;
+fn add_big(target: &Path, bytes: u64) -> Result<(), String> {
+    let sources = sources()?;
     std::fs::create_dir_all(target).map_err(|e| e.to_string())?;
     let mut next = 0;
     for number in 0..8 {
@@ -131,9 +161,9 @@ fn add_big(base: &Path, target: &Path, bytes: u64) -> Result<(), String> {
 }
 
 /// Files of more than 20 KB, in order.
-fn sources(base: &Path) -> Result<Vec<(PathBuf, usize)>, String> {
+fn sources() -> Result<Vec<(PathBuf, usize)>, String> {
     let mut find = Command::new("find");
-    find.arg(base.join("usr")).args(["-type", "f", "-size", "+20k", "-printf", "%s %p\n"]);
+    find.arg(base().join("usr")).args(["-type", "f", "-size", "+20k", "-printf", "%s %p\n"]);
     let found = command::output(&mut find)?;
     let pair =
         |line: &str| line.split_once(' ').and_then(|(size, path)| Some((path.into(), size.parse().ok()?)));
@@ -149,21 +179,20 @@ fn read_piece(path: &Path, from: usize, size: usize) -> Result<Vec<u8>, String> 
     read.map_err(|e| format!("{}: {e}", path.display())).map(|()| bytes)
 }
 
-/// Packs a tree.
-fn layer(stage: &Stage, tree: &Path, name: &str, press: &str) -> Result<Layer, String> {
+/// Packs a tree into `target` with an ending, and notes beside it what is in it.
+fn layer(stage: &Stage, tree: &Path, target: &Path, press: &str) -> Result<(), String> {
     let (end, program) = if press == "zstd" { ("zst", "zstd -3") } else { ("gz", "gzip -6 -n") };
-    let (plain, blob) = (stage.path("plain.tar"), stage.path(&format!("{name}.tar.{end}")));
+    let (plain, blob) = (stage.path("plain.tar"), target.with_extension(format!("tar.{end}")));
     let mut tar = Command::new("tar");
     command::run(tar.args(["--sort=name", "-C", path(tree), "-cf", path(&plain), "."]))?;
     let script = format!("{program} < {} > {}", path(&plain), path(&blob));
     command::run(Command::new("sh").args(["-c", &script]))?;
     let length = |file: &Path| file.metadata().map(|m| m.len()).map_err(|e| e.to_string());
-    let files = command::output(Command::new("tar").args(["-tf", path(&plain)]))?.lines().count() as u64;
-    let (compressed, size) = (length(&blob)?, length(&plain)?);
-    let layer =
-        Layer { digest: digest(&blob)?, diff_id: digest(&plain)?, blob, compressed, plain: size, files };
-    std::fs::remove_file(&plain).map_err(|e| e.to_string())?;
-    Ok(layer)
+    let files = command::output(Command::new("tar").args(["-tf", path(&plain)]))?.lines().count();
+    let note = json!({"blob": blob.file_name().and_then(|name| name.to_str()), "compressed": length(&blob)?,
+        "plain": length(&plain)?, "files": files, "digest": digest(&blob)?, "diff_id": digest(&plain)?});
+    std::fs::write(target.with_extension("json"), note.to_string()).map_err(|e| e.to_string())?;
+    std::fs::remove_file(&plain).map_err(|e| e.to_string())
 }
 
 fn digest(file: &Path) -> Result<String, String> {
@@ -192,7 +221,8 @@ fn push(stage: &Stage, name: &str, layers: &[Layer], registry: &str) -> Result<(
     )?;
     let mut listed = Vec::new();
     for layer in layers {
-        std::fs::hard_link(&layer.blob, blobs.join(&layer.digest[7..])).map_err(|e| e.to_string())?;
+        // The kept layers may be on another file system.
+        std::os::unix::fs::symlink(&layer.blob, blobs.join(&layer.digest[7..])).map_err(|e| e.to_string())?;
         let press = if layer.is_zstd() { "zstd" } else { "gzip" };
         listed.push(json!({"mediaType": format!("{MEDIA}.layer.v1.tar+{press}"), "digest": layer.digest, "size": layer.compressed}));
     }

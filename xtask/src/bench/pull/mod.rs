@@ -14,6 +14,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use super::stage::Stage;
+use crate::command;
 use engines::{Act, ENGINES, Engine};
 use images::Image;
 use session::Session;
@@ -31,14 +32,11 @@ pub(super) struct Options {
     only: Vec<String>,
     /// A hundredth of everything, to try the bench itself.
     small: bool,
-    /// The root of a Debian.
-    base: PathBuf,
 }
 
 impl Options {
     pub(super) fn read(args: &[String]) -> Result<Self, String> {
-        let mut options =
-            Self { runs: 3, images: Vec::new(), only: Vec::new(), small: false, base: PathBuf::new() };
+        let mut options = Self { runs: 3, images: Vec::new(), only: Vec::new(), small: false };
         let mut words = args.iter();
         while let Some(word) = words.next() {
             if word == "--small" {
@@ -51,7 +49,6 @@ impl Options {
                 "--runs" => options.runs = value.parse().map_err(|_| format!("{word} wants a number"))?,
                 "--images" => options.images = list(),
                 "--only" => options.only = list(),
-                "--base" => options.base = value.into(),
                 _ => return Err(format!("unknown option {word}, there are: --runs --images --only --small")),
             }
         }
@@ -63,31 +60,26 @@ fn takes(list: &[String], name: &str) -> bool {
     list.is_empty() || list.iter().any(|part| name.contains(part.as_str()))
 }
 
-/// The root of a Debian, made where packages can be downloaded. Dropped, it goes.
-pub(super) struct Base(PathBuf);
-
-impl Base {
-    pub(super) fn make() -> Result<Self, String> {
-        eprintln!("making the base of the images");
-        // The bench's mark is in its name: its sweeper takes it away, too.
-        let base = Self(std::env::temp_dir().join(format!("berth-bench-{}-base", std::process::id())));
-        let mut debootstrap = Command::new("debootstrap");
-        debootstrap.args(["--variant=minbase", "bookworm"]).arg(&base.0).stdout(Stdio::null());
-        crate::command::run(&mut debootstrap)?;
-        let cached = base.0.join("var/cache/apt/archives");
-        crate::command::run(Command::new("find").arg(cached).args(["-name", "*.deb", "-delete"]))?;
-        Ok(base)
-    }
-
-    pub(super) fn path(&self) -> String {
-        self.0.to_string_lossy().into_owned()
-    }
+/// Where what takes minutes to make waits for the next bench.
+fn kept() -> PathBuf {
+    crate::programs::target_directory().join("bench/pull")
 }
 
-impl Drop for Base {
-    fn drop(&mut self) {
-        drop(std::fs::remove_dir_all(&self.0));
+/// The root of a Debian, made where packages can be downloaded, and kept.
+pub(super) fn make_base() -> Result<(), String> {
+    let base = images::base();
+    if base.exists() {
+        return Ok(());
     }
+    eprintln!("making the base of the images");
+    let new = base.with_extension("new");
+    command::run(Command::new("rm").arg("-rf").arg(&new))?;
+    command::run(Command::new("mkdir").arg("-p").arg(kept()))?;
+    let mut debootstrap = Command::new("debootstrap");
+    command::run(debootstrap.args(["--variant=minbase", "bookworm"]).arg(&new).stdout(Stdio::null()))?;
+    let cached = new.join("var/cache/apt/archives");
+    command::run(Command::new("find").arg(cached).args(["-name", "*.deb", "-delete"]))?;
+    std::fs::rename(&new, &base).map_err(|e| e.to_string())
 }
 
 /// Debian's docker-registry with a directory of its own. Dropped, it ends.
@@ -146,7 +138,7 @@ pub(super) fn measure(stage: &Stage, options: &Options) -> Result<(), String> {
     let place = Place { stage, source: &source, sink: &sink, bystanders };
     let names = images::NAMES.iter().filter(|name| takes(&options.images, name));
     let names: Vec<&str> = names.copied().collect();
-    for image in images::build(&place, &options.base, &names, options.small)? {
+    for image in images::build(&place, &names, options.small)? {
         let bound = bound::measure(stage, &image, &source.address)?;
         let mut table = Table::new(&image, bound);
         for run in 0..options.runs {
