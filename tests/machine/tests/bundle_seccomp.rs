@@ -265,5 +265,5 @@ pub(crate) fn kept_filters() {
     fs::remove_dir_all(&place).unwrap();
     fs::write(&place, "").unwrap();
     check(&document, true, "no place for any");
-    assert_eq!(b.left(), [String::new(); 0]);
+    assert!(b.left().is_empty());
 }

@@ -89,7 +89,8 @@ impl Cache {
             site.metrics.cached(true);
             return Ok(None);
         }
-        let Some(holder) = holder.filter(|_| size.is_some()).and_then(|name| name.parse::<Name>().ok()) else {
+        let Some(holder) = holder.filter(|_| size.is_some()).and_then(|name| name.parse::<Name>().ok())
+        else {
             return Ok(size);
         };
         let to = name.clone();

@@ -43,6 +43,9 @@ pub struct CacheOptions {
     pub certs_dirs: Vec<PathBuf>,
 }
 
+/// Whoever looks upstream for a manifest holds its lock.
+type Turns = HashMap<(Name, Target), Arc<tokio::sync::Mutex<()>>>;
+
 pub(crate) struct Cache {
     options: CacheOptions,
     client: Client,
@@ -50,7 +53,7 @@ pub(crate) struct Cache {
     /// When tags were last seen to be what upstream has.
     looked: Mutex<HashMap<(Name, Target), Instant>>,
     /// One look upstream for each manifest, however many ask.
-    turns: Mutex<HashMap<(Name, Target), Arc<tokio::sync::Mutex<()>>>>,
+    turns: Mutex<Turns>,
     /// One download of each blob, likewise.
     fetching: Mutex<HashMap<Digest, watch::Receiver<Progress>>>,
 }
@@ -166,7 +169,7 @@ impl Cache {
         self.turns().entry((name.clone(), target.clone())).or_default().clone()
     }
 
-    fn turns(&self) -> MutexGuard<'_, HashMap<(Name, Target), Arc<tokio::sync::Mutex<()>>>> {
+    fn turns(&self) -> MutexGuard<'_, Turns> {
         self.turns.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
