@@ -154,6 +154,8 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
@@ -189,11 +191,11 @@ mod tests {
         let page = metrics.page(Gauges { uploads: 3, upload_bytes: 9 });
         assert!(page.ends_with('\n'));
         let (mut family, mut kind) = ("", "");
-        let (mut families, mut series) = (BTreeMap::new(), BTreeMap::new());
+        let (mut families, mut series) = (BTreeSet::new(), BTreeMap::new());
         for line in page.lines() {
             if let Some(rest) = line.strip_prefix("# HELP ") {
                 let (name, about) = rest.split_once(' ').unwrap();
-                assert!(!about.is_empty() && families.insert(name, ()).is_none(), "{line}");
+                assert!(!about.is_empty() && families.insert(name), "{line}");
                 family = name;
             } else if let Some(rest) = line.strip_prefix("# TYPE ") {
                 let (name, said) = rest.split_once(' ').unwrap();

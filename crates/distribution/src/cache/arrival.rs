@@ -121,6 +121,9 @@ impl Cache {
         let (cache, site, name) = (self.clone(), site.clone(), name.clone());
         tokio::spawn(async move {
             let end = cache.fetch_blob(&site, name, digest, size, &tell).await;
+            if let Err(refusal) = &end {
+                tracing::warn!(%digest, why = refusal.message, "a blob did not come in from upstream");
+            }
             cache.fetching().remove(&digest);
             tell.send_modify(|now| now.end = Some(end));
         });
