@@ -22,14 +22,13 @@ pub fn begin(file: impl AsFd, offset: u64, length: u64) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use rustix::fs::{MemfdFlags, memfd_create};
+
     use super::*;
 
     #[test]
     fn files_can_be_written_back_and_pipes_cannot() {
-        let path = std::env::temp_dir().join(format!("berth-writeback-{}", std::process::id()));
-        std::fs::write(&path, "content").unwrap();
-        let file = std::fs::File::open(&path).unwrap();
-        std::fs::remove_file(&path).unwrap();
+        let file = memfd_create("berth-writeback", MemfdFlags::CLOEXEC).unwrap();
         assert_eq!(begin(&file, 0, 7), Ok(()));
         assert_eq!(begin(&file, 0, u64::MAX), Err(Errno::INVAL));
         assert_eq!(begin(std::io::pipe().unwrap().0, 0, 0), Err(Errno::SPIPE));
