@@ -13,6 +13,8 @@ use crate::command;
 #[derive(Clone, Copy)]
 pub(super) struct Cost {
     pub(super) wall_s: f64,
+    /// Until what it wrote was on the disk.
+    pub(super) durable_s: f64,
     /// Of everybody but the registries.
     pub(super) cpu_s: f64,
     /// The daemon's peak, or the command's where there is none.
@@ -112,7 +114,9 @@ impl<'a> Session<'a> {
             return Err(format!("{}: {}", act.shown(), said.trim().lines().last().unwrap_or("failed")));
         }
         let cpu_s = ticks(&self.place.bystanders).saturating_sub(before) as f64 / 100.0;
-        Ok(Some(Cost { wall_s, cpu_s, peak_mib: peak as f64 / 1024.0 }))
+        command::run(Command::new("sync").arg("--file-system").arg(&self.root))?;
+        let durable_s = start.elapsed().as_secs_f64();
+        Ok(Some(Cost { wall_s, durable_s, cpu_s, peak_mib: peak as f64 / 1024.0 }))
     }
 }
 
@@ -133,7 +137,7 @@ impl Drop for Session<'_> {
     }
 }
 
-/// An empty ext4 in a file of the bench.
+/// An empty ext4 in a file of the bench, without a second page cache below its own.
 fn fresh(place: &Place<'_>) -> Result<PathBuf, String> {
     fresh_disk(place.stage)
 }
@@ -141,12 +145,15 @@ fn fresh(place: &Place<'_>) -> Result<PathBuf, String> {
 /// As a session has it, for other measurements: the mount point.
 pub(super) fn fresh_disk(stage: &super::Stage) -> Result<PathBuf, String> {
     let (file, root) = (stage.path("disk"), directory(stage, "root-of-one")?);
-    let disk = std::fs::File::create(&file).map_err(|e| e.to_string())?;
-    disk.set_len(24 << 30).map_err(|e| e.to_string())?;
+    command::run(Command::new("fallocate").args(["--length", "12GiB"]).arg(&file))?;
     let options = "lazy_itable_init=0,lazy_journal_init=0,nodiscard";
     command::run(Command::new("mkfs.ext4").args(["-q", "-E", options]).arg(&file))?;
-    command::run(Command::new("mount").args(["-o", "loop"]).arg(&file).arg(&root))?;
-    Ok(root)
+    let mut losetup = Command::new("losetup");
+    let device = command::output(losetup.args(["--find", "--show", "--direct-io=on"]).arg(&file))?;
+    let mounted = command::run(Command::new("mount").arg(device.trim()).arg(&root));
+    // It goes with the mount.
+    command::run(Command::new("losetup").args(["--detach", device.trim()]))?;
+    mounted.map(|()| root)
 }
 
 /// Processor time so far, in hundredths of a second, of all processes of this namespace and of those that they have waited for.
