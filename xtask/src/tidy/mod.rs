@@ -1,5 +1,6 @@
 //! The rules of the house that a compiler does not check: floors, rooms, heads, documents.
 
+mod bans;
 mod floors;
 mod handles;
 mod text;
@@ -12,6 +13,7 @@ use crate::command;
 pub(crate) fn run() -> Result<(), String> {
     let root = command::root();
     let mut breaches = floors::check()?;
+    breaches.extend(bans::check()?);
     let files = tracked(&root)?;
     breaches.extend(text::check(&root, &files)?);
     if breaches.is_empty() {
