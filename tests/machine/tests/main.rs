@@ -37,6 +37,7 @@ mod registry_server;
 mod rows_cgroups;
 mod rows_descriptors;
 mod rows_engine;
+mod rows_images;
 mod rows_mounts;
 mod rows_runtime;
 mod rows_users;
@@ -130,6 +131,8 @@ fn main() -> std::process::ExitCode {
     all.extend(
         tests![isolation needs &[Need::Kernel(6, 3)]; user_namespace, masked_paths_in_a_user_namespace],
     );
+    all.extend(tests![rows_images: i16_without_layers_the_root_is_empty_in_every_mode]);
+    all.extend(tests![rows_images needs &[Need::Kernel(6, 3)]; i16_without_layers_the_root_is_empty_in_a_user_namespace]);
     all.extend(tests![commit: changes_are_told, an_image_of_a_container, running_containers_are_committed, roots_are_exported, nonsense_is_refused, killed_while_it_commits]);
     all.extend(tests![prune: what_nobody_uses_goes, races_lose_nothing, killed_while_it_prunes, every_byte_is_accounted_for, images_keep_to_their_budget]);
     all.extend(tests![registry_client needs &[Need::Program("docker-registry"), Need::Program("htpasswd")]; what_is_pushed_comes_back_the_same, every_tag_of_a_repository, strangers_are_not_served]);
