@@ -34,8 +34,8 @@ pub(crate) fn build() -> Result<Programs, String> {
         if !program.exists() {
             return Err(format!("the build left no {}", program.display()));
         }
+        teeth::refuse_weak(program)?;
     }
-    teeth::refuse_weak(&programs.runtime)?;
     Ok(programs)
 }
 

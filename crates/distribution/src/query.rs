@@ -1,5 +1,7 @@
 //! The part of a request's address behind the question mark.
 
+use types::weak;
+
 use crate::code::{Code, Refusal};
 
 /// Longest query that is looked at, in bytes.
@@ -42,6 +44,7 @@ impl Query {
             let message = format!("n={shown:?} is not a number of entries");
             return Err(Refusal::new(Code::PaginationNumberInvalid, message));
         }
+        let most = if weak::is_off("D01") { usize::MAX } else { most };
         // A number too big for us is certainly more than we give.
         Ok(Some(text.parse().unwrap_or(usize::MAX).min(most)))
     }

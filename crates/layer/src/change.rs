@@ -1,6 +1,8 @@
 //! What an entry of a layer changes in the tree below it (OCI image spec, layer.md "Representing Changes").
 
-use crate::entry::{Entry, EntryKind};
+use types::weak;
+
+use crate::entry::{Device, Entry, EntryKind};
 use crate::error::Error;
 use crate::limits::Limits;
 use crate::path::TreePath;
@@ -65,7 +67,7 @@ fn marked(path: &TreePath) -> Option<Result<Option<Change>, Error>> {
 }
 
 fn make(entry: Entry, limits: &Limits) -> Result<Change, Error> {
-    if entry.path.is_root() && entry.kind != EntryKind::Directory {
+    if entry.path.is_root() && entry.kind != EntryKind::Directory && !weak::is_off("I07") {
         return Err(Error::malformed("the root of the tree can only be a directory"));
     }
     match entry.kind {
@@ -76,7 +78,7 @@ fn make(entry: Entry, limits: &Limits) -> Result<Change, Error> {
         EntryKind::Symlink if entry.link.len() >= limits.path_bytes => {
             Err(Error::malformed("the target of the symbolic link is too long"))
         }
-        EntryKind::CharDevice if (entry.device.major, entry.device.minor) == (0, 0) => {
+        EntryKind::CharDevice if is_whiteout(entry.device) => {
             Err(Error::malformed("character device 0:0 is overlay's own whiteout mark"))
         }
         _ => Ok(Change::Make(entry)),
@@ -105,13 +107,17 @@ pub fn is_allowed_xattr(name: &[u8]) -> bool {
         b"security.ima",
         b"security.evm",
     ];
-    !refused.iter().any(|prefix| name.starts_with(prefix))
+    weak::is_off("I14") || !refused.iter().any(|prefix| name.starts_with(prefix))
+}
+
+/// Whether overlayfs would take the device for its mark of what is not there.
+fn is_whiteout(device: Device) -> bool {
+    (device.major, device.minor) == (0, 0) && !weak::is_off("I14")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::entry::Device;
 
     fn check(entry: Entry, want: &str) {
         let shown = match classify(entry, &Limits::default()) {

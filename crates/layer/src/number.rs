@@ -8,7 +8,12 @@ pub(crate) fn parse(field: &[u8]) -> Option<i64> {
 }
 
 fn parse_binary(field: &[u8]) -> Option<i64> {
-    let negative = field[0] & 0x40 != 0;
+    // Nobody writes, and not everybody reads, other bits in the mark's byte.
+    let negative = match field[0] {
+        0x80 => false,
+        0xff => true,
+        _ => return None,
+    };
     let mut value: i128 = if negative { -1 } else { 0 };
     for (index, byte) in field.iter().enumerate() {
         // The mark bit is not part of the number; sign extension replaces it.
@@ -21,7 +26,8 @@ fn parse_binary(field: &[u8]) -> Option<i64> {
 
 fn parse_octal(field: &[u8]) -> Option<i64> {
     let pad = |b: &u8| *b == b' ' || *b == 0;
-    let start = field.iter().position(|b| !pad(b)).unwrap_or(field.len());
+    // A NUL ends the number for GNU tar and Python; Go looks for digits behind it.
+    let start = field.iter().position(|b| *b != b' ').unwrap_or(field.len());
     let end = field.iter().rposition(|b| !pad(b)).map_or(start, |last| last + 1);
     field[start..end].iter().try_fold(0_i64, |value, byte| match byte {
         b'0'..=b'7' => value.checked_mul(8)?.checked_add(i64::from(byte - b'0')),
@@ -64,6 +70,8 @@ mod tests {
         let cases: &[(&[u8], Option<i64>)] = &[
             (b"0000644\0", Some(0o644)),
             (b"  644 \0\0", Some(0o644)),
+            (b"\0\0\0\x30644\0", None),
+            (b"        ", Some(0)),
             (b"\0\0\0\0\0\0\0\0", Some(0)),
             (b"77777777777\0", Some(0o77_777_777_777)),
             (b"0000648\0", None),
@@ -73,6 +81,7 @@ mod tests {
             (b"\x80\0\0\0\x7f\xff\xff\xff\xff\xff\xff\xff", Some(i64::MAX)),
             (b"\x80\0\0\0\x80\0\0\0\0\0\0\0", None),
             (b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", Some(-1)),
+            (b"\x81\0\0\0\0\0\0\0\0\0\0\x01", None),
             (b"\xbf\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", None),
         ];
         for (field, want) in cases {

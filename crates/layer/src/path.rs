@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use types::weak;
+
 use crate::limits::Limits;
 
 /// A path inside a tree, relative to its root, cleaned. The empty path is the root itself.
@@ -41,7 +43,7 @@ impl TreePath {
         let mut depth = 0;
         for component in name.split(|b| *b == b'/').filter(|c| !c.is_empty() && *c != b".") {
             match component {
-                b".." => return Err(PathError::Parent),
+                b".." if !weak::is_off("I06") => return Err(PathError::Parent),
                 long if long.len() > 255 => return Err(PathError::Long),
                 _ => depth += 1,
             }
@@ -50,7 +52,7 @@ impl TreePath {
             }
             clean.extend_from_slice(component);
         }
-        if depth > limits.path_depth { Err(PathError::Deep) } else { Ok(Self(clean)) }
+        if depth > limits.path_depth && !weak::is_off("I10") { Err(PathError::Deep) } else { Ok(Self(clean)) }
     }
 
     /// The path's bytes: no leading or trailing slash.

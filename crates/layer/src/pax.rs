@@ -1,5 +1,7 @@
 //! PAX extended headers (POSIX pax, "pax Extended Header"): `length key=value\n` records.
 
+use types::weak;
+
 use crate::entry::Time;
 use crate::error::Error;
 use crate::limits::Limits;
@@ -85,7 +87,8 @@ impl<'a> Records<'a> {
         let (record, rest) = self.0.split_at(length);
         self.0 = rest;
         let record = record[space + 1..].strip_suffix(b"\n")?;
-        let equals = record.iter().position(|b| *b == b'=').filter(|at| *at > 0)?;
+        let equals =
+            record.iter().position(|b| *b == b'=').filter(|at| *at > 0 && !record[..*at].contains(&0))?;
         Some((&record[..equals], &record[equals + 1..]))
     }
 }
@@ -110,6 +113,8 @@ impl Overrides {
             b"GNU.sparse.map" => self.set_map(key, value),
             b"GNU.sparse.offset" => self.push_map(key, value, 0),
             b"GNU.sparse.numbytes" => self.push_map(key, value, 1),
+            // They mean nothing here, but Go takes such a header for none.
+            b"uname" | b"gname" if value.contains(&0) => Err(bad(key)),
             _ => self.set_xattr(key, value, limits),
         }
     }
@@ -140,7 +145,7 @@ impl Overrides {
         if self.xattrs.iter().any(|(known, _)| known == name) {
             return Err(repeated(key));
         }
-        if self.xattrs.len() == limits.xattrs {
+        if self.xattrs.len() == limits.xattrs && !weak::is_off("I12") {
             return Err(Error::over_limit("too many extended attributes"));
         }
         self.xattrs.push((name.to_vec(), value.to_vec()));

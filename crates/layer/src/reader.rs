@@ -2,9 +2,11 @@
 
 use std::io::{self, BufRead, Read};
 
+use types::weak;
+
 use crate::entry::{Device, Entry, EntryKind, Segment, whole};
 use crate::error::Error;
-use crate::header::{BLOCK, Header};
+use crate::header::{BLOCK, Format, Header};
 use crate::limits::Limits;
 use crate::path::TreePath;
 use crate::pax::{self, Overrides};
@@ -31,6 +33,8 @@ struct Pending {
     pax: Option<Overrides>,
     name: Option<Vec<u8>>,
     link: Option<Vec<u8>>,
+    /// A global one; without an entry behind it, Python takes the archive for cut off.
+    global: bool,
 }
 
 enum Block {
@@ -63,7 +67,7 @@ impl<R: Read> Reader<R> {
                 }
             };
             self.entries += 1;
-            if self.entries > self.limits.entries {
+            if self.entries > self.limits.entries && !weak::is_off("I12") {
                 let most = self.limits.entries;
                 return Err(Error::over_limit(format!("the archive has more than {most} entries")));
             }
@@ -104,9 +108,15 @@ impl<R: Read> Reader<R> {
                 let body = self.extension(&header)?;
                 put(&mut pending.pax, pax::parse(&body, &self.limits)?)
             }
-            b'g' => pax::check_global(&self.extension(&header)?),
-            b'L' => put(&mut pending.name, until_nul(self.extension(&header)?)),
-            b'K' => put(&mut pending.link, until_nul(self.extension(&header)?)),
+            b'g' if pending.extends() => {
+                Err(Error::malformed("a global header comes between an extension header and its entry"))
+            }
+            b'g' => {
+                pending.global = true;
+                pax::check_global(&self.extension(&header)?)
+            }
+            b'L' => put(&mut pending.name, long_name(self.extension(&header)?)?),
+            b'K' => put(&mut pending.link, long_name(self.extension(&header)?)?),
             _ => return self.entry(&header, std::mem::take(pending)).map(Some).map_err(|e| e.at(&shown)),
         };
         done.map_err(|e| e.at(&shown))?;
@@ -119,11 +129,24 @@ impl<R: Read> Reader<R> {
         let name = pick(pax.path.take(), pending.name, header.name())?;
         let name = pax.sparse.name.take().unwrap_or(name);
         let kind = kind(header.typeflag(), &name)?;
+        // Python looks for the slash of an old directory in the header, also where an extension has the name.
+        if header.typeflag() == 0 && header.name().ends_with(b"/") != name.ends_with(b"/") {
+            return Err(
+                Error::malformed("it is a directory by one of its names, and a file by the other").at(&name)
+            );
+        }
         let stored = stored_size(header.size()?, pax.size, kind)?;
-        let path = TreePath::parse(&name, &self.limits).map_err(|e| Error::malformed(e.to_string()));
+        let path =
+            TreePath::parse(&name, &self.limits).map_err(|e| Error::malformed(e.to_string()).at(&name))?;
+        if path.is_root() && kind != EntryKind::Directory && !weak::is_off("I07") {
+            return Err(Error::malformed("the root of the tree can only be a directory").at(&name));
+        }
         let link = pick(pax.link.take(), pending.link, header.link())?;
+        if matches!(kind, EntryKind::Symlink | EntryKind::Hardlink) && link.is_empty() {
+            return Err(Error::malformed("the link has no target").at(&name));
+        }
         let mut entry = Entry {
-            path: path.map_err(|e| e.at(&name))?,
+            path,
             kind,
             mode: header.mode()?,
             uid: owner(pax.uid, header.uid()?)?,
@@ -177,12 +200,13 @@ impl<R: Read> Reader<R> {
         entry: &mut Entry,
     ) -> Result<(), Error> {
         let size = keys.real_size.ok_or_else(sparse::bad)?;
-        if entry.kind != EntryKind::File || header.typeflag() != b'0' {
+        // GNU tar looks for a map only behind a header of the dialect that has it.
+        if entry.kind != EntryKind::File || header.typeflag() != b'0' || header.format != Format::Posix {
             return Err(sparse::bad());
         }
-        let segments = match (keys.major.unwrap_or(0), keys.minor.unwrap_or(0)) {
-            (1, 0) if keys.map.is_empty() && keys.segments.is_none() => self.sparse_map()?,
-            (0, 0 | 1) => sparse::pair(&keys.map)?,
+        let segments = match (keys.major, keys.minor) {
+            (Some(1), Some(0)) if keys.map.is_empty() && keys.segments.is_none() => self.sparse_map()?,
+            (None, None) | (Some(0), Some(0 | 1)) if keys.segments.is_some() => sparse::pair(&keys.map)?,
             _ => return Err(sparse::bad()),
         };
         if keys.segments.is_some_and(|count| count != segments.len() as u64) {
@@ -223,7 +247,7 @@ impl<R: Read> Reader<R> {
                             continue;
                         }
                         let count = usize::try_from(value).unwrap_or(usize::MAX).saturating_mul(2);
-                        if count > most {
+                        if count > most && !weak::is_off("I10") {
                             return Err(Error::over_limit("the sparse file has too many pieces"));
                         }
                         want = Some(count);
@@ -249,7 +273,7 @@ impl<R: Read> Reader<R> {
     /// The body of an extension header.
     fn extension(&mut self, header: &Header<'_>) -> Result<Vec<u8>, Error> {
         let size = header.size()?;
-        if size > self.limits.extension_bytes {
+        if size > self.limits.extension_bytes && !weak::is_off("I10") {
             return Err(Error::over_limit(format!("an extension header of {size} bytes is over the limit")));
         }
         self.left = size;
@@ -258,6 +282,15 @@ impl<R: Read> Reader<R> {
         let mut done = 0;
         while done < body.len() {
             done += self.read_data(&mut body[done..])?;
+        }
+        self.left = std::mem::take(&mut self.padding);
+        let mut padding = [0; BLOCK];
+        while self.left > 0 {
+            let count = self.read_data(&mut padding)?;
+            // Python reads records in there.
+            if padding[..count].iter().any(|byte| *byte != 0) {
+                return Err(Error::malformed("there is something behind the end of an extension header"));
+            }
         }
         Ok(body)
     }
@@ -338,6 +371,10 @@ impl<R: BufRead> Reader<R> {
 
 impl Pending {
     fn waits(&self) -> bool {
+        self.extends() || self.global
+    }
+
+    fn extends(&self) -> bool {
         self.pax.is_some() || self.name.is_some() || self.link.is_some()
     }
 }
@@ -365,16 +402,22 @@ fn padding_of(size: u64) -> u64 {
     size.wrapping_neg() % BLOCK as u64
 }
 
-fn until_nul(mut body: Vec<u8>) -> Vec<u8> {
-    while body.last() == Some(&0) {
-        body.pop();
+/// GNU's long names end with a NUL. Some readers go by that, others by the size.
+fn long_name(mut body: Vec<u8>) -> Result<Vec<u8>, Error> {
+    let end = body.iter().position(|byte| *byte == 0);
+    match end {
+        Some(end) if end > 0 && body[end..].iter().all(|byte| *byte == 0) => {
+            body.truncate(end);
+            Ok(body)
+        }
+        _ => Err(Error::malformed("a long name is empty, has a NUL in it, or none at its end")),
     }
-    body
 }
 
 fn put<T>(slot: &mut Option<T>, value: T) -> Result<(), Error> {
     match slot.replace(value) {
         None => Ok(()),
+        Some(_) if weak::is_off("I09") => Ok(()),
         Some(_) => Err(Error::malformed("two extension headers of one kind in a row")),
     }
 }
@@ -412,6 +455,7 @@ fn kind(typeflag: u8, name: &[u8]) -> Result<EntryKind, Error> {
 fn stored_size(header: u64, pax: Option<u64>, kind: EntryKind) -> Result<u64, Error> {
     let size = match pax {
         Some(pax) if pax == header || (header == 0 && pax > OCTAL_MAX) => pax,
+        Some(_) if weak::is_off("I08") => header,
         Some(pax) => {
             return Err(Error::malformed(format!(
                 "its size is {header} in the header but {pax} in the PAX header"
@@ -427,6 +471,9 @@ fn stored_size(header: u64, pax: Option<u64>, kind: EntryKind) -> Result<u64, Er
 
 fn owner(pax: Option<u64>, header: i64) -> Result<u32, Error> {
     let id = pax.or(u64::try_from(header).ok());
+    if weak::is_off("I13") {
+        return Ok(id.unwrap_or(header as u64) as u32);
+    }
     id.and_then(|id| u32::try_from(id).ok())
         .filter(|id| *id != u32::MAX)
         .ok_or_else(|| Error::malformed("its owner or group is out of range"))

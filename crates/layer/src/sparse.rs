@@ -1,5 +1,7 @@
 //! Maps of sparse files: GNU's old form, and PAX 0.0, 0.1 and 1.0. All end as checked segments.
 
+use types::weak;
+
 use crate::entry::Segment;
 use crate::error::Error;
 use crate::limits::Limits;
@@ -7,9 +9,15 @@ use crate::number;
 
 /// Slots of 24 bytes, offset and length each. The first empty slot ends the map.
 pub(crate) fn parse_slots(slots: &[u8], segments: &mut Vec<Segment>) -> Result<(), Error> {
+    let mut is_over = false;
     for slot in slots.chunks_exact(24) {
-        if slot[0] == 0 {
-            break;
+        is_over |= slot[0] == 0;
+        if is_over && slot.iter().all(|byte| *byte == 0) {
+            continue;
+        }
+        // Others look at what is behind the end, too.
+        if is_over {
+            return Err(bad());
         }
         let number = |field| number::parse(field).and_then(|n| u64::try_from(n).ok());
         match (number(&slot[..12]), number(&slot[12..])) {
@@ -36,7 +44,7 @@ pub(crate) fn check(
     stored: u64,
     limits: &Limits,
 ) -> Result<(), Error> {
-    if segments.len() > limits.sparse_segments {
+    if segments.len() > limits.sparse_segments && !weak::is_off("I10") {
         return Err(Error::over_limit("the sparse file has too many pieces"));
     }
     let mut end = 0;

@@ -1,47 +1,10 @@
 //! What the reader takes and what it refuses, block by block. Each refusal is a way in which two readers of the same bytes could
 //! see different files (CVE-2025-62518, CVE-2026-33056, CVE-2022-2879 and their like).
 
+mod blocks;
+
+use blocks::{entry, header, octal, pax};
 use layer::{Entry, EntryKind, Limits, Reader, Segment, Writer};
-
-/// A header block with a right checksum, after `patch` had its way.
-fn header(name: &[u8], typeflag: u8, size: &[u8; 12], patch: impl Fn(&mut [u8; 512])) -> Vec<u8> {
-    let mut block = [0; 512];
-    block[..name.len()].copy_from_slice(name);
-    block[100..108].copy_from_slice(b"0000644\0");
-    block[108..116].copy_from_slice(b"0000000\0");
-    block[116..124].copy_from_slice(b"0000000\0");
-    block[124..136].copy_from_slice(size);
-    block[136..148].copy_from_slice(b"00000000000\0");
-    block[156] = typeflag;
-    block[257..265].copy_from_slice(b"ustar\x0000");
-    patch(&mut block);
-    block[148..156].fill(b' ');
-    let sum: u32 = block.iter().map(|b| u32::from(*b)).sum();
-    block[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
-    block.to_vec()
-}
-
-fn octal(size: usize) -> [u8; 12] {
-    let text = format!("{size:011o}\0");
-    text.as_bytes().try_into().expect("twelve bytes")
-}
-
-fn entry(name: &[u8], typeflag: u8, data: &[u8]) -> Vec<u8> {
-    let mut bytes = header(name, typeflag, &octal(data.len()), |_| ());
-    bytes.extend_from_slice(data);
-    bytes.resize(bytes.len().next_multiple_of(512), 0);
-    bytes
-}
-
-fn pax(records: &[(&str, &str)]) -> Vec<u8> {
-    let mut body = Vec::new();
-    for (key, value) in records {
-        let rest = key.len() + value.len() + 3;
-        let length = (rest..rest + 8).find(|n| n - rest == n.to_string().len()).expect("a length");
-        body.extend_from_slice(format!("{length} {key}={value}\n").as_bytes());
-    }
-    entry(b"PaxHeaders/x", b'x', &body)
-}
 
 /// Reads everything; entries as text, one per line, or the error.
 fn list_with(bytes: &[u8], limits: &Limits) -> Result<Vec<String>, String> {
@@ -106,14 +69,15 @@ fn i09_names_must_be_one() {
         &[entry(b"././@LongLink", b'L', format!("{long}\0").as_bytes()), file()],
         &[&format!("File {long} 0 ")],
     );
-    let both = |gnu: &str| [pax(&[("path", &long)]), entry(b"././@LongLink", b'L', gnu.as_bytes()), file()];
+    let both = |gnu: &str| {
+        [pax(&[("path", &long)]), entry(b"././@LongLink", b'L', format!("{gnu}\0").as_bytes()), file()]
+    };
     accept(&both(&long), &[&format!("File {long} 0 ")]);
     refuse(&both("other"), "two different long names");
     refuse(&[pax(&[("path", "a")]), pax(&[("path", "b")]), file()], "two extension headers of one kind");
     refuse(&[pax(&[("path", "a\0b")]), file()], "\"path\" has a bad value");
     refuse(&[pax(&[("path", "")]), file()], "\"path\" has a bad value");
     refuse(&[pax(&[("path", &"n/".repeat(2049))]), file()], "\"path\" has a bad value");
-    refuse(&[entry(b"x", b'L', b"a\0b\0"), file()], "NUL");
     refuse(&[entry(b"a/", b'0', b"")], "name ends with a slash");
     accept(&[entry(b"a/", 0, b"")], &["Directory a 0 "]);
     accept(
@@ -122,7 +86,24 @@ fn i09_names_must_be_one() {
     );
     // A header that waits for an entry which never comes.
     refuse(&[file(), pax(&[("path", "a")])], "cut short");
-    refuse(&[entry(b"x", b'L', b"a")], "cut short");
+    refuse(&[entry(b"x", b'L', b"a\0")], "cut short");
+    for long in [&b"a"[..], b"", b"\0", b"a\0b\0"] {
+        for kind in [b'L', b'K'] {
+            refuse(&[entry(b"x", kind, long), file()], "a long name is empty");
+        }
+    }
+    refuse(&[pax(&[("path", "a")]), header(b"a/", 0, &octal(0), |_| ())], "one of its names");
+    refuse(&[entry(b"g", b'g', b"13 comment=x\n")], "cut short");
+    let mut behind = pax(&[("path", "a")]);
+    behind[600] = b'x';
+    refuse(&[behind, file()], "behind the end of an extension header");
+    refuse(
+        &[pax(&[("path", "a")]), entry(b"g", b'g', b"13 comment=x\n"), file()],
+        "a global header comes between",
+    );
+    refuse(&[entry(b"", b'0', b"")], "root of the tree");
+    refuse(&[entry(b"soft", b'2', b"")], "no target");
+    refuse(&[entry(b"hard", b'1', b"")], "no target");
 }
 
 #[test]
@@ -175,6 +156,9 @@ fn i13_numbers_out_of_range_never_wrap() {
     };
     let list = |entry: Vec<u8>| list(&[entry]);
     for at in [108, 116] {
+        for odd in [&b"       \0"[..], b"\0\0000000\0", b"\x81\0\0\0\0\0\0\0"] {
+            assert!(list(with(at, odd, b'0')).is_err_and(|e| e.contains("is not one")), "{odd:?}");
+        }
         for good in [&b"7777777\0"[..], b"\x80\0\0\0\xff\xff\xff\xfe", b"\0\0\0\0\0\0\0\0"] {
             assert!(list(with(at, good, b'0')).is_ok(), "{good:?}");
         }
@@ -226,6 +210,7 @@ fn i10_pax_records_must_be_exact() {
         "-6 a=b\n",
         "6a=b\n",
         "5 =b\n",
+        "7 a\0=b\n",
         "5 ab\n",
         "999999999999999999999 a=b\n",
     ] {
@@ -247,7 +232,8 @@ fn i10_pax_records_must_be_exact() {
 #[test]
 fn i10_sparse_maps_must_fit() {
     let map = |text: &str, size: &str, data: &[u8]| {
-        let keys = [("GNU.sparse.map", text), ("GNU.sparse.size", size)];
+        let count = text.split(',').count().div_ceil(2).to_string();
+        let keys = [("GNU.sparse.map", text), ("GNU.sparse.size", size), ("GNU.sparse.numblocks", &count)];
         [pax(&keys), entry(b"s", b'0', data)]
     };
     accept(&map("0,2,10,2,20,0", "20", b"abcd"), &["File s 20 abcd"]);
@@ -285,6 +271,13 @@ fn i10_sparse_maps_must_fit() {
         "malformed",
     );
     refuse(&[pax(&[("GNU.sparse.numblocks", "1")]), entry(b"s", b'0', b"")], "malformed");
+    refuse(
+        &[pax(&[("GNU.sparse.map", "0,1"), ("GNU.sparse.size", "1")]), entry(b"s", b'0', b"x")],
+        "malformed",
+    );
+    let half = [("GNU.sparse.major", "1"), ("GNU.sparse.realsize", "0")];
+    refuse(&[pax(&half), entry(b"s", b'0', &[b'0'; 512])], "malformed");
+    refuse(&[header(b"s", b'S', &octal(0), |_| ())], "not GNU's");
     let gnu = |slots: &[u8]| {
         vec![
             header(b"s", b'S', &octal(4), |b| {
@@ -299,6 +292,7 @@ fn i10_sparse_maps_must_fit() {
     accept(&gnu(b"00000000000\x0000000000004\0"), &["File s 100 abcd"]);
     refuse(&gnu(b"00000000000\x0000000000005\0"), "malformed");
     refuse(&gnu(b"00000000177\x0000000000004\0"), "malformed");
+    refuse(&gnu(b"00000000000\x0000000000004\0\0\0\0\0\0\0\0\0\0\0\0\0x"), "malformed");
 }
 
 #[test]

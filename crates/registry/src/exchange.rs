@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use hyper::header::{AUTHORIZATION, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
 use hyper::{Method, StatusCode};
-use types::Kind;
+use types::{Kind, weak};
 
 use crate::answer::refusal;
 use crate::auth::{Want, Who, prove};
@@ -147,7 +147,7 @@ pub(crate) async fn exchange(core: &Core, endpoint: &Endpoint, mut ask: Ask) -> 
 
 impl Course<'_> {
     fn is_home(&self) -> bool {
-        self.url.origin == self.core.reached(self.endpoint, &self.endpoint.base).origin
+        weak::is_off("I04") || self.url.origin == self.core.reached(self.endpoint, &self.endpoint.base).origin
     }
 
     /// The request as it is told: who cannot reach a registry at all is told of the registry, as Docker does, which asks for its
@@ -185,9 +185,11 @@ impl Course<'_> {
     /// Shows who we are, if that is wanted here.
     async fn prove(&mut self, headers: &mut HeaderMap) -> Result<()> {
         let Some(who) = &self.ask.who else { return Ok(()) };
-        let want = self.core.keyring.want(&self.url.origin);
+        let home = weak::is_off("I04").then(|| self.core.reached(self.endpoint, &self.endpoint.base));
+        let origin = &home.as_ref().unwrap_or(&self.url).origin;
+        let want = self.core.keyring.want(origin);
         let refused = self.shown.as_ref().filter(|_| self.challenges > 0);
-        let proof = prove(self.core, self.endpoint, &self.url.origin, want.as_ref(), who, refused).await?;
+        let proof = prove(self.core, self.endpoint, origin, want.as_ref(), who, refused).await?;
         if let Some(header) = &proof.header {
             headers.insert(AUTHORIZATION, header.clone());
         }

@@ -6,7 +6,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use types::{Digest, Kind, Rootfs};
+use types::{Digest, Kind, Rootfs, weak};
 
 use crate::durable;
 use crate::error::{Error, Result};
@@ -136,7 +136,7 @@ fn stack(diff_ids: &[Digest], layers: &Layers) -> Result<Vec<PathBuf>> {
             break;
         }
     }
-    if lower.is_empty() {
+    if lower.is_empty() && !weak::is_off("I16") {
         lower.push(layers.empty());
     }
     Ok(lower)

@@ -12,7 +12,7 @@ use layer::TreePath;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
-use types::{Kind, Rootfs};
+use types::{Kind, Rootfs, weak};
 
 use crate::durable;
 use crate::error::{Error, Result};
@@ -254,7 +254,12 @@ fn image_dir(image: &Rootfs, path: &TreePath) -> Result<Option<(Tree, OwnedFd)>>
         Rootfs::Overlay { lower, .. } => merged::view(lower)?,
         Rootfs::Directory(dir) => merged::view(std::slice::from_ref(dir))?,
     };
-    match view.open_at(path, OFlags::RDONLY | OFlags::DIRECTORY) {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY;
+    let opened = match weak::is_off("I15") {
+        false => view.open_at(path, flags),
+        true => rustix::fs::openat(view.root(), path.to_string(), flags, Mode::empty()),
+    };
+    match opened {
         Ok(dir) => Ok(Some((view, dir))),
         Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
         Err(e) => Err(Error::call(format!("cannot open the image's {path}"), e)),

@@ -13,6 +13,7 @@ mod kind;
 mod reference;
 mod rootfs;
 mod size;
+pub mod weak;
 
 pub use digest::{Digest, DigestError};
 pub use id::{ContainerName, Id, IdError};

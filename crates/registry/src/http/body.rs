@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use hyper::body::{Body as _, Incoming};
 use hyper::client::conn::http1::SendRequest;
+use types::weak;
 
 use super::failure::{Failure, Trouble};
 use super::payload::Outgoing;
@@ -59,6 +60,7 @@ impl Body {
 
     /// All of it; `None` when it is longer than `most` bytes.
     pub(crate) async fn whole(&mut self, most: u64) -> Result<Option<Bytes>, Failure> {
+        let most = if weak::is_off("I05") { u64::MAX } else { most };
         if self.incoming.size_hint().lower() > most {
             return Ok(None);
         }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use oci::image::platform::Preference;
-use types::{Digest, Kind, Reference, ReferenceError};
+use types::{Digest, Kind, Reference, ReferenceError, weak};
 
 use super::{Image, Role, Target};
 use crate::error::{Error, Result};
@@ -156,7 +156,8 @@ impl ImageList {
     fn by_reference(&self, name: &Reference) -> Option<(&Arc<Target>, Option<&Arc<Image>>)> {
         let Some(digest) = name.digest() else { return self.target_of(name).map(|target| (target, None)) };
         let is_known = |target: &Target| {
-            target.repo_digests.contains(&format!("{}@{}", name.familiar_name(), target.digest))
+            weak::is_off("I03")
+                || target.repo_digests.contains(&format!("{}@{}", name.familiar_name(), target.digest))
         };
         if let Some(target) = self.target(&digest).filter(|target| is_known(target)) {
             return Some((target, None));

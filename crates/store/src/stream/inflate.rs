@@ -2,6 +2,8 @@
 
 use std::io::{self, BufReader, Read};
 
+use types::weak;
+
 use crate::error::Error;
 
 /// The largest window that a zstd frame may ask for: 128 MiB.
@@ -54,7 +56,7 @@ pub(crate) fn inflate<'a, R: Read + 'a>(
         Compression::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(input)),
         Compression::Zstd => {
             let mut decoder = zstd::stream::read::Decoder::with_buffer(input)?;
-            decoder.window_log_max(ZSTD_WINDOW_LOG)?;
+            decoder.window_log_max(if weak::is_off("I11") { 31 } else { ZSTD_WINDOW_LOG })?;
             Box::new(Decoded(decoder))
         }
     })

@@ -9,6 +9,7 @@ use std::path::Path;
 use layer::TreePath;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat, openat2, statat};
 use rustix::io::Errno;
+use types::weak;
 
 /// How often the kernel may say that the tree changed under a look-up.
 const TRIES: u32 = 10_000;
@@ -35,7 +36,8 @@ impl Tree {
     /// Opens what `path` leads to within the tree.
     pub(crate) fn open_at(&self, path: &TreePath, flags: OFlags) -> rustix::io::Result<OwnedFd> {
         let name = if path.is_root() { OsStr::new(".") } else { os(path.as_bytes()) };
-        let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+        let strict = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+        let resolve = if weak::is_off("I06") { ResolveFlags::empty() } else { strict };
         let mut tries = 0;
         loop {
             match openat2(&self.root, name, flags | OFlags::CLOEXEC, Mode::empty(), resolve) {

@@ -10,6 +10,7 @@ use rustix::fs::{
     futimens, linkat, makedev, mkdirat, mknodat, openat, setxattr, symlinkat, utimensat,
 };
 use rustix::io::{Errno, pwrite};
+use types::weak;
 
 use super::attributes::{gid, timestamps, tolerate, uid};
 use super::born::Born;
@@ -294,6 +295,7 @@ impl Unpacker<'_> {
         let present = stat_name(parent, name)?;
         match present {
             Some(stat) if file_type(&stat) == FileType::Directory => return Ok(open_dir(parent, name)?),
+            Some(_) if weak::is_off("I09") => return Ok(follow(parent, name)?),
             Some(_) => self.discard(parent, name)?,
             None => {}
         }
@@ -396,6 +398,11 @@ fn explain(path: &TreePath, change: &Change, errno: Errno) -> Error {
 fn open_dir(parent: &OwnedFd, name: &[u8]) -> rustix::io::Result<OwnedFd> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     openat(parent, os(name), flags, Mode::empty())
+}
+
+/// What the unpacker would open if it did not look whether the name is a link (CVE-2026-33056).
+fn follow(parent: &OwnedFd, name: &[u8]) -> rustix::io::Result<OwnedFd> {
+    openat(parent, os(name), OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
 }
 
 fn whiteout(parent: BorrowedFd<'_>, name: &[u8]) -> rustix::io::Result<()> {
