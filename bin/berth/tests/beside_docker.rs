@@ -192,7 +192,8 @@ fn request(reader: &mut BufReader<TcpStream>) -> Option<(String, String)> {
     reader.read_exact(&mut vec![0; length]).ok()?;
     let mut words = first.split(' ');
     let (method, target) = (words.next()?.to_owned(), words.next()?);
-    let path = target.strip_prefix("/v1.47").unwrap_or(target);
+    let versioned = target.strip_prefix("/v1.");
+    let path = versioned.map_or(target, |rest| rest.trim_start_matches(|c: char| c.is_ascii_digit()));
     Some((method, path.to_owned()))
 }
 
@@ -210,7 +211,7 @@ fn respond(mut stream: &TcpStream, method: &str, target: &str) -> bool {
     }
     let (status, body) = answer(method, path, target);
     let head = format!(
-        "HTTP/1.1 {status} X\r\nApi-Version: 1.47\r\nOstype: linux\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+        "HTTP/1.1 {status} X\r\nApi-Version: 1.51\r\nOstype: linux\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
         if method == "HEAD" { 0 } else { body.len() }
     );
     let _ = stream.write_all(head.as_bytes());

@@ -15,7 +15,7 @@ pub(crate) const FLAGS: &[Flag] = &[
     one("exec-root", "Directory for run state (default /run/berth)"),
     one("group", "Group that owns the unix socket (default docker)").short('G'),
     one("cgroup-parent", "Cgroup to put containers under (default /berth)"),
-    one("bridge", "Name of the bridge (default berth0)").short('b'),
+    one("bridge", "Name of the bridge (default berth0), or none").short('b'),
     one("bip", "Address of the bridge with its prefix length"),
     one("runtime", "Path of berth-runtime, when it is not beside this program"),
     one("pidfile", "File for the daemon's pid (default EXEC-ROOT/daemon.pid)").short('p'),

@@ -1,4 +1,4 @@
-//! Floor 1: the documents of Docker's Engine API, 1.24 to 1.47, as serde structs, and the small texts that travel
+//! Floor 1: the documents of Docker's Engine API, 1.24 to 1.51, as serde structs, and the small texts that travel
 //! inside them: filters, times, durations, ports. Knows shapes and grammars; must not
 //! know engines, hosts, clocks or wires. Every parser is pure.
 //!
@@ -53,7 +53,7 @@ pub use stats::{
 };
 pub use store::StoreCheck;
 pub use system::{
-    AreaUsage, BuildCache, Collected, CollectedImage, Commit, Component, DiskUsage, Info, Platform, Plugins,
-    RuntimeEntry, SwarmInfo, Version,
+    AreaUsage, BuildCache, Collected, CollectedImage, Commit, Component, DiskUsage, FirewallBackend, Info,
+    Platform, Plugins, RuntimeEntry, SwarmInfo, Version,
 };
 pub use volume::{Volume, VolumeCreate, VolumeList, VolumeUsage};

@@ -29,7 +29,7 @@ pub struct Endpoint {
     pub mac_address: String,
     #[serde(with = "nil::empty")]
     pub driver_opts: BTreeMap<String, String>,
-    #[serde(skip_serializing_if = "nil::zero")]
+    /// Of several networks, the one with the highest leads out.
     pub gw_priority: i64,
     #[serde(rename = "NetworkID", deserialize_with = "nil::or_default")]
     pub network_id: String,

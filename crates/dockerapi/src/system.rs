@@ -86,9 +86,19 @@ pub struct Info {
     pub security_options: Vec<String>,
     #[serde(rename = "CDISpecDirs", deserialize_with = "nil::or_default")]
     pub cdi_spec_dirs: Vec<String>,
+    /// What filters packets; from API 1.49 on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub firewall_backend: Option<FirewallBackend>,
     /// Printed by the docker CLI.
     #[serde(with = "nil::empty")]
     pub warnings: Vec<String>,
+}
+
+/// What filters packets.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct FirewallBackend {
+    pub driver: String,
 }
 
 /// Drivers by what they drive.

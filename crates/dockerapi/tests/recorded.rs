@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
-/// Fields that dockerd 20.10 has and API 1.47 has not, or that mean nothing outside it.
+/// Fields that dockerd 20.10 has and API 1.51 has not, or that mean nothing outside it.
 const GONE: &[&str] = &[
     "BridgeNfIp6tables",
     "BridgeNfIptables",
@@ -18,7 +18,7 @@ const GONE: &[&str] = &[
     "KernelMemoryTCP",
 ];
 /// Fields that came after dockerd 20.10.
-const NEW: &[&str] = &["CDISpecDirs", "DNSNames", "EnableIPv4"];
+const NEW: &[&str] = &["CDISpecDirs", "DNSNames", "EnableIPv4", "GwPriority"];
 
 /// Fields that are `null` in dockerd 20.10 and empty in today's, or (labels) in containers.
 const EMPTY: &[&str] = &["BuildCache", "Labels", "RepoDigests"];

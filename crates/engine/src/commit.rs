@@ -6,10 +6,11 @@ use std::sync::Arc;
 use dockerapi::FilesystemChange;
 use plan::spec::commit::{complete, portable};
 use store::{Captured, ChangeKind, CommitConfig, Image, Owners};
-use types::{Digest, Kind, Reference};
+use types::{Digest, Kind};
 
 use crate::create::prepare::USERS;
 use crate::engine::{Engine, apart, blocking};
+use crate::images::new_name;
 use crate::state::{Entry, Record, Status};
 use crate::{Error, Result, detached};
 
@@ -70,15 +71,8 @@ impl Engine {
     /// # Errors
     /// A name or change that is malformed; a container that is not there, dead or being removed; an image below it that is gone.
     pub async fn commit(&self, commit: Commit) -> Result<String> {
-        let name: Option<Reference> = match &commit.reference {
-            Some(text) => {
-                Some(text.parse().map_err(|e: types::ReferenceError| Error::invalid(e.to_string()))?)
-            }
-            None => None,
-        };
-        if name.as_ref().is_some_and(|name| name.digest().is_some()) {
-            return Err(Error::invalid("refusing to create a tag with a digest reference"));
-        }
+        let refusal = "refusing to create a tag with a digest reference";
+        let name = commit.reference.as_deref().map(|text| new_name(text, refusal)).transpose()?;
         let entry = self.0.find(&commit.container)?;
         let engine = self.clone();
         detached(async move {

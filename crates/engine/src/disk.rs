@@ -1,14 +1,14 @@
 //! `system df`: what images, containers and volumes hold, and where every byte of the data root is.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 
-use dockerapi::{AreaUsage, ContainerSummary, DiskUsage, Filters, ImageSummary, VolumeUsage};
+use dockerapi::{AreaUsage, ContainerSummary, DiskUsage, Filters, VolumeUsage};
 use store::Area;
-use types::Digest;
 
 use crate::Result;
 use crate::engine::{Engine, Inner, blocking};
+use crate::images::{ImageListOptions, layers_of};
 use crate::list::ListOptions;
 
 /// Which parts are asked for.
@@ -32,8 +32,8 @@ impl Engine {
     pub async fn disk_usage(&self, options: DiskOptions) -> Result<DiskUsage> {
         let mut usage = DiskUsage::default();
         if options.images {
-            usage.images = self.image_list(true, Filters::default()).await?;
-            self.0.count_uses(&mut usage.images);
+            let options = ImageListOptions { all: true, shared_size: true, ..ImageListOptions::default() };
+            usage.images = self.image_list(options).await?;
             usage.layers_size = unique_layers(&self.0);
         }
         if options.containers {
@@ -70,18 +70,6 @@ impl Engine {
     }
 }
 
-impl Inner {
-    /// How many containers each image has, and how much of it other images have too.
-    fn count_uses(&self, images: &mut [ImageSummary]) {
-        let (records, all) = (self.table.all(), self.store.images());
-        let shared = shared_bytes(all.iter().map(|i| (i.id.to_string(), layers_of(i))).collect());
-        for image in images {
-            image.containers = count(records.iter().filter(|r| r.image_id == image.id).count());
-            image.shared_size = shared.get(&image.id).map_or(0, |bytes| signed(*bytes));
-        }
-    }
-}
-
 const fn word(area: Area) -> &'static str {
     match area {
         Area::Layers => "layers",
@@ -104,42 +92,8 @@ fn signed(bytes: u64) -> i64 {
     i64::try_from(bytes).unwrap_or(i64::MAX)
 }
 
-/// An image's layers and their sizes.
-fn layers_of(image: &store::Image) -> Vec<(Digest, u64)> {
-    image.layers.iter().copied().zip(image.layer_sizes.iter().copied()).collect()
-}
-
-/// For each image the bytes of those of its layers that another image has too.
-fn shared_bytes(images: BTreeMap<String, Vec<(Digest, u64)>>) -> BTreeMap<String, u64> {
-    let mut users: BTreeMap<Digest, usize> = BTreeMap::new();
-    for layers in images.values() {
-        let once: BTreeSet<Digest> = layers.iter().map(|(layer, _)| *layer).collect();
-        once.into_iter().for_each(|layer| *users.entry(layer).or_default() += 1);
-    }
-    let is_shared = |layer: &Digest| users.get(layer).is_some_and(|n| *n > 1);
-    let sum =
-        |layers: Vec<(Digest, u64)>| layers.iter().filter(|(l, _)| is_shared(l)).map(|(_, size)| size).sum();
-    images.into_iter().map(|(id, layers)| (id, sum(layers))).collect()
-}
-
 fn unique_layers(inner: &Inner) -> i64 {
     let images = inner.store.images();
-    let layers: BTreeMap<_, u64> = images.iter().flat_map(|i| layers_of(i)).collect();
+    let layers: BTreeMap<_, u64> = images.iter().flat_map(|image| layers_of(&images, image)).collect();
     signed(layers.values().sum::<u64>())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn layers_of_two_images_are_shared() {
-        let layer = |n: u8| -> Digest { format!("sha256:{n:064}").parse().expect("digest") };
-        let images = BTreeMap::from([
-            ("a".to_owned(), vec![(layer(1), 10), (layer(2), 5)]),
-            ("b".to_owned(), vec![(layer(1), 10), (layer(3), 7), (layer(3), 7)]),
-        ]);
-        let expected = BTreeMap::from([("a".to_owned(), 10), ("b".to_owned(), 10)]);
-        assert_eq!(shared_bytes(images), expected);
-    }
 }

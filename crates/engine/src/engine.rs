@@ -32,7 +32,8 @@ pub(crate) struct Inner {
     pub(crate) options: Options,
     pub(crate) host: Host,
     pub(crate) store: Store,
-    pub(crate) network: Network,
+    /// The default bridge, unless it was switched off.
+    pub(crate) network: Option<Network>,
     /// How other people's registries are spoken to.
     pub(crate) registry: Client,
     /// Layers on their way in.
@@ -64,6 +65,11 @@ impl std::fmt::Debug for Engine {
 }
 
 impl Inner {
+    /// The default bridge.
+    pub(crate) fn bridge(&self) -> Result<&Network> {
+        self.network.as_ref().ok_or_else(|| Error::new(types::Kind::NotFound, "network bridge not found"))
+    }
+
     /// The directory of a container's small files and its log.
     pub(crate) fn directory(&self, id: &str) -> PathBuf {
         self.options.data_root.join("containers").join(id)

@@ -59,6 +59,7 @@ impl Inner {
             exec_ids: self.execs.running_of(&record.id),
             host_config: record.host.clone(),
             graph_driver: self.graph_driver(record),
+            image_manifest_descriptor: self.manifest_descriptor(&record.image_id),
             // What `--tmpfs` asked for is shown in the host part only.
             mounts: record
                 .mounts

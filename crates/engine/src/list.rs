@@ -126,6 +126,7 @@ impl Inner {
                 annotations: record.host.annotations.clone(),
             },
             network_settings: SummaryNetworks { networks: endpoints(record) },
+            image_manifest_descriptor: self.manifest_descriptor(&record.image_id),
             mounts: record.mounts.iter().filter(|m| m.kind != "tmpfs").map(mount_point).collect(),
             ..ContainerSummary::default()
         }

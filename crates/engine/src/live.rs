@@ -89,7 +89,8 @@ impl Inner {
         let usage = usage::gather(&self.host.facts, &self.cgroup(&record.id));
         let mut networks = BTreeMap::new();
         if let Some(network) = &record.network
-            && let Ok(counters) = self.network.counters(&network.endpoint)
+            && let Some(bridge) = &self.network
+            && let Ok(counters) = bridge.counters(&network.endpoint)
         {
             networks.insert("eth0".to_owned(), interface(&counters));
         }

@@ -1,4 +1,4 @@
-//! The three networks there are: bridge, host, none.
+//! The networks there are: bridge, unless it is switched off, host, none.
 
 use std::collections::BTreeMap;
 
@@ -40,7 +40,7 @@ impl Engine {
                 && filters.exact("type", "builtin")
                 && dangling != Some(true)
         };
-        Ok(NAMES.iter().map(|name| self.0.network(name)).filter(fits).collect())
+        Ok(self.0.networks().map(|name| self.0.network(name)).filter(fits).collect())
     }
 
     /// One network, by name or the start of its id.
@@ -48,9 +48,9 @@ impl Engine {
     /// # Errors
     /// When there is no such network.
     pub async fn network_inspect(&self, who: &str) -> Result<Network> {
-        let by_name = NAMES.iter().find(|name| **name == who);
-        let found =
-            by_name.or_else(|| NAMES.iter().find(|name| !who.is_empty() && id_of(name).starts_with(who)));
+        let by_name = self.0.networks().find(|name| *name == who);
+        let by_id = |name: &&str| !who.is_empty() && id_of(name).starts_with(who);
+        let found = by_name.or_else(|| self.0.networks().find(by_id));
         match found {
             Some(name) => Ok(self.0.network(name)),
             None => Err(Error::new(Kind::NotFound, format!("network {who} not found"))),
@@ -59,6 +59,11 @@ impl Engine {
 }
 
 impl Inner {
+    fn networks(&self) -> impl Iterator<Item = &'static str> {
+        let has_bridge = self.network.is_some();
+        NAMES.into_iter().filter(move |name| has_bridge || *name != "bridge")
+    }
+
     fn network(&self, name: &str) -> Network {
         let mut network = Network {
             name: name.to_owned(),
@@ -71,8 +76,7 @@ impl Inner {
             containers: self.members(name),
             ..Network::default()
         };
-        if name == "bridge" {
-            let info = self.network.info();
+        if let Some(info) = self.network.as_ref().filter(|_| name == "bridge").map(net::Network::info) {
             network.ipam.config = vec![IpamConfig {
                 subnet: info.subnet.to_string(),
                 gateway: info.gateway.to_string(),

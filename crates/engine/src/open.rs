@@ -231,20 +231,20 @@ impl Engine {
         let engine = self.clone();
         blocking(move || {
             remove_cgroup_parents(&engine.0);
-            Ok(engine.0.network.teardown()?)
+            engine.0.network.as_ref().map_or(Ok(()), |network| Ok(network.teardown()?))
         })
         .await?
     }
 }
 
-fn prepare(options: Options) -> Result<(Store, Network, Host, Options)> {
+fn prepare(options: Options) -> Result<(Store, Option<Network>, Host, Options)> {
     make_root(&options.data_root, 0o710)?;
     make_root(&options.exec_root, 0o700)?;
     make_root(&options.data_root.join("containers"), 0o710)?;
     make_root(&options.exec_root.join("plans"), 0o700)?;
     let host = Host::gather()?;
     let store = Store::open(&options.data_root)?;
-    let network = Network::open(options.bridge.clone())?;
+    let network = options.bridge.clone().map(Network::open).transpose()?;
     Ok((store, network, host, options))
 }
 
@@ -350,7 +350,7 @@ impl Inner {
             .filter_map(|r| r.network.clone())
             .map(|n| (n.endpoint, n.published))
             .collect();
-        Ok(self.network.reconcile(&places)?)
+        self.network.as_ref().map_or(Ok(()), |network| Ok(network.reconcile(&places)?))
     }
 
     /// Empty cgroups of containers that do not live. One that is not empty is the kernel's to refuse.

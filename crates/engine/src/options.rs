@@ -15,8 +15,8 @@ pub struct Options {
     pub exec_root: PathBuf,
     /// Absolute path, from the cgroup hierarchies' roots, under which containers get their cgroups.
     pub cgroup_parent: String,
-    /// The default bridge.
-    pub bridge: BridgeConfig,
+    /// The default bridge; `None`: there is none, and containers have no network unless they ask for one.
+    pub bridge: Option<BridgeConfig>,
     /// The small program: supervisor, init, and the embedded image.
     pub runtime: PathBuf,
     /// A log file is rotated at this size.
@@ -35,7 +35,7 @@ impl Default for Options {
             data_root: PathBuf::from("/var/lib/berth"),
             exec_root: PathBuf::from("/run/berth"),
             cgroup_parent: "/berth".to_owned(),
-            bridge: BridgeConfig::default(),
+            bridge: Some(BridgeConfig::default()),
             runtime: PathBuf::from("berth-runtime"),
             log_max_bytes: 16 << 20,
             log_max_files: 4,

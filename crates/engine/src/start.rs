@@ -213,17 +213,18 @@ impl Inner {
     /// A place on the bridge, with the ports published.
     fn claim(&self, record: &Record) -> Result<(NetworkRecord, OwnedFd)> {
         fault::step(record, "claim")?;
-        if let Some(mended) = self.network.mend()? {
+        let bridge = self.bridge()?;
+        if let Some(mended) = bridge.mend()? {
             tracing::warn!("{mended}");
         }
-        let endpoint = self.network.claim(&record.id, record.ip)?;
+        let endpoint = bridge.claim(&record.id, record.ip)?;
         let published = fault::step(record, "publish")
             .and_then(|()| self.publish(&record.id, endpoint.record.ip, &record.ports));
         match published {
             Ok(published) => Ok((NetworkRecord { endpoint: endpoint.record, published }, endpoint.netns)),
             Err(error) => {
                 drop(endpoint.netns);
-                if let Err(release) = self.network.release(&endpoint.record, &[]) {
+                if let Err(release) = bridge.release(&endpoint.record, &[]) {
                     tracing::warn!(container = %record.id, error = %release, "an endpoint could not be given back");
                 }
                 Err(error)
@@ -240,7 +241,7 @@ impl Inner {
         if ports.is_empty() {
             return Ok(Vec::new());
         }
-        Ok(self.network.publish(id, ip, ports)?)
+        Ok(self.bridge()?.publish(id, ip, ports)?)
     }
 
     /// The reverse of `make_ready`.
@@ -253,7 +254,9 @@ impl Inner {
 
     /// Gives a place on the network back. A failure is logged: the next start of the daemon reconciles.
     pub(crate) fn release(&self, id: &str, network: &NetworkRecord) {
-        if let Err(error) = self.network.release(&network.endpoint, &network.published) {
+        // Without a bridge, what an earlier daemon gave out goes with the container's namespace.
+        let Some(bridge) = &self.network else { return };
+        if let Err(error) = bridge.release(&network.endpoint, &network.published) {
             tracing::warn!(container = %id, %error, "the container's endpoint could not be released");
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use dockerapi::{Component, Info, Platform, Plugins, RuntimeEntry, Version};
+use dockerapi::{Component, FirewallBackend, Info, Platform, Plugins, RuntimeEntry, Version};
 
 use crate::Result;
 use crate::clock::{now_ns, rfc3339};
@@ -26,7 +26,7 @@ impl Engine {
         };
         let cgroups = &host.facts.cgroups;
         let has = |v1: &str, v2: &str| cgroups.v1_of(v1).is_some() || cgroups.v2_has(v2);
-        let network = inner.network.info();
+        let network = inner.network.as_ref().map(net::Network::info);
         Ok(Info {
             id: inner.id.clone(),
             containers: count(&|_| true),
@@ -82,7 +82,8 @@ impl Engine {
             live_restore_enabled: true,
             init_binary: "berth-runtime".to_owned(),
             security_options: inner.security_options(),
-            warnings: inner.warnings(&network.warnings),
+            firewall_backend: network.is_some().then(|| FirewallBackend { driver: "nftables".to_owned() }),
+            warnings: inner.warnings(network.as_ref().map_or(&[], |network| &network.warnings)),
             ..Info::default()
         })
     }

@@ -1,4 +1,4 @@
-//! Floor 7: the Docker Engine API door. One server for the versions 1.24 to 1.47 over Unix sockets and TCP: it reads a
+//! Floor 7: the Docker Engine API door. One server for the versions 1.24 to 1.51 over Unix sockets and TCP: it reads a
 //! request into documents, calls the engine, and prints the answer in the shape the version has. It must not know how
 //! a container is made; whatever it decides is about HTTP.
 //!

@@ -13,7 +13,7 @@ use types::{Digest, Reference};
 
 use crate::Store;
 use crate::error::{Error, Result};
-use crate::image::{Found, Image, Target, descriptors};
+use crate::image::{Found, Image, Role, Target, descriptors};
 
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
@@ -37,25 +37,33 @@ impl Store {
     /// # Errors
     /// `NotFound` when there is no such image; else when a blob cannot be read or the output fails.
     pub fn save(&self, texts: &[&str], output: &mut dyn Write) -> Result<()> {
-        self.save_for(texts, None, output)
+        self.save_for(texts, &[], output)
     }
 
-    /// As `save`, of each index only the manifest for that platform, which the name then leads to.
+    /// As `save`, of each index only what is for these platforms, when there are any. The name leads to the manifest of a single one,
+    /// and to the index, as it is, of several.
     ///
     /// # Errors
-    /// As `save`; `NotFound` also when an image is not here for the platform.
-    pub fn save_for(
-        &self,
-        texts: &[&str],
-        platform: Option<&Preference>,
-        output: &mut dyn Write,
-    ) -> Result<()> {
+    /// As `save`; `NotFound` also when an image is not here for one of the platforms.
+    pub fn save_for(&self, texts: &[&str], platforms: &[Preference], output: &mut dyn Write) -> Result<()> {
         let mut chosen: Vec<Chosen> = Vec::new();
         let list = self.images();
         for text in texts {
-            let Found { target, image, name } = list.find(text, platform)?;
-            let alone = platform.is_some() || target.image().is_some_and(|shown| shown.id != image.id);
-            let target = if alone { Arc::new(lone(&target, &image)) } else { target };
+            let Found { target, image, name } = list.find(text, platforms.first())?;
+            let mut manifests = BTreeSet::from([image.manifest]);
+            for platform in platforms {
+                manifests.insert(list.find(text, Some(platform))?.image.manifest);
+            }
+            let alone = match platforms {
+                [] => target.image().is_some_and(|shown| shown.id != image.id),
+                _ => manifests.len() == 1,
+            };
+            let target = match platforms {
+                _ if alone => Arc::new(lone(&target, &image)),
+                [] => target,
+                _ => Arc::new(part(&target, &manifests)),
+            };
+            let image = target.image().map_or(image, Arc::clone);
             let name = name.filter(|name| name.digest().is_none());
             match chosen.iter_mut().find(|known| known.target.digest == target.digest) {
                 Some(known) => known.names.extend(name),
@@ -102,6 +110,22 @@ fn lone(target: &Target, image: &Image) -> Target {
         members,
         ..target.clone()
     }
+}
+
+/// An index with no other images than these.
+fn part(target: &Target, manifests: &BTreeSet<Digest>) -> Target {
+    let mut part = target.clone();
+    for member in &mut part.members {
+        let stays = match member.role {
+            Role::Image => manifests.contains(&member.digest),
+            Role::Attestation { of } => manifests.contains(&of),
+            Role::Artifact(_) | Role::Unknown => true,
+        };
+        if !stays {
+            member.image = None;
+        }
+    }
+    part
 }
 
 /// All that is here of the target.

@@ -122,10 +122,8 @@ fn nested_indexes_choose_this_platform() {
     let index = layout.index_of(&[there, there2]);
     layout.name(index, "multi:2");
     let host = oci::image::platform::Preference::host();
-    let error = scratch
-        .store
-        .load_for(&mut &layout.archive()[..], Some(&host), &mut |_| ())
-        .expect_err("no platform");
+    let error =
+        scratch.store.load_for(&mut &layout.archive()[..], &[host], &mut |_| ()).expect_err("no platform");
     assert_eq!(
         error.to_string(),
         "no matching manifest for linux/amd64 in the manifest list entries (it has: linux/arm64, linux/s390x)"

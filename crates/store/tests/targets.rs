@@ -84,13 +84,81 @@ fn saving_and_loading_and_saving_gives_the_same_bytes() {
 
     // One platform of an index: its manifest is what the name then leads to.
     let mut alone = Vec::new();
-    one.store.save_for(&["example.com/multi:1"], Some(&on("linux/amd64")), &mut alone).expect("save");
+    one.store.save_for(&["example.com/multi:1"], &[on("linux/amd64")], &mut alone).expect("save");
     let three = Scratch::new();
     three.load(&alone).expect("load");
     let image = three.store.resolve("example.com/multi:1").expect("image");
     assert_eq!((image.target, image.manifest), (digest(&amd64), digest(&amd64)));
-    let missing = one.store.save_for(&["example.com/multi:1"], Some(&on("linux/s390x")), &mut Vec::new());
+    let missing = one.store.save_for(&["example.com/multi:1"], &[on("linux/s390x")], &mut Vec::new());
     assert_eq!(missing.expect_err("absent").kind(), Kind::NotFound);
+}
+
+#[test]
+fn several_platforms_are_saved_loaded_and_removed() {
+    if !is_root("several_platforms_are_saved_loaded_and_removed") {
+        return;
+    }
+    let mut layout = Layout::default();
+    let (index, amd64, arm64) = index(&mut layout);
+    layout.name(index.clone(), "example.com/multi:1");
+    let one = Scratch::new();
+    one.load(&layout.archive()).expect("load");
+    let name = ["example.com/multi:1"];
+    let here = |scratch: &Scratch| -> Vec<(Role, bool)> {
+        let list = scratch.store.images();
+        let target = list.target_of(&name[0].parse().expect("name")).expect("target");
+        target.members.iter().map(|member| (member.role.clone(), member.image.is_some())).collect()
+    };
+    let attests = Role::Attestation { of: digest(&amd64) };
+    let all = [(Role::Image, true), (Role::Image, true), (attests.clone(), true), (Role::Image, false)];
+
+    // Several: the index stays what the name leads to, whichever of its images were chosen.
+    let mut both = Vec::new();
+    one.store.save_for(&name, &[on("linux/arm64"), on("linux/amd64")], &mut both).expect("save");
+    assert!(both == saved(&one, &name), "both platforms are all there is");
+    let missing = one.store.save_for(&name, &[on("linux/amd64"), on("linux/s390x")], &mut Vec::new());
+    assert_eq!(missing.expect_err("absent").kind(), Kind::NotFound);
+
+    let load = |platforms: &[&str]| {
+        let wanted: Vec<_> = platforms.iter().map(|platform| on(platform)).collect();
+        let scratch = Scratch::new();
+        let loaded = scratch.store.load_for(&mut &both[..], &wanted, &mut |_| ());
+        loaded.map(|_| scratch)
+    };
+    assert_eq!(here(&load(&["linux/amd64", "linux/arm64"]).expect("both")), all);
+    let two = load(&["linux/arm64"]).expect("one of them");
+    assert_eq!(
+        here(&two),
+        [(Role::Image, true), (Role::Image, false), (attests, false), (Role::Image, false)]
+    );
+    assert_eq!(two.store.images().len(), 1, "Docker's manifest.json brings no other in");
+    let absent = load(&["linux/arm64", "linux/s390x"]).err().expect("absent");
+    assert_eq!(absent.kind(), Kind::NotFound, "{absent}");
+
+    // What is here for one platform goes, with what is about it; the name and the other platform stay.
+    let (user, nobody) = (Usage { container: "c0ffee".into(), running: false }, |_: &Digest| None);
+    let remove = |platforms: &[&str], force: bool, used: bool| {
+        let wanted: Vec<_> = platforms.iter().map(|platform| on(platform)).collect();
+        let in_use = |_: &Digest| used.then(|| user.clone());
+        one.store.remove_platforms(name[0], &wanted, force, &in_use)
+    };
+    assert_eq!(remove(&["linux/s390x"], false, false).expect_err("absent").kind(), Kind::NotFound);
+    assert_eq!(remove(&["linux/amd64"], false, true).expect_err("used").kind(), Kind::Conflict);
+    assert_eq!(here(&one), all);
+    let host = one.store.resolve(name[0]).expect("host").id;
+    let removed = remove(&["linux/amd64"], false, false).expect("amd64");
+    assert_eq!(removed[0], Removed::Deleted(host.to_string()));
+    let left = one.store.resolve(name[0]).expect("the other");
+    assert_eq!((left.manifest, one.store.images().len()), (digest(&arm64), 1));
+    // The last one takes the image along, unless other names say no.
+    let other = "example.com/other:1".parse().expect("name");
+    one.store.tag(&left, &other).expect("tag");
+    assert_eq!(remove(&["linux/arm64"], false, false).expect_err("named twice").kind(), Kind::Conflict);
+    one.store.remove("example.com/other:1", false, &nobody).expect("untag");
+    let removed = remove(&["linux/arm64"], true, true).expect("the last");
+    assert_eq!(removed[0], Removed::Untagged(name[0].into()));
+    assert!(one.store.images().is_empty());
+    assert_eq!(one.litter(), Vec::<String>::new());
 }
 
 /// Takes in one manifest by way of an index, as a pull does.

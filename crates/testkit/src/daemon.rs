@@ -108,10 +108,14 @@ impl Daemon {
             dockerd
         } else {
             let mut berth = Command::new(program("BERTH", "berth"));
-            berth.args(["daemon", "--temporary", "--bridge", &self.mark]);
+            berth.args(["daemon", "--temporary"]);
             berth
         };
-        daemon.args(["--bip", &subnet, "--cgroup-parent", &format!("/{}", self.mark)]);
+        daemon.args(["--cgroup-parent", &format!("/{}", self.mark)]);
+        if !self.flags.iter().any(|flag| flag == "--bridge") {
+            let name = (!is_reference()).then_some(["--bridge", &self.mark]);
+            daemon.args(name.into_iter().flatten()).args(["--bip", &subnet]);
+        }
         daemon.arg("--host").arg(self.host());
         daemon.arg("--data-root").arg(self.data_root()).arg("--exec-root").arg(self.exec_root());
         daemon.args(&self.flags).envs(self.environment.iter().cloned());

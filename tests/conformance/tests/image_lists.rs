@@ -13,6 +13,8 @@ const TABLE: &[(&str, &str)] = &[
     ("box", "box:1 box:2"),
     ("r.example/kim/box:1", "r.example/kim/box:1"),
     ("nope", ""),
+    ("--filter reference=b[a-o]x:[12]", "box:1 box:2"),
+    ("--filter reference=b[^o]x", ""),
     ("--filter label=who=kim", "labelled:latest"),
     ("--filter label=who", "labelled:latest"),
     ("--filter label=who=ann", ""),
@@ -59,10 +61,17 @@ pub(crate) fn filters_and_forms() {
     import(&["-"]);
     import(&["-", "other"]);
     let berth = std::env::var("BERTH").unwrap_or_else(|_| "berth".to_owned());
+    // One version for both: what is counted differs from version to version.
+    let version = if testkit::is_reference() { "1.41" } else { "1.47" };
     let run = |program: &str, line: &str| {
         let words: Vec<String> = line.split(' ').map(|word| word.replace('_', " ")).collect();
-        let output =
-            Command::new(program).arg("images").args(&words).env("DOCKER_HOST", d.host()).output().unwrap();
+        let output = Command::new(program)
+            .arg("images")
+            .args(&words)
+            .env("DOCKER_HOST", d.host())
+            .env("DOCKER_API_VERSION", version)
+            .output()
+            .unwrap();
         let text = [output.stdout, output.stderr].map(|b| String::from_utf8_lossy(&b).into_owned()).concat();
         (text, output.status.code())
     };

@@ -16,7 +16,7 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    fn status(&self) -> u16 {
+    pub(crate) fn status(&self) -> u16 {
         self.head.split(' ').nth(1).and_then(|s| s.parse().ok()).expect("a status line")
     }
 
@@ -118,7 +118,7 @@ fn daemon() -> Daemon {
 fn create(d: &Daemon, name: &str, script: &str) -> String {
     let body = json!({"Image": "busybox", "Cmd": ["sh", "-c", script], "OpenStdin": true, "StdinOnce": true,
         "AttachStdin": true, "AttachStdout": true, "AttachStderr": true, "HostConfig": null, "Env": null});
-    let created = ask(d, "POST", &format!("/v1.47/containers/create?name={name}"), Some(&body));
+    let created = ask(d, "POST", &format!("/v1.51/containers/create?name={name}"), Some(&body));
     assert_eq!(created.status(), 201, "{}", String::from_utf8_lossy(&created.body));
     assert_eq!(created.json()["Warnings"], json!([]));
     created.json()["Id"].as_str().expect("an id").to_owned()
@@ -131,7 +131,7 @@ pub(crate) fn ping_and_versions() {
         assert_eq!(ping.status(), 200, "{method} {path}");
         assert_eq!(ping.body, if method == "HEAD" { &b""[..] } else { b"OK" });
         for (name, value) in [
-            ("api-version", "1.47"),
+            ("api-version", "1.51"),
             ("ostype", "linux"),
             ("swarm", "inactive"),
             ("docker-experimental", "false"),
@@ -147,7 +147,7 @@ pub(crate) fn ping_and_versions() {
     assert!(
         old.message().starts_with("client version 1.23 is too old. Minimum supported API version is 1.24")
     );
-    assert_eq!(new.message(), "client version 1.99 is too new. Maximum supported API version is 1.47");
+    assert_eq!(new.message(), "client version 1.99 is too new. Maximum supported API version is 1.51");
     for (method, path) in [("GET", "/nope"), ("PUT", "/info"), ("GET", "/containers//json")] {
         let unknown = ask(&d, method, path, None);
         assert_eq!(
@@ -163,7 +163,7 @@ pub(crate) fn ping_and_versions() {
 pub(crate) fn refusals_reach_the_client() {
     let d = daemon();
     let large = json!({"Name": "n", "Filler": "x".repeat(3 << 20)});
-    let refused = ask(&d, "POST", "/v1.47/networks/create", Some(&large));
+    let refused = ask(&d, "POST", "/v1.51/networks/create", Some(&large));
     assert_eq!(refused.status(), 501);
     assert!(refused.message().contains("network create"), "{}", refused.message());
     let too_large = json!({"Image": "x".repeat(5 << 20)});
@@ -219,7 +219,7 @@ pub(crate) fn answers_have_their_versions_shape() {
 pub(crate) fn streams_are_hijacked() {
     let d = daemon();
     let id = create(&d, "reader", "cat; sleep 0.3; echo after >&2");
-    let path = format!("/v1.47/containers/{id}/attach?stream=1&stdin=1&stdout=1&stderr=1");
+    let path = format!("/v1.51/containers/{id}/attach?stream=1&stdin=1&stdout=1&stderr=1");
     let (head, mut stream) = hijack(&d, &path, "", b"early\n");
     assert!(head.starts_with("HTTP/1.1 101 UPGRADED\r\n"), "{head}");
     assert_eq!(header(&head, "content-type").as_deref(), Some("application/vnd.docker.multiplexed-stream"));
@@ -261,7 +261,7 @@ pub(crate) fn exec_errors_come_in_the_stream() {
         ask(&d, "POST", "/containers/host/exec", Some(&json!({"Cmd": ["/nowhere"], "AttachStdout": true})));
     assert_eq!(made.status(), 201);
     let id = made.json()["Id"].as_str().expect("an id").to_owned();
-    let (head, mut stream) = hijack(&d, &format!("/v1.47/exec/{id}/start"), "{}", b"");
+    let (head, mut stream) = hijack(&d, &format!("/v1.51/exec/{id}/start"), "{}", b"");
     assert!(head.starts_with("HTTP/1.1 101 UPGRADED\r\n"), "{head}");
     let (_, said) = frame(&mut stream).expect("the error");
     assert!(said.contains("/nowhere") && said.ends_with("\r\n"), "{said}");

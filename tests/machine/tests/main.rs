@@ -47,13 +47,14 @@ mod store_faults;
 mod survival;
 mod undo;
 mod upgrade;
+mod versions;
 
 use testkit::{Need, tests};
 
 /// Images and where they are kept.
 fn of_the_store() -> Vec<testkit::Test> {
     let mut all = tests![images: import_tag_remove, hostile_archives_leave_nothing, names_in_use_are_kept];
-    all.extend(tests![platforms needs &[Need::Program("docker")]; platforms_live_side_by_side, artifacts_are_shown_and_not_run]);
+    all.extend(tests![platforms needs &[Need::Program("docker")]; platforms_live_side_by_side, one_platform_goes, artifacts_are_shown_and_not_run]);
     all.extend(
         tests![store_check: with_and_without_the_daemon, a_running_container_keeps_its_layers, refusals],
     );
@@ -82,13 +83,14 @@ fn main() -> std::process::ExitCode {
     all.extend(tests![registry_server needs WITH_TLS; certificates_passwords_metrics_and_log]);
     all.extend(of_the_store());
     all.extend(tests![logs: streams_and_tail, follow_until_the_end, timestamps_and_since, rotation_is_bounded, partial_lines, full_disk]);
-    all.extend(tests![network: address_gateway_and_names, containers_reach_each_other, published_tcp, published_udp, port_taken, none_and_host_and_shared, shared_networks_are_the_present_ones, nothing_is_left, an_address_is_kept_over_a_restart, the_bridge_is_removed]);
+    all.extend(tests![network: address_gateway_and_names, containers_reach_each_other, published_tcp, published_udp, port_taken, none_and_host_and_shared, shared_networks_are_the_present_ones, nothing_is_left, an_address_is_kept_over_a_restart, the_bridge_is_removed, no_bridge_at_all]);
     all.extend(tests![survival: daemon_killed_ten_times, supervisor_killed, terminal_survives_both, exits_while_nobody_watched, published_port_keeps_answering, database_lost, half_made_creation, unreadable_record, restarts_are_counted_once, removed_while_restarting, both_killed_at_once]);
     all.extend(tests![upgrade: in_place_with_a_terminal, in_place_with_a_hundred]);
     all.extend(tests![undo: every_step_of_a_start]);
     all.extend(tests![door: ping_and_versions, refusals_reach_the_client, answers_have_their_versions_shape, streams_are_hijacked,
         streams_without_upgrade, exec_errors_come_in_the_stream, wait_says_that_it_waits, vanished_clients_leave_nothing, stalled_uploads_hold_nobody_up, one_daemon_per_socket_and_root, tcp_is_for_loopback_only, floods_leave_descriptors_for_containers,
         the_past_joins_the_present, detach_keys_end_the_session_only]);
+    all.extend(tests![versions: images, containers, the_engine]);
     all.extend(tests![bundle: hooks_in_order_and_place, failing_hooks_stop_the_container, start_tells_why_not, user_namespace_is_joined, descriptors_are_preserved, exec_options,
         kill_and_its_refusals, kill_reaches_everybody, scheduling_and_domain, every_processor_of_the_cpuset, hostile_documents, thousands_of_mounts, hostile_roots, one_of_many_creates_wins, broken_state_is_told]);
     all.extend(

@@ -220,3 +220,24 @@ pub(crate) fn nothing_is_left() {
     wait_for("the host to be as before", || Census::of(&d) == empty);
     assert!(empty.is_empty(), "{empty:?}");
 }
+
+pub(crate) fn no_bridge_at_all() {
+    let d = Daemon::start_with(&["--bridge", "none"], &[]);
+    d.busybox();
+    let networks = d.berth(&["network", "ls", "--format", "{{.Name}}"]).ok();
+    assert_eq!(networks, "host\nnone");
+    for (words, code) in
+        [(&["network", "inspect", "bridge"][..], 1), (&["run", "--network", "bridge", "busybox"], 125)]
+    {
+        let refused = d.berth(words);
+        assert_eq!(refused.code, code, "{words:?}");
+        assert!(refused.err.contains("network bridge not found"), "{words:?}: {}", refused.err);
+    }
+    assert_eq!(d.berth(&["run", "--rm", "busybox", "ls", "/sys/class/net"]).ok(), "lo");
+    d.berth(&["create", "--name", "ports", "-p", "80:80", "busybox"]).ok();
+    assert_eq!(d.berth(&["inspect", "-f", "{{.HostConfig.NetworkMode}}", "ports"]).ok(), "none");
+    assert!(
+        d.berth(&["run", "--rm", "--network", "host", "busybox", "ls", "/sys/class/net"]).ok().contains("lo")
+    );
+    assert!(!std::path::Path::new("/sys/class/net/none").exists());
+}

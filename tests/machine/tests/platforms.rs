@@ -146,6 +146,27 @@ pub(crate) fn platforms_live_side_by_side() {
     assert_eq!(d.berth(&["images", "-aq"]).ok().lines().count(), 1, "the chart alone is left");
 }
 
+pub(crate) fn one_platform_goes() {
+    let d = Daemon::start();
+    d.feed(&["load"], &archive().0).ok();
+    let name = "example.com/multi:1";
+    let containers = |word: &str| d.berth(&["images", "--format", "{{.Containers}}", word]).ok();
+    let id = d.berth(&["create", "--platform", "linux/arm64", name]).ok();
+    assert_eq!(containers("example.com/multi"), "1", "of whichever platform");
+    let used = d.docker(&["rmi", "--platform", "linux/arm64", name]);
+    assert!(used.code == 1 && used.err.contains("is being used by stopped container"), "{}", used.err);
+    d.berth(&["rm", &id]).ok();
+    let absent = d.berth(&["rmi", "--platform", "linux/amd64,linux/s390x", name]);
+    assert!(absent.code == 1 && absent.err.contains("does not provide"), "{}", absent.err);
+    let odd = d.berth(&["rmi", "--platform", "amiga", name]);
+    assert!(odd.code == 1 && odd.err.contains("amiga"), "{}", odd.err);
+    let removed = d.docker(&["rmi", "--platform", "linux/arm64", name]).ok();
+    assert_eq!(removed.matches("Deleted: sha256:").count(), 2, "an image and its layer: {removed}");
+    assert_eq!(d.berth(&["run", "--rm", name]).ok(), "amd64");
+    let removed = d.berth(&["rmi", "--platform", "linux/amd64", name]).ok();
+    assert!(removed.starts_with(&format!("Untagged: {name}\n")), "{removed}");
+}
+
 pub(crate) fn artifacts_are_shown_and_not_run() {
     let d = Daemon::start();
     d.feed(&["load"], &archive().0).ok();

@@ -30,7 +30,7 @@ pub(crate) async fn load(call: Call) -> Result<u8> {
     };
     let quiet = call.flags.is("quiet") || !terminal::is_terminal(rustix::stdio::stdout());
     let mut query = Query::from("/images/load").with("quiet", if quiet { "1" } else { "0" });
-    for platform in platforms(&call)? {
+    for platform in transfer::platforms(&call, 48).await? {
         query = query.with("platform", &platform);
     }
     transfer::show(call.client.post_archive(query, Payload::Archive(pieces(input))).await?, Place::Stdout)
@@ -69,7 +69,7 @@ pub(crate) async fn save(call: Call) -> Result<u8> {
     for name in &call.args {
         query = query.with("names", name);
     }
-    for platform in platforms(&call)? {
+    for platform in transfer::platforms(&call, 48).await? {
         query = query.with("platform", &platform);
     }
     receive(&call, query, "failed to save image").await
@@ -105,17 +105,6 @@ async fn receive(call: &Call, query: Query, failed: &str) -> Result<u8> {
     }
     output.keep()?;
     Ok(0)
-}
-
-/// The platforms of a command line, which may name several at once.
-fn platforms(call: &Call) -> Result<Vec<String>> {
-    let named = call.flags.list("platform").iter().flat_map(|text| text.split(','));
-    named
-        .filter(|text| !text.is_empty())
-        .map(|text| {
-            transfer::platform_document(text).map_err(|e| Error::new(format!("invalid platform: {e}")))
-        })
-        .collect()
 }
 
 /// A file that takes its name only when it is whole.
@@ -158,10 +147,14 @@ impl Drop for Output {
 }
 
 fn open(path: &str) -> Result<File> {
-    File::open(path).map_err(|e| {
+    let file = File::open(path).map_err(|e| {
         let reason = e.to_string().split(" (os error").next().unwrap_or_default().to_lowercase();
         Error::new(format!("open {path}: {reason}")).of(Kind::NotFound).because(e)
-    })
+    })?;
+    if file.metadata().is_ok_and(|found| found.is_dir()) {
+        return Err(Error::new(format!("read {path}: is a directory")).of(Kind::InvalidInput));
+    }
+    Ok(file)
 }
 
 fn stdin() -> Result<File> {

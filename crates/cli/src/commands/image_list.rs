@@ -157,7 +157,7 @@ fn image_row(image: &Value, name: &Name, cut: bool) -> Row {
 pub(crate) async fn history(call: Call) -> Result<u8> {
     let flags = &call.flags;
     let query = Query::path("/images/{}/history", &[&call.args[0]])
-        .with_some("platform", &transfer::platform_document(flags.text("platform"))?);
+        .with_some("platform", &transfer::chosen_platform(&call, 48).await?);
     let answer = call.client.get(query).await?;
     let (cut, human) = (!flags.is("no-trunc"), flags.is_or("human", true));
     let rows: Vec<Row> =

@@ -2,7 +2,7 @@
 
 use types::Kind;
 
-use super::{joined, text};
+use super::{joined, text, transfer};
 use crate::error::{Error, Result};
 use crate::stream::{self, remark};
 use crate::tree::Call;
@@ -10,9 +10,18 @@ use crate::wire::{Payload, Query};
 
 /// `berth tag`.
 pub(crate) async fn tag(call: Call) -> Result<u8> {
-    let target: types::Reference = call.args[1].parse().map_err(|e| {
-        Error::new(format!("Error parsing reference: {:?} is not a valid repository/tag: {e}", call.args[1]))
-    })?;
+    let parsed = |text: &String| {
+        text.parse::<types::Reference>().map_err(|e| {
+            Error::new(format!("Error parsing reference: {text:?} is not a valid repository/tag: {e}"))
+        })
+    };
+    let target = parsed(&call.args[1])?;
+    if target.digest().is_some() {
+        return Err(Error::new("refusing to create a tag with a digest reference"));
+    }
+    if call.args[0].is_empty() {
+        parsed(&call.args[0])?;
+    }
     let query = Query::path("/images/{}/tag", &[&call.args[0]])
         .with("repo", &target.familiar_name())
         .with("tag", target.tag().unwrap_or("latest"));
@@ -23,11 +32,15 @@ pub(crate) async fn tag(call: Call) -> Result<u8> {
 /// `berth rmi`.
 pub(crate) async fn remove(call: Call) -> Result<u8> {
     let force = call.flags.is("force");
+    let platforms = transfer::platforms(&call, 50).await?;
     let (mut errors, mut fatal) = (Vec::new(), false);
     for name in &call.args {
-        let query = Query::path("/images/{}", &[name])
+        let mut query = Query::path("/images/{}", &[name])
             .with_switch("force", force)
             .with_switch("noprune", call.flags.is("no-prune"));
+        for platform in &platforms {
+            query = query.with("platforms", platform);
+        }
         match call.client.delete(query).await {
             Ok(answer) => {
                 for removed in answer.as_array().into_iter().flatten() {

@@ -94,6 +94,15 @@ async fn look(call: &Call, kinds: &[What]) -> Result<u8> {
 }
 
 async fn find(call: &Call, kinds: &[What], name: &str) -> Result<Bytes> {
+    if name.is_empty() {
+        let kind = match kinds {
+            [What::Image] => return Err(Error::new("Error: No such image: ").of(Kind::NotFound)),
+            [What::Network] => "network",
+            [What::Volume] => "volume",
+            _ => "container",
+        };
+        return Err(Error::new(format!("invalid {kind} name or ID: value is empty")).of(Kind::InvalidInput));
+    }
     for what in kinds {
         let pattern = match what {
             What::Container => "/containers/{}/json",
@@ -104,7 +113,7 @@ async fn find(call: &Call, kinds: &[What], name: &str) -> Result<Bytes> {
         let mut query = Query::path(pattern, &[name])
             .with_switch("size", *what == What::Container && call.flags.is("size"));
         if *what == What::Image {
-            query = query.with_some("platform", &transfer::platform_document(call.flags.text("platform"))?);
+            query = query.with_some("platform", &transfer::chosen_platform(call, 49).await?);
         }
         query = query.with_switch("verbose", *what == What::Network && call.flags.is("verbose"));
         match call.client.get_bytes(query).await {

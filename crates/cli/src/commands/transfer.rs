@@ -32,8 +32,11 @@ pub(crate) async fn pull(call: Call) -> Result<u8> {
 pub(crate) async fn push(call: Call) -> Result<u8> {
     let quiet = call.flags.is("quiet");
     let all = call.flags.is("all-tags");
-    let platform = platform_document(call.flags.text("platform"))?;
+    let platform = chosen_platform(&call, 46).await?;
     let image = named(&call.args[0], all, quiet)?;
+    if image.digest().is_some() {
+        return Err(Error::new("cannot push a digest reference"));
+    }
     let tag = if all { "" } else { image.tag().unwrap_or_default() };
     let query = Query::path("/images/{}/push", &[&image.familiar_name()])
         .with_some("tag", tag)
@@ -100,6 +103,28 @@ pub(super) fn platform_document(text: &str) -> Result<String> {
         document["variant"] = platform.variant.into();
     }
     Ok(document.to_string())
+}
+
+/// Those of a flag that may name several at once, for a call that takes them since API 1.`minor`.
+pub(super) async fn platforms(call: &Call, minor: u32) -> Result<Vec<String>> {
+    let named = call.flags.list("platform").iter().flat_map(|text| text.split(','));
+    let platforms = named
+        .filter(|text| !text.is_empty())
+        .map(|text| platform_document(text).map_err(|e| Error::new(format!("invalid platform: {e}"))))
+        .collect::<Result<Vec<_>>>()?;
+    if !platforms.is_empty() {
+        call.client.require("--platform", minor).await?;
+    }
+    Ok(platforms)
+}
+
+/// The one of a flag that names one, likewise; empty when it was not given.
+pub(super) async fn chosen_platform(call: &Call, minor: u32) -> Result<String> {
+    let platform = platform_document(call.flags.text("platform"))?;
+    if !platform.is_empty() {
+        call.client.require("--platform", minor).await?;
+    }
+    Ok(platform)
 }
 
 fn parsed(text: &str) -> Result<oci::image::Platform> {

@@ -126,7 +126,7 @@ fn answer(mut stream: &TcpStream, body: &str, created: bool) {
     let status = if created { "201 Created" } else { "200 OK" };
     let _ = write!(
         stream,
-        "HTTP/1.1 {status}\r\nApi-Version: 1.47\r\nOstype: linux\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        "HTTP/1.1 {status}\r\nApi-Version: 1.51\r\nOstype: linux\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
     );
 }

@@ -99,7 +99,7 @@ pub(super) const COMMANDS: &[Command] = &[
         flags: &[&[
             switch("force", "Remove all names of an image, and what stopped containers use").short('f'),
             switch("no-prune", "Leave untagged parents"),
-            crate::flags::missing("platform"),
+            many("platform", "Remove only what is here for these platforms (os/architecture[/variant])"),
         ]],
         arity: Arity::AtLeast(1),
         mixed: true,

@@ -19,7 +19,7 @@ use super::{Endpoint, Hijacked, Query, summon};
 use crate::error::{Error, Result};
 
 /// The newest version that this client speaks.
-const NEWEST: &str = "1.47";
+const NEWEST: &str = "1.51";
 
 /// What is sent along with a request.
 pub(crate) enum Payload {
@@ -66,6 +66,18 @@ impl Client {
     /// The version spoken.
     pub(crate) fn version(&self) -> String {
         self.version.lock().map(|version| version.clone()).unwrap_or_default()
+    }
+
+    /// Refuses to go on with a daemon that would not heed the flag, which came with API 1.`minor`.
+    pub(crate) async fn require(&self, flag: &str, minor: u32) -> Result<()> {
+        self.get_bytes("/_ping").await?;
+        let spoken = self.version();
+        let served = spoken.split_once('.').and_then(|(_, minor)| minor.parse::<u32>().ok());
+        if served.is_some_and(|served| served >= minor) {
+            return Ok(());
+        }
+        let why = format!("{flag:?} requires API version 1.{minor}, but the daemon API version is {spoken}");
+        Err(Error::new(why).of(Kind::InvalidInput))
     }
 
     /// POST of a file's content, the answer as it comes. What is sent can't be sent twice, so the version is settled

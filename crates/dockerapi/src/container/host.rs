@@ -102,7 +102,7 @@ pub struct HostConfig {
     pub readonly_paths: Option<Vec<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub init: Option<bool>,
-    /// Fields newer than API 1.47, so that they can be seen and refused.
+    /// Fields newer than API 1.51, so that they can be seen and refused.
     #[serde(flatten)]
     pub other: Map<String, Value>,
 }

@@ -42,6 +42,9 @@ pub struct ContainerInspect {
     /// Bytes of image and written together; only when asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub size_root_fs: Option<i64>,
+    /// The manifest of the image on its platform, as the OCI describes content; from API 1.48 on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image_manifest_descriptor: Option<Value>,
     #[serde(deserialize_with = "nil::or_default")]
     pub mounts: Vec<MountPoint>,
     pub config: Config,

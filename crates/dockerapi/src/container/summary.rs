@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::{Endpoint, MountPoint, nil};
 
@@ -34,6 +35,9 @@ pub struct ContainerSummary {
     pub status: String,
     pub host_config: SummaryHost,
     pub network_settings: SummaryNetworks,
+    /// The manifest of the image on its platform, as the OCI describes content; from API 1.48 on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image_manifest_descriptor: Option<Value>,
     #[serde(deserialize_with = "nil::or_default")]
     pub mounts: Vec<MountPoint>,
 }

@@ -25,7 +25,7 @@ use crate::claims::Claim;
 use crate::clock::now_ns;
 use crate::engine::{Engine, Inner, blocking};
 use crate::state::{Entry, Record};
-use crate::{Error, Result, detached, manifests};
+use crate::{Error, Result, detached, images};
 
 impl Engine {
     /// Makes a container; `name` is optional. Answers its id, and warnings about what this host cannot honour.
@@ -62,10 +62,14 @@ impl Engine {
         let id = new_id()?;
         let (image, _claim) = self.claimed(&id, &body, platform).await?;
         let mut warnings = check_runnable(&image, &body.config.image, platform)?;
-        complete(&mut body, &image, &mut warnings);
+        let network = if inner.network.is_some() { "bridge" } else { "none" };
+        complete(&mut body, &image, network, &mut warnings);
         warnings.extend(inner.host.discard_weight(&mut body.host_config.resources));
         let checked = check::check(&body, &inner.host)?;
         warnings.extend(checked.warnings);
+        if checked.modes.network == Network::Bridge {
+            inner.bridge()?;
+        }
         let network = ports::read(&body, &checked.modes.network)?;
         warnings.extend(network.warnings);
         let wishes = mounts::wishes(&body.config, &body.host_config)?;
@@ -133,7 +137,7 @@ impl Engine {
         platform: Option<&str>,
         strictness: fn(&Platform) -> Preference,
     ) -> Result<Arc<Image>> {
-        let preference = manifests::preference(platform, strictness)?;
+        let preference = images::preference(platform, strictness)?;
         if name.is_empty() {
             return Err(Error::invalid("no image was named"));
         }
@@ -181,7 +185,7 @@ fn check_runnable(image: &Image, name: &str, platform: Option<&str>) -> Result<V
 }
 
 /// What is left open is filled from the image and from Docker's defaults.
-fn complete(body: &mut ContainerCreate, image: &Image, warnings: &mut Vec<String>) {
+fn complete(body: &mut ContainerCreate, image: &Image, default_network: &str, warnings: &mut Vec<String>) {
     if let Some(of_image) = &image.config.config {
         let health = of_image.healthcheck.as_ref().and_then(|h| h.test.first());
         if health.is_some_and(|test| test != "NONE") && body.config.healthcheck.is_none() {
@@ -194,7 +198,7 @@ fn complete(body: &mut ContainerCreate, image: &Image, warnings: &mut Vec<String
     limits::complete(&mut body.host_config.resources);
     let host = &mut body.host_config;
     for (field, default) in [
-        (&mut host.network_mode, "bridge"),
+        (&mut host.network_mode, default_network),
         (&mut host.ipc_mode, "private"),
         (&mut host.cgroupns_mode, "private"),
         (&mut host.log_config.driver, "json-file"),

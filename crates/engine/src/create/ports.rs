@@ -58,7 +58,7 @@ fn endpoint(config: &NetworkingConfig, network: &Network, wishes: &mut Wishes) -
             "several networks for one container are not supported by Berth yet",
         ));
     }
-    if Network::parse(name)? != *network {
+    if name != "default" && Network::parse(name)? != *network {
         return Err(Error::unimplemented(format!(
             "conflicting options: the container's network is {}, its endpoint is configured for {name}",
             network.word()

@@ -5,7 +5,7 @@ use engine::{ListOptions, RemoveOptions, WaitCondition};
 use hyper::{Response, StatusCode};
 use types::Kind;
 
-use super::Context;
+use super::{Context, shape};
 use crate::error::{Error, Result};
 use crate::wire::answer::{Answer, empty, json, json_line, pieces};
 use crate::wire::body;
@@ -23,7 +23,11 @@ pub(super) async fn list(context: Context) -> Result<Response<Answer>> {
         size: query.flag("size"),
         filters: Filters::parse(query.get("filters").unwrap_or_default())?,
     };
-    Ok(json(StatusCode::OK, &context.engine.list(options).await?))
+    let mut containers = context.engine.list(options).await?;
+    if !context.version.has(48) {
+        containers.iter_mut().for_each(|container| container.image_manifest_descriptor = None);
+    }
+    Ok(json(StatusCode::OK, &containers))
 }
 
 /// `POST /containers/create`.
@@ -67,7 +71,7 @@ pub(super) async fn inspect(context: Context) -> Result<Response<Answer>> {
     if !context.version.has(44) {
         inspect.config.mac_address.clone_from(&inspect.network_settings.mac_address);
     }
-    Ok(json(StatusCode::OK, &inspect))
+    Ok(json(StatusCode::OK, &shape::container(&inspect, context.version)?))
 }
 
 /// `POST /containers/{id}/start`. A body could once change the container; it is refused since API 1.24.

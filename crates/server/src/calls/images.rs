@@ -1,10 +1,11 @@
 //! Images.
 
 use dockerapi::{Filters, Progress};
+use engine::ImageListOptions;
 use hyper::{Response, StatusCode};
 
-use super::Context;
 use super::relay::relay;
+use super::{Context, shape};
 use crate::error::{Error, Result};
 use crate::wire::answer::{Answer, Pieces, empty, json, json_line, pieces};
 use crate::wire::body;
@@ -16,7 +17,9 @@ pub(super) async fn list(context: Context) -> Result<Response<Answer>> {
     if let Some(name) = query.text("filter").filter(|_| !context.version.has(41)) {
         filters.add("reference", name);
     }
-    let mut images = context.engine.image_list(query.flag("all"), filters).await?;
+    let shared_size = query.flag("shared-size") && context.version.has(42);
+    let options = ImageListOptions { all: query.flag("all"), shared_size, filters };
+    let mut images = context.engine.image_list(options).await?;
     if query.flag("manifests") || context.version.has(48) {
         context.engine.image_manifests(&mut images);
     }
@@ -24,6 +27,9 @@ pub(super) async fn list(context: Context) -> Result<Response<Answer>> {
         if !query.flag("manifests") {
             image.manifests = None;
             image.referrers.clear();
+        }
+        if !context.version.has(51) {
+            image.containers = -1;
         }
         if !context.version.has(48) {
             image.descriptor = None;
@@ -56,7 +62,7 @@ pub(super) async fn inspect(context: Context) -> Result<Response<Answer>> {
     if !context.version.has(44) {
         image.virtual_size = Some(image.size);
     }
-    Ok(json(StatusCode::OK, &image))
+    Ok(json(StatusCode::OK, &shape::image(&image, version)?))
 }
 
 /// `GET /images/{name}/history`.
@@ -81,11 +87,11 @@ pub(super) fn with_tag(repository: &str, tag: Option<&str>) -> String {
     }
 }
 
-/// `DELETE /images/{name}`.
+/// `DELETE /images/{name}`. There are no untagged parents that `noprune` could keep.
 pub(super) async fn remove(context: Context) -> Result<Response<Answer>> {
     let query = &context.query;
-    let removed =
-        context.engine.image_remove(&context.name, query.flag("force"), query.flag("noprune")).await?;
+    let platforms = query.all("platforms");
+    let removed = context.engine.image_remove(&context.name, &platforms, query.flag("force")).await?;
     Ok(json(StatusCode::OK, &removed))
 }
 

@@ -13,6 +13,7 @@ mod networks;
 mod prune;
 mod registries;
 mod relay;
+mod shape;
 mod stats;
 mod system;
 mod table;

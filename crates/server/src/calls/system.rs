@@ -4,7 +4,7 @@ use engine::DiskOptions;
 use hyper::header::{CACHE_CONTROL, HeaderName, HeaderValue, PRAGMA};
 use hyper::{Method, Response, StatusCode};
 
-use super::Context;
+use super::{Context, shape};
 use crate::error::{Error, Result};
 use crate::wire::answer::{Answer, json, text};
 use crate::wire::version::Version;
@@ -40,7 +40,7 @@ pub(super) async fn version(context: Context) -> Result<Response<Answer>> {
 
 /// `GET /info`.
 pub(super) async fn info(context: Context) -> Result<Response<Answer>> {
-    Ok(json(StatusCode::OK, &context.engine.info().await?))
+    Ok(json(StatusCode::OK, &shape::info(&context.engine.info().await?, context.version)?))
 }
 
 /// `GET /system/df`: everything, or the types that are named (since API 1.42).

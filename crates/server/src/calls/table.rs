@@ -1,4 +1,4 @@
-//! The table of calls: every path of the Engine API 1.47, also those that only get a refusal.
+//! The table of calls: every path of the Engine API 1.51, also those that only get a refusal.
 
 use hyper::Method;
 

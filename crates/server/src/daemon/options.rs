@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use engine::Options;
+use engine::{BridgeConfig, Options};
 use types::Kind;
 
 use super::registries::RegistryOptions;
@@ -21,7 +21,7 @@ pub struct DaemonOptions {
     pub group: Option<String>,
     /// `--cgroup-parent`.
     pub cgroup_parent: Option<String>,
-    /// `--bridge`: the default bridge's name. One that is not the default also names the packet filter's table.
+    /// `--bridge`: the default bridge's name; `none`: there is none. One that is not the default also names the packet filter's table.
     pub bridge: Option<String>,
     /// `--bip`: the bridge's own address with its prefix length.
     pub bridge_address: Option<String>,
@@ -101,14 +101,33 @@ impl DaemonOptions {
         if let Some(parent) = &self.cgroup_parent {
             engine.cgroup_parent = format!("/{}", parent.trim_matches('/'));
         }
-        if let Some(bridge) = &self.bridge {
-            check_link(bridge)?;
-            engine.bridge.bridge.clone_from(bridge);
-            engine.bridge.table.clone_from(bridge);
+        engine.bridge = self.bridge()?;
+        engine.registries = self.registries.engine(&variable)?;
+        engine.runtime = self.runtime.clone().map_or_else(find_runtime, Ok)?;
+        Ok(engine)
+    }
+}
+
+impl DaemonOptions {
+    fn bridge(&self) -> Result<Option<BridgeConfig>> {
+        let mut config = BridgeConfig::default();
+        match self.bridge.as_deref() {
+            Some("none") if self.bridge_address.is_some() => {
+                return Err(Error::invalid(
+                    "--bip gives an address to a bridge that --bridge none leaves out",
+                ));
+            }
+            Some("none") => return Ok(None),
+            Some(bridge) => {
+                check_link(bridge)?;
+                bridge.clone_into(&mut config.bridge);
+                bridge.clone_into(&mut config.table);
+            }
+            None => {}
         }
         if let Some(address) = &self.bridge_address {
-            engine.bridge.subnet = address.parse().ok();
-            let is_hosts = engine.bridge.subnet.is_some_and(|net| {
+            config.subnet = address.parse().ok();
+            let is_hosts = config.subnet.is_some_and(|net| {
                 ![net.network(), net.broadcast()].contains(&net.addr()) && !net.addr().is_multicast()
             });
             if !is_hosts {
@@ -116,9 +135,7 @@ impl DaemonOptions {
                 return Err(Error::invalid(format!("invalid --bip {address:?}: {want}")));
             }
         }
-        engine.registries = self.registries.engine(&variable)?;
-        engine.runtime = self.runtime.clone().map_or_else(find_runtime, Ok)?;
-        Ok(engine)
+        Ok(Some(config))
     }
 }
 
@@ -174,6 +191,23 @@ mod tests {
         assert!(
             check_link("").is_err() && check_link("a/b").is_err() && check_link("sixteen-letters-").is_err()
         );
+    }
+
+    #[test]
+    fn the_bridge_can_be_left_out() {
+        let bridge = |name: Option<&str>, address: Option<&str>| {
+            let options = DaemonOptions {
+                bridge: name.map(str::to_owned),
+                bridge_address: address.map(str::to_owned),
+                ..Default::default()
+            };
+            options.bridge().map(|bridge| bridge.map(|bridge| (bridge.bridge, bridge.table)))
+        };
+        let named = |bridge: &str, table: &str| Some((bridge.to_owned(), table.to_owned()));
+        assert_eq!(bridge(None, None).unwrap(), named("berth0", "berth"));
+        assert_eq!(bridge(Some("b1"), None).unwrap(), named("b1", "b1"));
+        assert_eq!(bridge(Some("none"), None).unwrap(), None);
+        assert!(bridge(Some("none"), Some("10.79.1.1/24")).is_err());
     }
 
     #[test]

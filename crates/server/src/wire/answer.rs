@@ -130,7 +130,7 @@ fn respond(status: StatusCode, content_type: Option<&'static str>, body: Answer)
 pub(crate) fn sign(headers: &mut HeaderMap) {
     let version = HeaderValue::from_str(&Version::MAX.to_string());
     headers
-        .insert(HeaderName::from_static("api-version"), version.unwrap_or(HeaderValue::from_static("1.47")));
+        .insert(HeaderName::from_static("api-version"), version.unwrap_or(HeaderValue::from_static("1.51")));
     headers.insert(HeaderName::from_static("ostype"), HeaderValue::from_static("linux"));
     headers.insert(HeaderName::from_static("docker-experimental"), HeaderValue::from_static("false"));
     const PRODUCT: &str = concat!("Docker/berth-", env!("CARGO_PKG_VERSION"), " (linux)");

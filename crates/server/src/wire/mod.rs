@@ -2,6 +2,7 @@
 
 pub(crate) mod answer;
 pub(crate) mod body;
+pub(crate) mod fields;
 pub(crate) mod hijack;
 pub(crate) mod mux;
 pub(crate) mod query;

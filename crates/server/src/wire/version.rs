@@ -12,7 +12,7 @@ impl Version {
     /// The oldest that is served.
     pub(crate) const MIN: Self = Self(1, 24);
     /// The newest that is served, and the one meant by a path without prefix.
-    pub(crate) const MAX: Self = Self(1, 47);
+    pub(crate) const MAX: Self = Self(1, 51);
 
     /// Is it at least 1.`minor`?
     pub(crate) fn has(self, minor: u32) -> bool {
@@ -89,7 +89,7 @@ mod tests {
         );
         assert_eq!(
             said("/v1.99/info"),
-            "client version 1.99 is too new. Maximum supported API version is 1.47"
+            "client version 1.99 is too new. Maximum supported API version is 1.51"
         );
     }
 }

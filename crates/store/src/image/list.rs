@@ -15,6 +15,8 @@ pub struct ImageList {
     targets: BTreeMap<Digest, Arc<Target>>,
     by_id: BTreeMap<Digest, Arc<Image>>,
     by_name: BTreeMap<Reference, Digest>,
+    /// The targets of each image.
+    by_image: BTreeMap<Digest, BTreeSet<Digest>>,
 }
 
 /// What a text led to.
@@ -39,6 +41,9 @@ impl ImageList {
             for image in target.members.iter().filter(|m| is_listed(&m.role)).filter_map(|m| m.image.as_ref())
             {
                 list.by_id.entry(image.id).or_insert_with(|| Arc::clone(image));
+            }
+            for image in target.images() {
+                list.by_image.entry(image.id).or_default().insert(target.digest);
             }
             list.targets.insert(target.digest, target);
         }
@@ -93,7 +98,8 @@ impl ImageList {
 
     /// The targets that have this image.
     pub fn targets_with(&self, id: Digest) -> impl Iterator<Item = &Arc<Target>> {
-        self.targets.values().filter(move |target| target.images().any(|image| image.id == id))
+        let digests = self.by_image.get(&id).into_iter().flatten();
+        digests.filter_map(|digest| self.targets.get(digest))
     }
 
     /// Manifests that are about the manifest or index of that digest.

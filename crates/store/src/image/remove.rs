@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use oci::image::platform::Preference;
 use types::{Digest, Kind, Reference};
 
-use super::{Found, Image, ImageList, Target};
+use super::{Found, Image, ImageList, Member, Role, Target};
 use crate::Store;
 use crate::error::{Error, Result};
 
@@ -40,10 +41,33 @@ impl Store {
         force: bool,
         in_use: &dyn Fn(&Digest) -> Option<Usage>,
     ) -> Result<Vec<Removed>> {
+        self.take_away(text, &|list, found| decide(list, found, force, in_use))
+    }
+
+    /// Removes what is here of an image for these platforms; its names and what it has for others stay. When nothing that runs would be
+    /// left, the image goes as by its id.
+    ///
+    /// # Errors
+    /// `NotFound` also when it is not here for one of the platforms; `Conflict` as `remove`.
+    pub fn remove_platforms(
+        &self,
+        text: &str,
+        platforms: &[Preference],
+        force: bool,
+        in_use: &dyn Fn(&Digest) -> Option<Usage>,
+    ) -> Result<Vec<Removed>> {
+        self.take_away(text, &|list, found| decide_by_platform(list, found, (text, platforms), force, in_use))
+    }
+
+    fn take_away(
+        &self,
+        text: &str,
+        decide: &dyn Fn(&ImageList, &Found) -> Result<Plan>,
+    ) -> Result<Vec<Removed>> {
         let change = self.change();
         let list = self.images();
         let found = list.find(text, None)?;
-        let plan = decide(&list, &found, force, in_use)?;
+        let plan = decide(&list, &found)?;
         let remaining = plan.apply(&list);
         let mut removed: Vec<_> = plan.untag.iter().map(|name| Removed::Untagged(name.familiar())).collect();
         removed.extend(lost_digests(&list, &remaining).map(Removed::Untagged));
@@ -72,8 +96,8 @@ struct Plan {
     untag: Vec<Reference>,
     /// Targets that go with all that is here of them.
     drop: BTreeSet<Digest>,
-    /// Manifests that go from targets that stay.
-    forget: BTreeSet<Digest>,
+    /// Manifests that go from targets that stay: target, manifest.
+    forget: BTreeSet<(Digest, Digest)>,
 }
 
 impl Plan {
@@ -82,9 +106,9 @@ impl Plan {
         let kept = kept.map(|target| {
             let mut target =
                 self.untag.iter().fold(Target::clone(target), |target, name| target.without_name(name));
-            for member in target.members.iter_mut().filter(|member| self.forget.contains(&member.digest)) {
-                member.image = None;
-            }
+            let digest = target.digest;
+            let forgotten = |member: &&mut Member| self.forget.contains(&(digest, member.digest));
+            target.members.iter_mut().filter(forgotten).for_each(|member| member.image = None);
             Arc::new(target)
         });
         without_orphans(list, ImageList::new(kept.collect::<Vec<_>>()))
@@ -170,7 +194,7 @@ fn decide_by_id(
             plan.untag.extend(target.references.iter().cloned());
         } else {
             let manifests = target.images().filter(|member| member.id == image.id);
-            plan.forget.extend(manifests.map(|member| member.manifest));
+            plan.forget.extend(manifests.map(|member| (target.digest, member.manifest)));
         }
     }
     let mut lost = lost(list, &plan.drop);
@@ -187,6 +211,43 @@ fn decide_by_id(
     }
     plan.untag.sort();
     Ok(plan)
+}
+
+fn decide_by_platform(
+    list: &ImageList,
+    found: &Found,
+    (text, platforms): (&str, &[Preference]),
+    force: bool,
+    in_use: &dyn Fn(&Digest) -> Option<Usage>,
+) -> Result<Plan> {
+    let target = &found.target;
+    let mut going = BTreeSet::new();
+    for wanted in platforms {
+        let fits = |member: &&Member| member.platform().is_some_and(|p| wanted.rank(&p).is_some());
+        let runs =
+            target.members.iter().filter(|member| member.image.as_ref().is_some_and(|i| i.is_runnable()));
+        let before = going.len();
+        going.extend(runs.filter(fits).map(|member| member.digest));
+        if going.len() == before {
+            target.choose(text, Some(wanted))?;
+        }
+    }
+    if !target.images().any(|image| image.is_runnable() && !going.contains(&image.manifest)) {
+        let image = Arc::clone(target.image().unwrap_or(&found.image));
+        let whole = Found { target: Arc::clone(target), image, name: None };
+        return decide_by_id(list, &whole, force, in_use);
+    }
+    let stays = |id: Digest| {
+        let elsewhere = list.targets_with(id).any(|other| other.digest != target.digest);
+        elsewhere || target.images().any(|image| image.id == id && !going.contains(&image.manifest))
+    };
+    for image in target.images().filter(|image| going.contains(&image.manifest) && !stays(image.id)) {
+        check_usage(image, in_use(&image.id).as_ref(), force)?;
+    }
+    let about = |member: &&Member| matches!(member.role, Role::Attestation { of } if going.contains(&of));
+    let about: Vec<Digest> = target.members.iter().filter(about).map(|member| member.digest).collect();
+    let forget = going.into_iter().chain(about).map(|manifest| (target.digest, manifest)).collect();
+    Ok(Plan { forget, ..Plan::default() })
 }
 
 /// The images that no other target has.

@@ -1,9 +1,12 @@
 //! docker-archive: manifest.json lists images with their configuration, layers and names (`docker save`, `podman save`).
 
+use oci::image::Platform;
+use oci::image::platform::Preference;
 use serde::Deserialize;
 use types::{Digest, Reference};
 
 use super::archive::Archive;
+use super::layout::refuse;
 use super::{Proposal, compose, naming};
 use crate::Store;
 use crate::error::{Error, Result};
@@ -19,8 +22,14 @@ struct Listed {
     layers: Option<Vec<String>>,
 }
 
-/// Adds the images of manifest.json. One that the OCI layout gave already (Docker writes both) only gets its names.
-pub(super) fn add_proposals(store: &Store, archive: &Archive, proposals: &mut Vec<Proposal>) -> Result<()> {
+/// Adds the images of manifest.json. One that the OCI layout gave already (Docker writes both) only gets its names; of what the layout
+/// gave for certain platforms, only those count.
+pub(super) fn add_proposals(
+    store: &Store,
+    archive: &Archive,
+    platforms: &[Preference],
+    proposals: &mut Vec<Proposal>,
+) -> Result<()> {
     let bytes = archive.document("manifest.json")?;
     let listed: Vec<Listed> = serde_json::from_slice(&bytes)
         .map_err(|e| Error::json("cannot read the archive's manifest.json", e))?;
@@ -37,16 +46,32 @@ pub(super) fn add_proposals(store: &Store, archive: &Archive, proposals: &mut Ve
                 let new: Vec<_> = references.into_iter().filter(|r| !known.references.contains(r)).collect();
                 known.references.extend(new);
             }
-            None => proposals.push(propose(store, archive, &image, references)?),
+            None if !platforms.is_empty() && archive.is_layout() => {}
+            None => proposals.push(propose(store, archive, &image, platforms, references)?),
         }
     }
     Ok(())
 }
 
-fn propose(store: &Store, archive: &Archive, image: &Listed, references: Vec<Reference>) -> Result<Proposal> {
+fn propose(
+    store: &Store,
+    archive: &Archive,
+    image: &Listed,
+    platforms: &[Preference],
+    references: Vec<Reference>,
+) -> Result<Proposal> {
     let config = archive.document(&image.config)?;
     let what = format!("the configuration {:?}", image.config);
-    let (_, diff_ids) = parse_config(&config, &what)?;
+    let (parsed, diff_ids) = parse_config(&config, &what)?;
+    let own = Platform {
+        architecture: parsed.architecture.clone(),
+        os: parsed.os.clone(),
+        variant: parsed.variant.clone(),
+        ..Platform::default()
+    };
+    if let Some(wanted) = platforms.iter().find(|wanted| wanted.rank(&own).is_none()) {
+        return Err(refuse(wanted, std::iter::once(&own)));
+    }
     let names = image.layers.as_deref().unwrap_or_default();
     if names.len() != diff_ids.len() {
         return Err(Error::invalid(format!(

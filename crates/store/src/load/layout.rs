@@ -30,8 +30,8 @@ impl Documents for Archive {
     }
 }
 
-/// The targets of the archive's OCI layout; `platform`: only what is for that one.
-pub(super) fn proposals(archive: &Archive, platform: Option<&Preference>) -> Result<Vec<Proposal>> {
+/// The targets of the archive's OCI layout; `platforms`: only what is for these, when there are any.
+pub(super) fn proposals(archive: &Archive, platforms: &[Preference]) -> Result<Vec<Proposal>> {
     let layout = archive.document("oci-layout")?;
     let layout: oci::image::Layout = serde_json::from_slice(&layout)
         .map_err(|e| Error::json("cannot read the archive's oci-layout", e))?;
@@ -49,7 +49,7 @@ pub(super) fn proposals(archive: &Archive, platform: Option<&Preference>) -> Res
             let known = proposals.iter_mut().find(|known| known.target.digest() == digest);
             match known {
                 Some(known) => known.references.extend(group.name.clone()),
-                None => proposals.extend(propose(archive, &descriptor, group.name.clone(), platform)?),
+                None => proposals.extend(propose(archive, &descriptor, group.name.clone(), platforms)?),
             }
         }
     }
@@ -102,7 +102,8 @@ fn choose(descriptors: Vec<Descriptor>) -> Result<Vec<Descriptor>> {
     }
 }
 
-fn refuse<'a>(preference: &Preference, have: impl Iterator<Item = &'a Platform>) -> Error {
+/// Nothing for that platform, and what there is.
+pub(super) fn refuse<'a>(preference: &Preference, have: impl Iterator<Item = &'a Platform>) -> Error {
     let have: BTreeSet<_> = have.map(Platform::to_string).collect();
     let have = have.into_iter().collect::<Vec<_>>().join(", ");
     Error::new(Kind::NotFound, format!("{} (it has: {have})", preference.refusal()))
@@ -113,7 +114,7 @@ fn propose(
     archive: &Archive,
     descriptor: &Descriptor,
     name: Option<Reference>,
-    platform: Option<&Preference>,
+    platforms: &[Preference],
 ) -> Result<Option<Proposal>> {
     let digest = digest_in(PLACE, descriptor)?;
     let Some(tree) = walk(descriptor, archive)? else {
@@ -124,7 +125,7 @@ fn propose(
     }
     let lone = !media::is_index(&descriptor.media_type);
     let mut parts = Vec::new();
-    for leaf in wanted(&tree, platform)? {
+    for leaf in wanted(&tree, platforms)? {
         parts.extend(
             part(archive, leaf, lone)?.filter(|part: &Part| !parts.iter().any(|p: &Part| same(p, part))),
         );
@@ -146,20 +147,23 @@ fn same(one: &Part, other: &Part) -> bool {
     one.manifest.bytes == other.manifest.bytes
 }
 
-/// The manifests to take in: all that are there, or the best for the platform and what is about it.
-fn wanted<'a>(tree: &'a Tree, platform: Option<&Preference>) -> Result<Vec<&'a Leaf>> {
+/// The manifests to take in: all that are there, or the best for each platform and what is about them.
+fn wanted<'a>(tree: &'a Tree, platforms: &[Preference]) -> Result<Vec<&'a Leaf>> {
     let here = tree.leaves.iter().filter(|leaf| leaf.manifest.is_some());
-    let Some(preference) = platform else { return Ok(here.collect()) };
+    if platforms.is_empty() {
+        return Ok(here.collect());
+    }
     let images: Vec<Descriptor> =
         here.clone().filter(|leaf| leaf.role == Role::Image).map(|leaf| leaf.descriptor.clone()).collect();
     if images.is_empty() {
         return Ok(here.collect());
     }
     let have = images.iter().filter_map(|descriptor| descriptor.platform.as_ref());
-    let best = preference.best(&images).map_err(|_| refuse(preference, have))?;
+    let best = |wanted: &Preference| wanted.best(&images).map_err(|_| refuse(wanted, have.clone()));
+    let best = platforms.iter().map(best).collect::<Result<Vec<_>>>()?;
     let is_wanted = |leaf: &&Leaf| match &leaf.role {
-        Role::Image => leaf.descriptor == *best,
-        Role::Attestation { of } => of.to_string() == best.digest,
+        Role::Image => best.contains(&&leaf.descriptor),
+        Role::Attestation { of } => best.iter().any(|image| of.to_string() == image.digest),
         _ => true,
     };
     Ok(here.filter(is_wanted).collect())

@@ -64,27 +64,27 @@ impl Store {
     /// `InvalidInput` when the archive is malformed, hostile, cut short or contradicts its digests; `Exhausted` when the disk is full
     /// or a cap was hit.
     pub fn load(&self, input: &mut dyn Read, progress: &mut dyn FnMut(Progress)) -> Result<Vec<Loaded>> {
-        self.load_for(input, None, progress)
+        self.load_for(input, &[], progress)
     }
 
-    /// As `load`, of each index only what is for that platform.
+    /// As `load`, of each image only what is for these platforms; none means all.
     ///
     /// # Errors
-    /// As `load`; `NotFound` when an index has nothing for the platform.
+    /// As `load`; `NotFound` when an image has nothing for one of the platforms.
     pub fn load_for(
         &self,
         input: &mut dyn Read,
-        platform: Option<&Preference>,
+        platforms: &[Preference],
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Vec<Loaded>> {
         let session = self.0.ingest.session()?;
         let archive = Archive::spool(self, &session, input, progress)?;
         let mut proposals = Vec::new();
         if archive.is_layout() {
-            proposals = layout::proposals(&archive, platform)?;
+            proposals = layout::proposals(&archive, platforms)?;
         }
         if archive.is_docker() {
-            docker::add_proposals(self, &archive, &mut proposals)?;
+            docker::add_proposals(self, &archive, platforms, &mut proposals)?;
         }
         if proposals.is_empty() {
             return Err(archive.without_images());

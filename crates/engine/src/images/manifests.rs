@@ -12,8 +12,7 @@ use store::{Image, ImageList, Member, Role, Target};
 use types::Digest;
 
 use crate::Result;
-use crate::engine::Engine;
-use crate::images::platform_of;
+use crate::engine::{Engine, Inner};
 
 impl Engine {
     /// Fills in `descriptor`, `manifests` and `referrers` of listed images.
@@ -59,13 +58,15 @@ impl Engine {
     }
 }
 
-/// The platform that was asked for, with what else will do for it.
-pub(crate) fn preference(
-    platform: Option<&str>,
-    strictness: fn(&oci::image::Platform) -> Preference,
-) -> Result<Option<Preference>> {
-    let platform = platform.filter(|text| !text.is_empty());
-    Ok(platform.map(platform_of).transpose()?.map(|platform| strictness(&platform)))
+impl Inner {
+    /// How the manifest of an image is named; nothing when the image is gone.
+    pub(crate) fn manifest_descriptor(&self, id: &str) -> Option<Value> {
+        let list = self.store.images();
+        let image = list.get(&id.parse().ok()?)?;
+        let target = list.target(&image.target)?;
+        let member = target.members.iter().find(|member| member.digest == image.manifest)?;
+        Some(value(&member.descriptor))
+    }
 }
 
 /// One line of the account: `users` answers which containers an image has.
