@@ -52,8 +52,13 @@ impl Error {
     /// The database's own failure.
     pub(crate) fn database(what: impl Into<String>, source: rusqlite::Error) -> Self {
         use rusqlite::ErrorCode::{DatabaseCorrupt, DiskFull, NotADatabase};
+        // Of the index of its log, SQLite tells a full disk so.
+        let no_room_to_index = rusqlite::ffi::SQLITE_IOERR_SHMSIZE;
         let kind = match source.sqlite_error_code() {
             Some(DiskFull) => Kind::Exhausted,
+            _ if source.sqlite_error().is_some_and(|e| e.extended_code == no_room_to_index) => {
+                Kind::Exhausted
+            }
             Some(DatabaseCorrupt | NotADatabase) => Kind::Corrupt,
             _ => Kind::Internal,
         };

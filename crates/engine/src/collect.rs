@@ -1,5 +1,6 @@
 //! The automatic policy for images: a budget in bytes, off by default. What it would do can be asked for without doing it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -94,16 +95,16 @@ impl Inner {
     /// Removes what was chosen, if nobody has used it since; answers the ids of what went.
     fn remove_chosen(&self, choice: &Choice) -> Result<Vec<String>> {
         let list = self.store.images();
-        let mut removed = Vec::new();
-        for image in choice.remove.iter().filter_map(|id| list.get(id)) {
-            let used = self.used_at(image);
-            let is_same = |now: &Image| self.used_at(now) == used && !self.store.is_pinned(&now.id);
-            if !self.take_image(image, &is_same)?.is_empty() {
-                tracing::info!(image = %image.id, names = ?image.repo_tags(), "removed: images exceeded their budget");
-                removed.push(image.id.to_string());
-            }
+        let chosen: Vec<_> = choice.remove.iter().filter_map(|id| list.get(id)).cloned().collect();
+        let used: BTreeMap<Digest, i64> =
+            chosen.iter().map(|image| (image.id, self.used_at(image))).collect();
+        let is_same =
+            |now: &Image| used.get(&now.id) == Some(&self.used_at(now)) && !self.store.is_pinned(&now.id);
+        let taken = self.take_images(&chosen, &is_same)?;
+        for image in chosen.iter().filter(|image| taken.iter().any(|(id, _)| *id == image.id)) {
+            tracing::info!(image = %image.id, names = ?image.repo_tags(), "removed: images exceeded their budget");
         }
-        Ok(removed)
+        Ok(taken.iter().map(|(id, _)| id.to_string()).collect())
     }
 
     fn candidate(&self, image: &Arc<Image>) -> Candidate {

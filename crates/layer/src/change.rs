@@ -21,8 +21,8 @@ pub enum Change {
     Make(Entry),
     /// Make another name for `target`, which is a path in the same layer.
     Link {
-        /// The new name.
-        path: TreePath,
+        /// The new name, and the attributes that the file has from now on, as Docker has it (GNU tar leaves those of its first name).
+        entry: Entry,
         /// The file that exists already.
         target: TreePath,
     },
@@ -91,7 +91,7 @@ fn link(entry: Entry, limits: &Limits) -> Result<Change, Error> {
     if target.is_root() || target.components().any(|c| c.starts_with(WHITEOUT_MARK)) {
         return Err(Error::malformed("bad target of the hard link"));
     }
-    Ok(Change::Link { path: entry.path, target })
+    Ok(Change::Link { entry, target })
 }
 
 /// Whether an extended attribute belongs into a layer. Overlay's marks are only ever ours; labels and measurements belong to the
@@ -123,7 +123,7 @@ mod tests {
         let shown = match classify(entry, &Limits::default()) {
             Ok(None) => "nothing".to_owned(),
             Ok(Some(Change::Make(entry))) => format!("make {}", entry.path),
-            Ok(Some(Change::Link { path, target })) => format!("link {path} to {target}"),
+            Ok(Some(Change::Link { entry, target })) => format!("link {} to {target}", entry.path),
             Ok(Some(Change::Whiteout(path))) => format!("hide {path}"),
             Ok(Some(Change::Opaque(path))) => format!("clear {path}"),
             Err(e) => e.to_string(),

@@ -66,7 +66,7 @@ impl Snapshots {
         }
         let lower = stack(diff_ids, layers)?;
         if let Err(e) = make(&dir, diff_ids, &lower[0]) {
-            let _ = tree::remove(&dir);
+            let _ = unmake(&dir);
             return Err(Error::call(format!("cannot make the snapshot of container {name}"), e));
         }
         table.insert(name.to_owned(), diff_ids.to_vec());
@@ -84,7 +84,7 @@ impl Snapshots {
     /// Removes the snapshot; answers the layers that it stood on.
     pub(crate) fn discard(&self, name: &str) -> Result<Vec<Digest>> {
         let dir = self.path(name)?;
-        tree::remove(&dir)?;
+        tree::remove(&dir).or_else(|e| unmake(&dir).map_err(|_| e))?;
         Ok(self.lock().remove(name).unwrap_or_default())
     }
 
@@ -140,6 +140,18 @@ fn stack(diff_ids: &[Digest], layers: &Layers) -> Result<Vec<PathBuf>> {
         lower.push(layers.empty());
     }
     Ok(lower)
+}
+
+/// Removes a snapshot that nobody wrote into: that needs no descriptors, of which there may be none.
+fn unmake(dir: &Path) -> std::io::Result<()> {
+    let gone = |removed: std::io::Result<()>| match removed {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(e),
+        _ => Ok(()),
+    };
+    gone(fs::remove_file(dir.join("lower")))?;
+    gone(fs::remove_dir(dir.join("diff")))?;
+    gone(fs::remove_dir(dir.join("work")))?;
+    gone(fs::remove_dir(dir))
 }
 
 fn make(dir: &Path, diff_ids: &[Digest], top: &Path) -> std::io::Result<()> {

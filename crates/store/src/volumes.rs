@@ -163,10 +163,17 @@ impl Volumes {
         tree::remove(&trash)?;
         fs::rename(self.dir.join(name), &trash)
             .map_err(|e| Error::call(format!("cannot remove volume {name}"), e))?;
+        // Not durable is not removed.
+        if let Err(e) = self.sync(&volume)
+            && fs::rename(&trash, self.dir.join(name)).is_ok()
+        {
+            return Err(e);
+        }
         table.remove(name);
         drop(table);
-        self.sync(&volume)?;
-        tree::remove(&trash)
+        // It is nobody's any more: what stays of it goes when the store is opened again.
+        let _ = tree::remove(&trash);
+        Ok(())
     }
 
     /// Whether nothing is in the volume.

@@ -91,3 +91,36 @@ fn modes_hold_where_an_access_list_decides() {
         .expect("access list");
     check(&scratch, &self::entries());
 }
+
+/// A later name of a file says what the file is like from then on, as Docker has it; GNU tar does not listen.
+#[test]
+fn the_last_of_several_names_decides() {
+    if !is_root("the_last_of_several_names_decides") {
+        return;
+    }
+    let scratch = Scratch::new();
+    let first = entry("a".into(), EntryKind::File, 0o644, (1, 1));
+    let named = |path: &str, target: &str, mode, owner| {
+        let link = target.as_bytes().to_vec();
+        Entry { link, ..entry(path.into(), EntryKind::Hardlink, mode, owner) }
+    };
+    let entries = [
+        first.clone(),
+        entry("to".into(), EntryKind::Symlink, 0o777, (1, 1)),
+        named("b", "a", 0o4755, (5, 6)),
+        named("c", "a", 0o4755, (5, 6)),
+        named("to2", "to", 0o600, (5, 6)),
+    ];
+    let with_data: Vec<(Entry, &[u8])> = entries.into_iter().map(|entry| (entry, &b""[..])).collect();
+    scratch.load(&docker_archive(&["a:1"], &[tar_of(&with_data)])).expect("load");
+    let image = scratch.store.resolve("a:1").expect("image");
+    let root = scratch.store.layer_paths(&image).remove(0);
+    for name in ["a", "b", "c"] {
+        let found = std::fs::symlink_metadata(root.join(name)).expect("there");
+        let is = (found.mode() & 0o7777, found.uid(), found.gid(), found.mtime(), found.nlink());
+        assert_eq!(is, (0o4755, 5, 6, 1_000_000_000 + 0o4755, 3), "{name}");
+    }
+    let link = std::fs::symlink_metadata(root.join("to")).expect("there");
+    assert_eq!((link.is_symlink(), link.uid(), link.gid(), link.nlink()), (true, 5, 6, 2));
+    assert_eq!(std::fs::read_link(root.join("to2")).expect("link"), std::path::Path::new("target"));
+}

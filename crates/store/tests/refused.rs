@@ -11,13 +11,16 @@ use std::process::Command;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use store::{Durability, ImportConfig, Store, VolumeOptions};
+use store::{CommitConfig, Durability, ImportConfig, Owners, Store, VolumeOptions};
+use support::served::Served;
 use support::{docker_archive_with, gzip, is_root, small, tar};
+use types::Rootfs;
 
 const CALLS: &str = "trace=open,openat,write,pwrite64,mkdir,mkdirat,rename,symlinkat,linkat,mknodat,fsync,fdatasync,syncfs,\
     ftruncate,fallocate,chmod,fchmod,fchown,fsetxattr,utimensat,unlink,unlinkat";
 
-const ACTS: [&str; 6] = ["load", "import", "tag", "remove", "record", "volume"];
+const ACTS: [&str; 11] =
+    ["load", "import", "tag", "remove", "record", "volume", "pull", "commit", "prune", "forget", "prepare"];
 
 /// What is asked for.
 fn act(store: &Store, name: &str) -> store::Result<()> {
@@ -40,8 +43,40 @@ fn act(store: &Store, name: &str) -> store::Result<()> {
             let options = VolumeOptions { name: "data".into(), ..VolumeOptions::default() };
             store.volumes().create(options).map(drop)
         }
+        "pull" => served().pull(store, "pulled:1").map(drop),
+        "commit" => {
+            let name = "committed:1".parse().expect("name");
+            let base = store.resolve("base:1")?;
+            let captured = store.capture("wrote", Owners::default())?;
+            store.commit_container(captured, &base, CommitConfig::default(), Some(&name)).map(drop)
+        }
+        "prune" => {
+            let doomed: Vec<_> = store.resolve("doomed:1").iter().map(|image| image.id).collect();
+            store.remove_all(&doomed, &|_| None).map(drop)
+        }
+        "forget" => store.volumes().remove("old", true, &|_| Vec::new()),
+        "prepare" if store.snapshots().iter().any(|name| name == "new") => Ok(()),
+        "prepare" => store.prepare("new", &*store.resolve("base:1")?, false).map(drop),
         other => panic!("{other}"),
     }
+}
+
+fn served() -> Served {
+    Served::new(&[tar(&[("etc/", b""), ("etc/served", b"s")]), tar(&[("much", &[8; 9000])])], gzip)
+}
+
+/// What every act begins with.
+fn make_template(root: &Path) {
+    let store = Store::open_with(root, options()).expect("open");
+    for name in ["base:1", "doomed:1"] {
+        store.load(&mut &image(name)[..], &mut |_| ()).expect("load");
+    }
+    let base = store.resolve("base:1").expect("base");
+    let Rootfs::Overlay { upper, .. } = store.prepare("wrote", &base, false).expect("prepare") else {
+        panic!("no overlay")
+    };
+    std::fs::write(upper.join("written"), [4; 9000]).expect("write");
+    store.volumes().create(VolumeOptions { name: "old".into(), ..VolumeOptions::default() }).expect("volume");
 }
 
 /// Whether it was done.
@@ -50,7 +85,11 @@ fn is_done(store: &Store, name: &str) -> bool {
         "load" => store.resolve("new:1").is_ok(),
         "import" => store.resolve("made:1").is_ok(),
         "tag" => store.resolve("tagged:1").is_ok(),
-        "remove" => store.resolve("doomed:1").is_err(),
+        "remove" | "prune" => store.resolve("doomed:1").is_err(),
+        "pull" => store.resolve("pulled:1").is_ok(),
+        "commit" => store.resolve("committed:1").is_ok(),
+        "forget" => store.volumes().get("old").is_err(),
+        "prepare" => store.snapshots().iter().any(|name| name == "new"),
         "record" => store.records().get("kind", "id").expect("read").is_some(),
         _ => store.volumes().get("data").is_ok(),
     }
@@ -152,11 +191,7 @@ fn a_refusal_at_any_call_is_said_and_survived() {
     let base = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
     let scratch = tempfile::Builder::new().prefix("berth-refused-").tempdir_in(base).expect("scratch");
     let template = scratch.path().join("template");
-    let store = Store::open_with(&template, options()).expect("open");
-    for name in ["base:1", "doomed:1"] {
-        store.load(&mut &image(name)[..], &mut |_| ()).expect("load");
-    }
-    drop(store);
+    make_template(&template);
     let mut cases = Vec::new();
     for name in ACTS {
         let place = scratch.path().join("first");
@@ -179,7 +214,9 @@ fn a_refusal_at_any_call_is_said_and_survived() {
                     let Some((name, call, number)) = cases.get(at) else { break };
                     let reason = if at.is_multiple_of(7) { "EIO" } else { "ENOSPC" };
                     let inject = format!("{call}:error={reason}:when={number}");
-                    let verdict = look(template, &place, name, &inject, at.is_multiple_of(2));
+                    // Each pull has threads of its own, so that its moment would come again.
+                    let once = at.is_multiple_of(2) || *name == "pull";
+                    let verdict = look(template, &place, name, &inject, once);
                     *counts.lock().expect("counts").entry(verdict).or_default() += 1;
                 }
             });
@@ -223,7 +260,7 @@ fn look(template: &Path, place: &Path, name: &str, inject: &str, once: bool) -> 
     let opened = !said.contains("unopened ") && !said.contains("unchecked ");
     if opened && !is_own {
         // What a removal could not take away has no owner, and goes with the next one.
-        let left_over = name == "remove" && line("found").contains("belong to no image");
+        let left_over = matches!(name, "remove" | "prune") && line("found").contains("belong to no image");
         assert!(line("found") == "[]" || left_over, "{what}");
         if !once {
             assert_eq!(["again", "base", "removed"].map(line), ["Ok(())", "true", "true"], "{what}");

@@ -6,6 +6,7 @@ mod bundle;
 mod daemon;
 mod deny;
 mod leaks;
+pub mod power;
 mod registry;
 mod rootfs;
 mod runner;

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use testkit::{Daemon, Need, Registry};
 
 use crate::platforms::{INDEX, Layout, MANIFEST};
-use crate::pull::free_port;
+use crate::registry_server::free_port;
 
 /// What the tests need on the machine.
 pub(crate) const NEEDS: &[Need] = &[Need::Program("docker-registry"), Need::Program("skopeo")];

@@ -22,6 +22,7 @@ mod denied;
 mod door;
 mod exec;
 mod files;
+mod full_disk;
 mod images;
 mod indexes;
 mod isolation;
@@ -60,6 +61,8 @@ fn of_the_store() -> Vec<testkit::Test> {
     );
     all.extend(tests![store_faults needs &[Need::Program("strace")]; load_is_killed, import_is_killed, tag_is_killed, rmi_is_killed, commit_is_killed]);
     all.extend(tests![store_faults needs &[Need::Program("strace"), Need::Program("docker-registry")]; pull_is_killed]);
+    all.extend(tests![full_disk: a_registry]);
+    all.extend(tests![full_disk needs &[Need::Program("docker-registry")]; pulls_and_commits]);
     all.extend(tests![store_check needs &[Need::Program("docker-registry")]; what_is_broken_is_pulled_again]);
     all.extend(tests![indexes needs indexes::NEEDS; platforms_are_pulled_one_after_the_other, a_part_of_an_index_is_pushed, artifacts_go_back_as_they_came, referrers_travel_with_their_image, i01_a_document_with_two_readings_is_not_pulled]);
     all
@@ -138,6 +141,6 @@ fn main() -> std::process::ExitCode {
     all.extend(tests![commit: changes_are_told, an_image_of_a_container, running_containers_are_committed, roots_are_exported, nonsense_is_refused, killed_while_it_commits]);
     all.extend(tests![prune: what_nobody_uses_goes, races_lose_nothing, killed_while_it_prunes, every_byte_is_accounted_for, images_keep_to_their_budget]);
     all.extend(tests![registry_client needs &[Need::Program("docker-registry"), Need::Program("htpasswd")]; what_is_pushed_comes_back_the_same, every_tag_of_a_repository, strangers_are_not_served]);
-    all.extend(tests![pull needs pull::NEEDS; an_image_comes_and_is_current, i03_a_digest_belongs_to_its_repository, a_killed_daemon_goes_on_where_it_was, what_many_want_comes_once, a_client_that_goes_away_ends_its_pull, a_lying_registry_is_found_out]);
+    all.extend(tests![pull needs pull::NEEDS; an_image_comes_and_is_current, i03_a_digest_belongs_to_its_repository, a_killed_daemon_goes_on_where_it_was, what_many_want_comes_once, a_client_that_goes_away_ends_its_pull, a_client_that_goes_away_before_anything_came_ends_its_pull, a_lying_registry_is_found_out]);
     testkit::main(all)
 }

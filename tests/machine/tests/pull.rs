@@ -10,12 +10,9 @@ use std::time::Duration;
 
 use testkit::{Daemon, Need, Ran, Registry, wait_for};
 
-const SIZE: usize = 24 << 20;
+use super::registry_server::free_port;
 
-pub(crate) fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    listener.local_addr().expect("its number").port()
-}
+const SIZE: usize = 24 << 20;
 
 /// Hands everything on, but no more bytes to the client than it may.
 struct Wire {
@@ -234,6 +231,21 @@ pub(crate) fn a_client_that_goes_away_ends_its_pull() {
     wire.open();
     d.berth(&["pull", "-q", &name]).ok();
     assert!(wire.sent.load(Ordering::SeqCst) < SIZE as u64 * 5 / 4);
+}
+
+/// A registry that does not answer is let go of when nobody waits for it any more.
+pub(crate) fn a_client_that_goes_away_before_anything_came_ends_its_pull() {
+    let d = Daemon::start();
+    let registry = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let name = format!("127.0.0.1:{}/x:1", registry.local_addr().expect("its number").port());
+    let mut pulling = d.command(&["pull", "-q", &name]).stdout(Stdio::null()).spawn().expect("pull");
+    let (mut asks, _) = registry.accept().expect("the daemon");
+    asks.set_read_timeout(Some(testkit::slow(Duration::from_secs(20)))).expect("a timeout");
+    let mut request = [0; 4096];
+    while asks.read(&mut request).expect("what it asks") == request.len() {}
+    pulling.kill().expect("kill");
+    pulling.wait().expect("wait");
+    assert_eq!(asks.read(&mut request).expect("its end"), 0, "it hangs up");
 }
 
 /// Bytes that are not what they should be leave nothing.

@@ -7,6 +7,8 @@ use std::process::{Child, Command, Stdio};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use testkit::{Daemon, Ran, wait_for};
 
+use super::registry_server::free_port;
+
 /// The name of the registry; only the daemon's hosts file knows where it is.
 const NAME: &str = "r.berth.test";
 
@@ -66,10 +68,6 @@ impl Drop for World {
         let _ = self.registry.wait();
         let _ = fs::remove_dir_all(&self.directory);
     }
-}
-
-fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 fn serve(directory: &std::path::Path, address: &str) -> Child {

@@ -13,9 +13,9 @@ use serde_json::Value;
 use testkit::wait_for;
 
 /// A registry below a directory of its own.
-struct Registry {
+pub(crate) struct Registry {
     directory: PathBuf,
-    address: String,
+    pub(crate) address: String,
     process: Child,
 }
 
@@ -26,9 +26,8 @@ fn directory(name: &str) -> PathBuf {
 }
 
 impl Registry {
-    fn start(directory: &Path, flags: &[&str]) -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let address = format!("127.0.0.1:{port}");
+    pub(crate) fn start(directory: &Path, flags: &[&str]) -> Self {
+        let address = format!("127.0.0.1:{}", free_port());
         let mut command = berth(&["registry", "serve", "--delete", "--address", &address]);
         command.arg("--data-root").arg(directory.join("data")).args(flags);
         let log = std::fs::File::options().create(true).append(true).open(directory.join("log")).unwrap();
@@ -37,13 +36,13 @@ impl Registry {
         Self { directory: directory.to_owned(), address, process }
     }
 
-    fn kill(mut self) {
+    pub(crate) fn kill(mut self) {
         self.process.kill().unwrap();
         self.process.wait().unwrap();
         std::mem::forget(self);
     }
 
-    fn ask(&self, line: &str, body: &[u8]) -> Option<(u16, Vec<u8>)> {
+    pub(crate) fn ask(&self, line: &str, body: &[u8]) -> Option<(u16, Vec<u8>)> {
         ask(&self.address, line, body)
     }
 
@@ -61,14 +60,27 @@ impl Drop for Registry {
     }
 }
 
-fn berth(words: &[&str]) -> Command {
+pub(crate) fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// Begins to push a blob, and leaves.
+pub(crate) fn interrupted(address: &str, bytes: &[u8]) {
+    let mut stream = TcpStream::connect(address).unwrap();
+    let digest = digest(bytes);
+    let head = format!("POST /v2/a/blobs/uploads/?digest={digest} HTTP/1.1\r\nHost: x\r\n");
+    let length = format!("Content-Length: {}\r\n\r\n", bytes.len() * 2);
+    stream.write_all(&[head.as_bytes(), length.as_bytes(), bytes].concat()).unwrap();
+}
+
+pub(crate) fn berth(words: &[&str]) -> Command {
     let mut command = Command::new(std::env::var("BERTH").expect("BERTH"));
     command.args(words);
     command
 }
 
 /// Asks on a connection of its own; nothing when the registry went away meanwhile.
-fn ask(address: &str, line: &str, body: &[u8]) -> Option<(u16, Vec<u8>)> {
+pub(crate) fn ask(address: &str, line: &str, body: &[u8]) -> Option<(u16, Vec<u8>)> {
     let mut stream = TcpStream::connect(address).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(20))).ok()?;
     let kind = "Content-Type: application/vnd.oci.image.manifest.v1+json";
@@ -92,12 +104,12 @@ fn digest(bytes: &[u8]) -> String {
 }
 
 /// An image with one layer: the manifest, and its two blobs with their digests.
-struct Image {
-    manifest: String,
-    blobs: [(Vec<u8>, String); 2],
+pub(crate) struct Image {
+    pub(crate) manifest: String,
+    pub(crate) blobs: [(Vec<u8>, String); 2],
 }
 
-fn image(number: usize) -> Image {
+pub(crate) fn image(number: usize) -> Image {
     let layer: Vec<u8> = format!("layer {number} ").bytes().cycle().take(20_000 + number).collect();
     let blobs = [(b"{}".to_vec(), digest(b"{}")), (layer.clone(), digest(&layer))];
     let part = |kind: &str, (bytes, digest): &(Vec<u8>, String)| {
@@ -115,7 +127,7 @@ fn image(number: usize) -> Image {
 }
 
 /// Pushes; whether the manifest was acknowledged.
-fn push(address: &str, tag: &str, image: &Image) -> bool {
+pub(crate) fn push(address: &str, tag: &str, image: &Image) -> bool {
     let mut blobs = image.blobs.iter();
     blobs.all(|(bytes, digest)| {
         ask(address, &format!("POST /v2/a/blobs/uploads/?digest={digest}"), bytes)

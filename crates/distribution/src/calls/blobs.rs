@@ -124,7 +124,7 @@ async fn renew(site: &Site, name: &Name, digest: Digest, leased: i64) -> Result<
         return Ok(());
     }
     let name = name.clone();
-    let there = site.depot.change(move |batch| batch.renew(&name, digest)).await?;
+    let there = site.depot.relieve(move |batch| batch.renew(&name, digest)).await?;
     if there { Ok(()) } else { Err(unknown(digest)) }
 }
 
@@ -135,7 +135,7 @@ fn signed(mut response: Response<Body>, digest: Digest) -> Response<Body> {
 }
 
 pub(super) async fn delete(site: &Site, name: Name, digest: Digest) -> Answer {
-    let found = site.depot.change(move |batch| batch.delete_blob(&name, digest)).await?;
+    let found = site.depot.relieve(move |batch| batch.delete_blob(&name, digest)).await?;
     if found { Ok(bare(StatusCode::ACCEPTED)) } else { Err(unknown(digest)) }
 }
 

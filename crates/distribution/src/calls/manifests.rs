@@ -104,11 +104,11 @@ fn tags(asked: &Asked<'_>) -> Result<Vec<Tag>, Refusal> {
 pub(super) async fn delete(site: &Site, asked: &Asked<'_>, name: Name, target: Target) -> Answer {
     let (conditions, method) = (Conditions::of(&asked.head.headers), asked.head.method.clone());
     let wanted = target.clone();
-    let change = site.depot.change(move |batch| {
+    let change = site.depot.relieve(move |batch| {
         conditions.admit(&method, batch.current(&name, &wanted)?.as_ref())?;
-        match wanted {
-            Target::Tag(tag) => batch.delete_tag(&name, &tag),
-            Target::Digest(digest) => batch.delete_manifest(&name, digest),
+        match &wanted {
+            Target::Tag(tag) => batch.delete_tag(&name, tag),
+            Target::Digest(digest) => batch.delete_manifest(&name, *digest),
         }
     });
     let found = change.await?;

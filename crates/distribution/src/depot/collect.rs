@@ -60,7 +60,7 @@ impl Depot {
     pub(crate) async fn collect(&self, sweep: Sweep) -> Result<Collected, Refusal> {
         let cutoff = now().saturating_sub(i64::try_from(sweep.grace.as_secs()).unwrap_or(i64::MAX));
         if sweep.dry_run {
-            return self.change(move |batch| batch.rehearse(cutoff, sweep.untagged)).await;
+            return self.relieve(move |batch| batch.rehearse(cutoff, sweep.untagged)).await;
         }
         self.collect_before(cutoff, sweep.untagged).await
     }
@@ -70,14 +70,14 @@ impl Depot {
         let mut total = Collected::default();
         let mut last = 0;
         while let Some(id) = self.read(|db| next_repository(db, last))? {
-            let found = self.change(move |batch| batch.collect_repository(id, cutoff, untagged)).await?;
+            let found = self.relieve(move |batch| batch.collect_repository(id, cutoff, untagged)).await?;
             total.manifests += found.manifests;
             total.links += found.links;
             last = id;
         }
         let mut after = Some(FIRST);
         while let Some(from) = after {
-            let (next, contents, bytes) = self.change(move |batch| batch.collect_contents(from)).await?;
+            let (next, contents, bytes) = self.relieve(move |batch| batch.collect_contents(from)).await?;
             total.contents += contents;
             total.bytes += bytes;
             after = next;

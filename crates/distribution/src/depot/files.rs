@@ -165,13 +165,18 @@ fn random_name() -> Result<String> {
     Ok(crate::upload::UploadId::from_bytes(random()?).to_string())
 }
 
-/// Makes a directory, and what is missing above it, for us alone.
+/// Makes a directory, and what is missing above it, for us alone, and durably: what will be in it would be lost with its name.
 pub(crate) fn make_dir(path: &Path) -> Result<()> {
+    let new: Vec<&Path> = path.ancestors().take_while(|above| !above.exists()).collect();
     fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)
         .create(path)
-        .map_err(|e| Error::call(format!("cannot make the directory {}", path.display()), e))
+        .map_err(|e| Error::call(format!("cannot make the directory {}", path.display()), e))?;
+    for parent in new.iter().filter_map(|new| new.parent()) {
+        sync_dir(if parent.as_os_str().is_empty() { Path::new(".") } else { parent })?;
+    }
+    Ok(())
 }
 
 /// Makes renames within the directory durable.

@@ -202,12 +202,16 @@ fn cut<T>(mut entries: Vec<T>, most: usize) -> Page<T> {
     Page { entries, more }
 }
 
-/// Removes files without records: a process was killed between the two, or could not write the second.
+/// Whether the content's file is known to be whole and durable.
+pub(super) fn is_recorded(db: &Connection, digest: Digest) -> Result<bool> {
+    Ok(db.prepare_cached("SELECT 1 FROM content WHERE digest = ?1")?.exists([Key(digest)])?)
+}
+
+/// Removes files without records: a process was killed between the two.
 pub(crate) fn sweep_unrecorded(db: &Connection, files: &Files) -> Result<u64> {
-    let mut known = db.prepare_cached("SELECT 1 FROM content WHERE digest = ?1")?;
     let mut removed = 0;
     for digest in files.list()? {
-        if !known.exists([Key(digest)])? {
+        if !is_recorded(db, digest)? {
             files.remove(&digest)?;
             removed += 1;
         }

@@ -12,6 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 use types::Kind;
 
 use super::files::{Files, Spooled};
+use super::index;
 use crate::code::{Code, Refusal};
 use crate::error::{Error, Result, chain};
 
@@ -31,8 +32,12 @@ pub(crate) struct Batch<'a> {
     db: &'a Connection,
     files: &'a Files,
     replies: Vec<Reply>,
-    /// Directories in which a file got its place.
-    moved: BTreeSet<Algorithm>,
+    /// Files that got their place.
+    placed: Vec<Digest>,
+    /// One of the changes was taken back.
+    failed: bool,
+    /// Why there is no transaction, when there is none.
+    broken: Option<Refusal>,
     /// Files whose records go.
     trash: Vec<Digest>,
 }
@@ -55,7 +60,10 @@ impl Ledger {
         let job: Job = Box::new(move |batch| {
             let result = batch.atomically(change);
             // Nobody listens when the client has gone: the change was made all the same.
-            batch.replies.push(Box::new(move |committed| drop(tell.send(committed.and(result)))));
+            let reply = move |committed: Result<(), Refusal>| {
+                drop(tell.send(result.and_then(|done| committed.map(|()| done))));
+            };
+            batch.replies.push(Box::new(reply));
         });
         let queue = self.queue.as_ref().ok_or_else(ended)?;
         queue.send(job).await.map_err(|_| ended())?;
@@ -78,8 +86,16 @@ impl Drop for Ledger {
 
 fn write(db: &Connection, files: &Files, mut jobs: mpsc::Receiver<Job>) {
     while let Some(first) = jobs.blocking_recv() {
-        let mut batch = Batch { db, files, replies: Vec::new(), moved: BTreeSet::new(), trash: Vec::new() };
-        let begun = db.execute_batch("BEGIN IMMEDIATE").map_err(Error::from);
+        let begun = db.execute_batch("BEGIN IMMEDIATE").map_err(|e| told(&Error::from(e)));
+        let mut batch = Batch {
+            db,
+            files,
+            replies: Vec::new(),
+            placed: Vec::new(),
+            failed: false,
+            broken: begun.err(),
+            trash: Vec::new(),
+        };
         first(&mut batch);
         while batch.replies.len() < MOST_AT_ONCE {
             match jobs.try_recv() {
@@ -87,26 +103,41 @@ fn write(db: &Connection, files: &Files, mut jobs: mpsc::Receiver<Job>) {
                 Err(_) => break,
             }
         }
-        let Batch { replies, moved, trash, .. } = batch;
-        let committed = begun.and_then(|()| commit(db, files, &moved));
-        if let Err(error) = &committed {
-            tracing::error!(error = chain(error), "records could not be written");
+        let Batch { replies, placed, failed, broken, trash, .. } = batch;
+        let committed = match broken {
+            Some(refusal) => Err(refusal),
+            None => commit(db, files, &placed).map_err(|error| told(&error)),
+        };
+        if committed.is_err() {
             let _ = db.execute_batch("ROLLBACK");
         } else {
             remove(files, &trash);
         }
+        if failed || committed.is_err() {
+            // Room may be what was missing.
+            remove(files, &unrecorded(db, &placed));
+        }
         for reply in replies {
-            reply(committed.as_ref().copied().map_err(refusal));
+            reply(committed.clone());
         }
     }
 }
 
-fn commit(db: &Connection, files: &Files, moved: &BTreeSet<Algorithm>) -> Result<()> {
-    moved.iter().try_for_each(|algorithm| files.sync(*algorithm))?;
+/// Those of the files that no record names.
+fn unrecorded(db: &Connection, placed: &[Digest]) -> Vec<Digest> {
+    // What the records do not tell stays, until the next start.
+    placed.iter().filter(|digest| index::is_recorded(db, **digest).is_ok_and(|is| !is)).copied().collect()
+}
+
+fn commit(db: &Connection, files: &Files, placed: &[Digest]) -> Result<()> {
+    let directories: BTreeSet<Algorithm> = placed.iter().map(Digest::algorithm).collect();
+    directories.into_iter().try_for_each(|algorithm| files.sync(algorithm))?;
     db.execute_batch("COMMIT").map_err(|e| Error::database("cannot commit records", e))
 }
 
-fn refusal(error: &Error) -> Refusal {
+/// Logs why, and what clients are told of it.
+fn told(error: &Error) -> Refusal {
+    tracing::error!(error = chain(error), "records could not be written");
     match error.kind() {
         Kind::Exhausted => Refusal::new(Code::Full, "the registry has no room left"),
         _ => Refusal::new(Code::Unknown, "the registry failed to write its records; its log says why"),
@@ -123,15 +154,24 @@ fn remove(files: &Files, trash: &[Digest]) {
 
 impl Batch<'_> {
     fn atomically<T>(&mut self, change: impl FnOnce(&mut Self) -> Result<T, Refusal>) -> Result<T, Refusal> {
+        if let Some(refusal) = &self.broken {
+            return Err(refusal.clone());
+        }
         let run = |text: &str| self.db.execute_batch(text).map_err(|e| Refusal::from(Error::from(e)));
         run("SAVEPOINT change")?;
         let kept = self.trash.len();
         let result = change(self);
-        if result.is_err() {
+        if let Err(refusal) = &result {
+            self.failed = true;
             self.trash.truncate(kept);
-            self.db.execute_batch("ROLLBACK TO change").map_err(Error::from)?;
+            // A full disk may end the transaction at any statement, and a savepoint outside of one would be one of its own.
+            if self.db.is_autocommit() {
+                self.broken = Some(refusal.clone());
+                return result;
+            }
+            run("ROLLBACK TO change")?;
         }
-        self.db.execute_batch("RELEASE change").map_err(Error::from)?;
+        run("RELEASE change")?;
         result
     }
 
@@ -151,7 +191,7 @@ impl Batch<'_> {
     /// Gives a file its place. In the same change its record is written.
     pub(super) fn place(&mut self, spooled: &Spooled) -> Result<()> {
         self.files.place(spooled)?;
-        self.moved.insert(spooled.digest.algorithm());
+        self.placed.push(spooled.digest);
         self.trash.retain(|digest| *digest != spooled.digest);
         Ok(())
     }

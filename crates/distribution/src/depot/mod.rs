@@ -4,12 +4,14 @@
 //! DATA/lock             one process at a time
 //! DATA/blobs/sha256/…   every content once (OCI image layout); blobs/sha512/… likewise
 //! DATA/uploads/…        what is still being written; emptied at every start
+//! DATA/ballast          room for the day on which there is none
 //! DATA/records.sqlite   repositories, links, manifests, tags: the only authority for what is where (D03)
 //! ```
 //!
 //! A file is written, synced and renamed before the record that names it; a record goes before its file. So what is between the two
 //! when the process is killed is a file without a record, and the next start removes it.
 
+mod ballast;
 mod change;
 mod check;
 mod collect;
@@ -37,8 +39,9 @@ pub(crate) use index::{
 };
 pub(crate) use uploads::{Held, Limits, Uploads};
 
-use crate::code::Refusal;
+use crate::code::{Code, Refusal};
 use crate::error::{Error, Result};
+use ballast::Ballast;
 use files::Files;
 use index::Readers;
 use ledger::{Batch, Ledger};
@@ -51,6 +54,7 @@ pub(crate) struct Depot {
     readers: Readers,
     ledger: Ledger,
     recent: Recent,
+    ballast: Ballast,
     _lock: Lock,
 }
 
@@ -61,13 +65,18 @@ impl Depot {
         let lock = Lock::take(&root.join("lock"))?;
         let files = Arc::new(Files::open(root)?);
         let records = root.join("records.sqlite");
-        let writer = schema::open(&records)?;
+        let ballast = Ballast::open(root.join("ballast"));
+        let writer = schema::open(&records).or_else(|e| match ballast.throw() {
+            true => schema::open(&records),
+            false => Err(e),
+        })?;
         index::sweep_unrecorded(&writer, &files)?;
         Ok(Self {
             readers: Readers::new(records),
             ledger: Ledger::start(writer, files.clone())?,
             files,
             recent: Recent::default(),
+            ballast,
             _lock: lock,
         })
     }
@@ -88,6 +97,19 @@ impl Depot {
         change: impl FnOnce(&mut Batch<'_>) -> Result<T, Refusal> + Send + 'static,
     ) -> Result<T, Refusal> {
         self.ledger.change(change).await
+    }
+
+    /// As [`change`](Self::change), for changes that take no room in the end: on a full disk, what was kept for them is given.
+    pub(crate) async fn relieve<T: Send + 'static>(
+        &self,
+        change: impl Fn(&mut Batch<'_>) -> Result<T, Refusal> + Clone + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let done = match self.change(change.clone()).await {
+            Err(refusal) if refusal.code == Code::Full && self.ballast.throw() => self.change(change).await,
+            done => done,
+        };
+        self.ballast.fill();
+        done
     }
 
     /// A small document's content, from memory when it was read lately.

@@ -6,6 +6,7 @@ mod conditions;
 mod damage;
 mod garbage;
 mod hostile;
+mod power;
 mod pushes;
 mod rows;
 mod tokens;

@@ -8,9 +8,9 @@ use store::{Image, ImageList, Removed, Usage};
 use types::Digest;
 
 use super::{alone, until};
+use crate::Result;
 use crate::engine::{Engine, Inner, blocking};
 use crate::images::labels;
-use crate::{Error, Result};
 
 /// Which images are to go.
 #[derive(Debug, Clone)]
@@ -58,25 +58,20 @@ impl Inner {
     fn prune_images(&self, wanted: &Wanted) -> Result<PrunedImages> {
         let list = self.store.images();
         let sizes: BTreeMap<String, u64> = list.iter().flat_map(|image| layer_sizes(image)).collect();
-        let mut pruned = PrunedImages::default();
-        for image in list.iter().filter(|image| wanted.has(&list, image)) {
-            let is_wanted = |now: &Image| wanted.has(&self.store.images(), now);
-            pruned.images_deleted.extend(self.take_image(image, &is_wanted)?);
-        }
-        let deleted = pruned.images_deleted.iter().filter_map(|one| sizes.get(&one.deleted));
-        pruned.space_reclaimed = deleted.sum();
-        Ok(pruned)
+        let chosen: Vec<_> = list.iter().filter(|image| wanted.has(&list, image)).cloned().collect();
+        let taken = self.take_images(&chosen, &|now| wanted.has(&self.store.images(), now))?;
+        let images_deleted: Vec<_> = taken.into_iter().flat_map(|(_, deleted)| deleted).collect();
+        let space_reclaimed = images_deleted.iter().filter_map(|one| sizes.get(&one.deleted)).sum();
+        Ok(PrunedImages { images_deleted, space_reclaimed })
     }
 
-    /// Removes an image with all its names, if it is still wanted by then and nobody uses it; else nothing happens. Blocks.
-    pub(crate) fn take_image(
+    /// Removes images with all their names, where they are still wanted by then and nobody uses or pinned them; the others stay out
+    /// of the answer. Blocks.
+    pub(crate) fn take_images(
         &self,
-        image: &Arc<Image>,
+        images: &[Arc<Image>],
         wanted: &dyn Fn(&Image) -> bool,
-    ) -> Result<Vec<DeletedImage>> {
-        if self.store.is_leased(image) || self.store.is_pinned(&image.id) {
-            return Ok(Vec::new());
-        }
+    ) -> Result<Vec<(Digest, Vec<DeletedImage>)>> {
         let removal = self.claims.removal();
         let kept = || Some(Usage { container: "a container".to_owned(), running: true });
         // Asked while no image can change: what it says still holds when the image goes.
@@ -84,13 +79,13 @@ impl Inner {
             let is_wanted = self.store.images().get(id).is_some_and(|now| wanted(now));
             if !is_wanted || !removal.takes(id) || self.user_of_image(id).is_some() { kept() } else { None }
         };
-        match self.store.remove(&image.id.to_string(), true, &in_use) {
-            Ok(removed) => Ok(self.tell_removed(image, removed)),
-            Err(error) if matches!(error.kind(), types::Kind::Conflict | types::Kind::NotFound) => {
-                Ok(Vec::new())
-            }
-            Err(error) => Err(Error::from(error)),
-        }
+        let ids = images.iter().map(|image| image.id).filter(|id| !self.store.is_pinned(id));
+        let removed = self.store.remove_all(&ids.collect::<Vec<_>>(), &in_use)?;
+        let told = removed.into_iter().filter_map(|(id, removed)| {
+            let image = images.iter().find(|image| image.id == id)?;
+            Some((id, self.tell_removed(image, removed)))
+        });
+        Ok(told.collect())
     }
 
     /// Tells what a removal did, and answers it in Docker's form.

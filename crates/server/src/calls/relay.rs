@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use dockerapi::Progress;
 use hyper::Response;
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 use types::Kind;
 
 use crate::error::{Error, Result};
@@ -34,17 +35,26 @@ impl Teller {
     }
 }
 
-/// Does the work and tells its client how it goes. A client that goes away ends it.
+/// Work that ends, wherever it is, when nobody waits for it any more.
+struct Work(JoinHandle<std::result::Result<(), engine::Error>>);
+
+impl Drop for Work {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Does the work and tells its client how it goes. A client that goes away ends it, also before it was told anything.
 pub(super) async fn relay<W>(work: impl FnOnce(Teller) -> W) -> Result<Response<Answer>>
 where
     W: Future<Output = std::result::Result<(), engine::Error>> + Send + 'static,
 {
     let (sender, mut messages) = mpsc::unbounded_channel();
     let waiting = Arc::new(AtomicUsize::new(0));
-    let work = tokio::spawn(work(Teller { sender, waiting: Arc::clone(&waiting) }));
+    let mut work = Work(tokio::spawn(work(Teller { sender, waiting: Arc::clone(&waiting) })));
     let first = messages.recv().await;
     if first.is_none() {
-        return match work.await {
+        return match (&mut work.0).await {
             Ok(Ok(())) => Ok(pieces("application/json").1),
             Ok(Err(error)) => Err(error.into()),
             Err(_) => Err(Error::new(Kind::Internal, "the call ended in a fault of the daemon")),
@@ -56,14 +66,14 @@ where
         while let Some(message) = next {
             waiting.fetch_sub(1, Ordering::Relaxed);
             if !hand_on(&output, &message).await {
-                return work.abort();
+                return;
             }
             next = tokio::select! {
                 message = messages.recv() => message,
-                () = output.closed() => return work.abort(),
+                () = output.closed() => return,
             };
         }
-        let failure = match work.await {
+        let failure = match (&mut work.0).await {
             Ok(Ok(())) => return,
             Ok(Err(error)) => error.to_string(),
             Err(_) => "the call ended in a fault of the daemon".to_owned(),
@@ -116,6 +126,20 @@ mod tests {
             std::future::pending().await
         });
         drop(response.await.unwrap());
+        assert!(seen.await.is_err(), "the work was dropped");
+    }
+
+    #[tokio::test]
+    async fn a_client_that_leaves_before_anything_is_told_ends_the_work() {
+        let (dropped, seen) = tokio::sync::oneshot::channel::<()>();
+        let (begins, begun) = tokio::sync::oneshot::channel();
+        let call = tokio::spawn(relay(|teller| async move {
+            let _alive = (dropped, teller);
+            begins.send(()).unwrap();
+            std::future::pending().await
+        }));
+        begun.await.unwrap();
+        call.abort();
         assert!(seen.await.is_err(), "the work was dropped");
     }
 

@@ -68,25 +68,80 @@ impl Store {
         let list = self.images();
         let found = list.find(text, None)?;
         let plan = decide(&list, &found)?;
-        let remaining = plan.apply(&list);
-        let mut removed: Vec<_> = plan.untag.iter().map(|name| Removed::Untagged(name.familiar())).collect();
-        removed.extend(lost_digests(&list, &remaining).map(Removed::Untagged));
-        let gone: Vec<_> = list.iter().filter(|image| remaining.get(&image.id).is_none()).collect();
-        self.publish(&change, remaining)?;
-        if gone.is_empty() && plan.drop.is_empty() {
-            return Ok(removed);
+        let mut act = Act::of(&plan, &list, &found.image);
+        self.publish(&change, act.after.clone())?;
+        if !act.gone.is_empty() || !plan.drop.is_empty() {
+            let swept = self.sweep_or_leave(change);
+            act.tell_layers(&mut swept.into_iter().collect());
         }
-        // The one that was asked for first.
-        let (own, others): (Vec<_>, Vec<_>) = gone.into_iter().partition(|image| image.id == found.image.id);
-        let gone: Vec<&Arc<Image>> = own.into_iter().chain(others).collect();
-        removed.extend(gone.iter().map(|image| Removed::Deleted(image.id.to_string())));
-        let swept = self.sweep_or_leave(change);
-        // Topmost first, as they are taken off.
-        let layers = gone.iter().flat_map(|image| image.layers.iter().rev());
-        let mut told = BTreeSet::new();
-        let layers = layers.filter(|layer| swept.contains(*layer) && told.insert(**layer));
-        removed.extend(layers.map(|layer| Removed::Deleted(layer.to_string())));
-        Ok(removed)
+        Ok(act.told)
+    }
+
+    /// Removes images by their ids, with all their names, in one change and with one sweep. Those that are in use, by a container
+    /// or something in progress, or went meanwhile, stay out of the answer.
+    ///
+    /// # Errors
+    /// When the disk refuses; then all of them stay.
+    pub fn remove_all(
+        &self,
+        ids: &[Digest],
+        in_use: &dyn Fn(&Digest) -> Option<Usage>,
+    ) -> Result<Vec<(Digest, Vec<Removed>)>> {
+        let change = self.change();
+        let mut list = ImageList::clone(&self.images());
+        let mut acts = Vec::new();
+        for id in ids {
+            let Ok(found) = list.find(&id.to_string(), None) else { continue };
+            let image = &found.image;
+            if [image.id, image.target, image.manifest].iter().any(|digest| change.is_pinned(digest)) {
+                continue;
+            }
+            match decide(&list, &found, true, in_use) {
+                Ok(plan) => {
+                    let act = Act::of(&plan, &list, image);
+                    list = act.after.clone();
+                    acts.push((*id, act));
+                }
+                Err(e) if e.kind() == Kind::Conflict => {}
+                Err(e) => return Err(e),
+            }
+        }
+        // What an earlier refusal left without an owner goes in any case.
+        if !acts.is_empty() {
+            self.publish(&change, list)?;
+        }
+        let mut swept = self.sweep_or_leave(change).into_iter().collect();
+        // A layer goes with the last image that has it.
+        acts.iter_mut().rev().for_each(|(_, act)| act.tell_layers(&mut swept));
+        Ok(acts.into_iter().map(|(id, act)| (id, act.told)).collect())
+    }
+}
+
+/// What one removal comes to.
+struct Act {
+    after: ImageList,
+    /// Images that go, the one that was asked for first.
+    gone: Vec<Arc<Image>>,
+    told: Vec<Removed>,
+}
+
+impl Act {
+    fn of(plan: &Plan, list: &ImageList, image: &Image) -> Self {
+        let after = plan.apply(list);
+        let mut told: Vec<_> = plan.untag.iter().map(|name| Removed::Untagged(name.familiar())).collect();
+        told.extend(lost_digests(list, &after).map(Removed::Untagged));
+        let gone = list.iter().filter(|image| after.get(&image.id).is_none()).cloned();
+        let (own, others): (Vec<_>, Vec<_>) = gone.partition(|gone| gone.id == image.id);
+        let gone: Vec<_> = own.into_iter().chain(others).collect();
+        told.extend(gone.iter().map(|image| Removed::Deleted(image.id.to_string())));
+        Self { after, gone, told }
+    }
+
+    /// Tells which layers went, topmost first, as they are taken off; what is told leaves `swept`.
+    fn tell_layers(&mut self, swept: &mut BTreeSet<Digest>) {
+        let layers = self.gone.iter().flat_map(|image| image.layers.iter().rev());
+        let went = layers.filter(|layer| swept.remove(*layer));
+        self.told.extend(went.map(|layer| Removed::Deleted(layer.to_string())));
     }
 }
 

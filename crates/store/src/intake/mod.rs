@@ -9,6 +9,7 @@ mod receive;
 mod turns;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use types::{Digest, Kind, Reference};
 
@@ -56,7 +57,9 @@ pub struct Intake {
     documents: Documents,
     is_artifact: bool,
     layers: Vec<Layer>,
-    _pinned: Pinned,
+    pinned: Option<Pinned>,
+    /// A commit did not come to its end: some of it may be in its place.
+    failed: AtomicBool,
 }
 
 impl Store {
@@ -73,7 +76,8 @@ impl Store {
         digests.extend(documents.indexes.iter().map(Document::digest));
         digests.extend(layers.iter().flat_map(|layer| [layer.blob, layer.diff_id]));
         let pinned = self.pin(digests);
-        Ok(Intake { store: self.clone(), documents, is_artifact, layers, _pinned: pinned })
+        let failed = AtomicBool::new(false);
+        Ok(Intake { store: self.clone(), documents, is_artifact, layers, pinned: Some(pinned), failed })
     }
 }
 
@@ -120,6 +124,19 @@ impl Intake {
         if others.iter().any(|(other, _)| other.documents.indexes != self.documents.indexes) {
             return Err(Error::invalid("manifests of several indexes do not come together"));
         }
+        let committed = self.admit(arrived, others, name);
+        for intake in others.iter().map(|(other, _)| other).chain([self]) {
+            intake.failed.fetch_or(committed.is_err(), Ordering::Relaxed);
+        }
+        committed
+    }
+
+    fn admit(
+        &self,
+        arrived: &[Arc<Arrived>],
+        others: &[(Self, Vec<Arc<Arrived>>)],
+        name: Option<&Reference>,
+    ) -> Result<Arc<Image>> {
         let session = self.store.0.ingest.session()?;
         let mut proof = Proof::default();
         let mut parts = vec![self.part(&session, arrived, &mut proof)?];
@@ -164,6 +181,16 @@ impl Intake {
         let config = session.spool(&mut self.documents.config.as_slice(), &mut self.store.space())?;
         blobs.insert(0, Source { digest: config.digest, spooled: Some(config) });
         Ok(Part::of_artifact(manifest, blobs))
+    }
+}
+
+impl Drop for Intake {
+    fn drop(&mut self) {
+        if *self.failed.get_mut() {
+            // What was moved already has no owner once it is no longer pinned.
+            self.pinned = None;
+            self.store.sweep_or_leave(self.store.change());
+        }
     }
 }
 

@@ -6,8 +6,8 @@ use std::rc::Rc;
 
 use layer::{Change, Entry, EntryKind, Limits, Reader, Time, TreePath};
 use rustix::fs::{
-    AtFlags, FileType, Mode, OFlags, XattrFlags, chmod, chownat, fchmod, fchown, fsetxattr, fstat, ftruncate,
-    futimens, linkat, makedev, mkdirat, mknodat, openat, setxattr, symlinkat, utimensat,
+    AtFlags, FileType, Mode, OFlags, Stat, XattrFlags, chmod, chownat, fchmod, fchown, fsetxattr, fstat,
+    ftruncate, futimens, linkat, makedev, mkdirat, mknodat, openat, setxattr, symlinkat, utimensat,
 };
 use rustix::io::{Errno, pwrite};
 use types::weak;
@@ -107,7 +107,7 @@ impl Unpacker<'_> {
         let (path, done) = match change {
             Change::Make(entry) if entry.path.is_root() => (&entry.path, self.dress_root(entry)),
             Change::Make(entry) => (&entry.path, self.make(entry)),
-            Change::Link { path, target } => (path, self.link(path, target)),
+            Change::Link { entry, target } => (&entry.path, self.link(entry, target)),
             Change::Whiteout(path) => (path, self.hide(path)),
             Change::Opaque(path) => (path, self.clear(path)),
         };
@@ -243,8 +243,8 @@ impl Unpacker<'_> {
         Ok(utimensat(&node, "", &timestamps(entry.mtime), AtFlags::EMPTY_PATH)?)
     }
 
-    fn link(&mut self, path: &TreePath, target: &TreePath) -> Result<(), Failure> {
-        let parent = self.parent_of(path)?.dir;
+    fn link(&mut self, entry: &Entry, target: &TreePath) -> Result<(), Failure> {
+        let (parent, name) = (self.parent_of(&entry.path)?.dir, entry.path.name());
         let from = match self.parents.get(&target.parent()) {
             Some(known) => known.dir,
             None => Rc::new(self.tree.directory(&target.parent())?),
@@ -255,16 +255,17 @@ impl Unpacker<'_> {
         if file_type(&stat) == FileType::Directory || is_whiteout(&stat) {
             return Err(Error::invalid("the target of the hard link is not a file").into());
         }
-        let join = || linkat(&from, os(target.name()), &parent, os(path.name()), AtFlags::empty());
+        let join = || linkat(&from, os(target.name()), &parent, os(name), AtFlags::empty());
         match join() {
-            Err(Errno::EXIST) => {}
-            other => return Ok(other?),
+            Err(Errno::EXIST) => {
+                let present = stat_name(&parent, name)?;
+                if present.is_none_or(|p| (p.st_dev, p.st_ino) != (stat.st_dev, stat.st_ino)) {
+                    self.anew(&parent, name, join)?;
+                }
+            }
+            other => other?,
         }
-        let present = stat_name(&parent, path.name())?;
-        if present.is_some_and(|p| (p.st_dev, p.st_ino) == (stat.st_dev, stat.st_ino)) {
-            return Ok(());
-        }
-        Ok(self.anew(&parent, path.name(), join)?)
+        Ok(redress(&parent, name, entry, &stat)?)
     }
 
     /// A whiteout speaks of the layers below: what this layer has there stays, and a directory starts empty.
@@ -407,6 +408,29 @@ fn follow(parent: &OwnedFd, name: &[u8]) -> rustix::io::Result<OwnedFd> {
 
 fn whiteout(parent: BorrowedFd<'_>, name: &[u8]) -> rustix::io::Result<()> {
     mknodat(parent, os(name), FileType::CharacterDevice, Mode::empty(), 0)
+}
+
+/// Gives a file the attributes of its latest name, where they are others. Of a symbolic link, that is its owner alone.
+fn redress(parent: &OwnedFd, name: &[u8], entry: &Entry, now: &Stat) -> rustix::io::Result<()> {
+    let has_owner = (now.st_uid, now.st_gid) == (entry.uid, entry.gid);
+    if file_type(now) == FileType::Symlink {
+        let chown = || chownat(parent, os(name), uid(entry), gid(entry), AtFlags::SYMLINK_NOFOLLOW);
+        return if has_owner { Ok(()) } else { chown() };
+    }
+    let wanted = timestamps(entry.mtime).last_modification;
+    let has_date = (now.st_mtime, now.st_mtime_nsec as i64) == (wanted.tv_sec, wanted.tv_nsec);
+    if has_owner && now.st_mode & 0o7777 == entry.mode & 0o7777 && has_date && entry.xattrs.is_empty() {
+        return Ok(());
+    }
+    let node = openat(parent, os(name), node_flags(), Mode::empty())?;
+    if !has_owner {
+        chownat(&node, "", uid(entry), gid(entry), AtFlags::EMPTY_PATH)?;
+    }
+    chmod(proc_path(&node), Mode::from_raw_mode(entry.mode))?;
+    for (name, value) in &entry.xattrs {
+        tolerate(name, setxattr(proc_path(&node), os(name), value, XattrFlags::empty()))?;
+    }
+    utimensat(&node, "", &timestamps(entry.mtime), AtFlags::EMPTY_PATH)
 }
 
 /// A handle of the name itself: a device must not be opened, a link not followed.

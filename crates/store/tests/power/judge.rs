@@ -2,92 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::hash::{DefaultHasher, Hash, Hasher};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use store::Store;
+use store::{Image, Store};
+use testkit::power::Wanted;
 
-use super::disk::{Kind, Node, Nodes};
-use super::support::{sha256, small};
+use super::support::served::Served;
+use super::support::{hex, sha256, small};
 
-/// What must be found: for each name, the ids that it may have; empty: it may be missing.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Wanted {
-    pub(crate) names: BTreeMap<String, BTreeSet<String>>,
-    /// As `names`, for records.
-    pub(crate) records: BTreeMap<String, BTreeSet<String>>,
-    /// As `names`, for volumes.
-    pub(crate) volumes: BTreeMap<String, BTreeSet<String>>,
-}
-
-impl Wanted {
-    /// A number for these wants.
-    pub(crate) fn fingerprint(&self) -> u64 {
-        let mut hasher = DefaultHasher::new();
-        (&self.names, &self.records, &self.volumes).hash(&mut hasher);
-        hasher.finish()
-    }
-}
-
-/// A number for what can be reached: two states with the same one are the same.
-pub(crate) fn fingerprint(nodes: &Nodes) -> u64 {
-    fn walk(nodes: &Nodes, at: usize, hasher: &mut DefaultHasher) {
-        let node = &nodes.0[at];
-        (&node.kind, node.mode, node.owner, node.time, &node.attributes, &node.data).hash(hasher);
-        for (name, inner) in &node.entries {
-            name.hash(hasher);
-            walk(nodes, *inner, hasher);
-        }
-        0xff_u8.hash(hasher);
-    }
-    let mut hasher = DefaultHasher::new();
-    walk(nodes, 0, &mut hasher);
-    hasher.finish()
-}
-
-/// Makes what can be reached from the root.
-pub(crate) fn lay_out(nodes: &Nodes, directory: &Path) {
-    for (name, inner) in &nodes.0[0].entries {
-        lay_out_node(nodes, &nodes.0[*inner], &directory.join(name));
-    }
-}
-
-fn lay_out_node(nodes: &Nodes, node: &Node, path: &Path) {
-    match &node.kind {
-        Kind::File => fs::write(path, &node.data).expect("file"),
-        Kind::Directory => {
-            fs::create_dir(path).expect("directory");
-            for (name, inner) in &node.entries {
-                lay_out_node(nodes, &nodes.0[*inner], &path.join(name));
-            }
-        }
-        Kind::Symlink(target) => {
-            let target: &std::ffi::OsStr = std::os::unix::ffi::OsStrExt::from_bytes(target);
-            std::os::unix::fs::symlink(target, path).expect("link");
-        }
-        Kind::Whiteout => {
-            let kind = rustix::fs::FileType::CharacterDevice;
-            let mode = rustix::fs::Mode::empty();
-            rustix::fs::mknodat(rustix::fs::CWD, path, kind, mode, 0).expect("whiteout");
-        }
-    }
-    if node.owner != (0, 0) {
-        std::os::unix::fs::lchown(path, Some(node.owner.0), Some(node.owner.1)).expect("chown");
-    }
-    if matches!(node.kind, Kind::File | Kind::Directory) {
-        let mode = u32::try_from(node.mode).expect("a mode");
-        fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("chmod");
-    }
-    for (name, value) in &node.attributes {
-        let name: &std::ffi::OsStr = std::os::unix::ffi::OsStrExt::from_bytes(name.as_slice());
-        rustix::fs::setxattr(path, name, value, rustix::fs::XattrFlags::empty()).expect("attribute");
-    }
-    let time = rustix::fs::Timespec { tv_sec: node.time.0, tv_nsec: node.time.1 };
-    let times = rustix::fs::Timestamps { last_access: time, last_modification: time };
-    let flags = rustix::fs::AtFlags::SYMLINK_NOFOLLOW;
-    rustix::fs::utimensat(rustix::fs::CWD, path, &times, flags).expect("time");
-}
+/// The name under which what came in part is pulled again.
+const AGAIN: &str = "again:1";
 
 /// What a layer's tree is like, a line for each thing in it.
 pub(crate) fn listing(tree: &Path) -> Vec<String> {
@@ -124,11 +49,13 @@ pub(crate) fn listing(tree: &Path) -> Vec<String> {
     lines
 }
 
-/// Opens the store and says what is wrong. `layers`: how the trees should look, by the names of their directories.
+/// Opens the store and says what is wrong. `layers`: how the trees should look, by the names of their directories; `served`: what may
+/// have come in part.
 pub(crate) fn judge(
     root: &Path,
     wanted: &Wanted,
     layers: &BTreeMap<String, Vec<String>>,
+    served: &[Served],
 ) -> Result<(), String> {
     let store = Store::open_with(root, small()).map_err(|e| format!("it does not open: {e}"))?;
     if let [first, ..] = store.warnings() {
@@ -139,68 +66,87 @@ pub(crate) fn judge(
     for container in store.snapshots() {
         store.discard(&container).map_err(|e| format!("the snapshot stays: {e}"))?;
     }
+    go_on(&store, served)?;
+    store.images().iter().try_for_each(|image| check_image(&store, image, layers))?;
+    if store.resolve(AGAIN).is_ok() {
+        store.remove(AGAIN, true, &|_| None).map_err(|e| format!("it cannot be removed: {e}"))?;
+    }
     let mut needed = BTreeSet::new();
     for image in store.images().iter() {
-        for blob in [image.id, image.manifest].iter().chain(image.layer_blobs()) {
-            let content = fs::read(root.join("blobs/sha256").join(blob.hex())).unwrap_or_default();
-            if sha256(&content) != blob.to_string() {
-                return Err(format!("blob {blob} has {} other bytes", content.len()));
-            }
-            needed.insert(format!("blobs/sha256/{}", blob.hex()));
-        }
-        for (path, layer) in store.layer_paths(image).iter().zip(&image.layers) {
-            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
-            let want = layers.get(&name).ok_or_else(|| format!("layer {name} is unknown"))?;
-            let found = listing(path);
-            if found != *want {
-                return Err(format!("layer {name} is {found:#?}, not {want:#?}"));
-            }
-            needed.extend([format!("overlay/l/{name}"), format!("overlay/info/{}", layer.hex())]);
-        }
-        store.prepare("c", image, true).map_err(|e| format!("it cannot be run: {e}"))?;
-        store.discard("c").map_err(|e| format!("the snapshot stays: {e}"))?;
+        let blobs = [image.id, image.manifest].into_iter().chain(image.layer_blobs().iter().copied());
+        needed.extend(blobs.map(|blob| format!("blobs/sha256/{}", blob.hex())));
+        let trees = store.layer_paths(image).into_iter().zip(&image.layers);
+        needed.extend(trees.flat_map(|(path, layer)| {
+            [format!("overlay/l/{}", name_of(&path)), format!("overlay/info/{}", layer.hex())]
+        }));
     }
     store.settle();
     check_litter(root, &needed)
 }
 
-fn check_names(store: &Store, wanted: &Wanted) -> Result<(), String> {
-    let one = |what: &str, name: &str, found: String, may_be: &BTreeSet<String>| {
-        if may_be.contains(&found) {
-            Ok(())
-        } else {
-            Err(format!("{what} {name} is {found:?}, not {may_be:?}"))
-        }
-    };
-    for (name, ids) in &wanted.names {
-        one("image", name, store.resolve(name).map(|i| i.id.to_string()).unwrap_or_default(), ids)?;
+/// What came in part is kept for a day: the next try must come to its end with it, whatever a cut made of it.
+fn go_on(store: &Store, served: &[Served]) -> Result<(), String> {
+    let names = names(&store.root().join("partial"));
+    for name in &names {
+        let is_of = |one: &&Served| one.blobs.iter().any(|blob| hex(blob) == *name);
+        let image = served.iter().find(is_of).ok_or_else(|| format!("partial/{name} is nobody's"))?;
+        // Each that is seen to be damaged is thrown away.
+        let mut tries = (0..=image.blobs.len()).map(|_| image.pull(store, AGAIN));
+        let end = tries.find(|tried| !tried.as_ref().is_err_and(|e| e.kind() == types::Kind::Corrupt));
+        end.transpose().map_err(|e| format!("{name} stands in the way: {e}"))?.ok_or("damage stays")?;
     }
-    let ids: BTreeSet<_> = wanted.names.values().flatten().collect();
+    match names.iter().find(|name| store.root().join("partial").join(name).exists()) {
+        Some(name) if names.len() == 1 => Err(format!("partial/{name} was not used")),
+        _ => Ok(()),
+    }
+}
+
+fn check_image(store: &Store, image: &Image, layers: &BTreeMap<String, Vec<String>>) -> Result<(), String> {
+    for blob in [image.id, image.manifest].iter().chain(image.layer_blobs()) {
+        let content = fs::read(store.root().join("blobs/sha256").join(blob.hex())).unwrap_or_default();
+        if sha256(&content) != blob.to_string() {
+            return Err(format!("blob {blob} has {} other bytes", content.len()));
+        }
+    }
+    for path in store.layer_paths(image) {
+        let name = name_of(&path);
+        let want = layers.get(&name).ok_or_else(|| format!("layer {name} is unknown"))?;
+        let found = listing(&path);
+        if found != *want {
+            return Err(format!("layer {name} is {found:#?}, not {want:#?}"));
+        }
+    }
+    store.prepare("c", image, true).map_err(|e| format!("it cannot be run: {e}"))?;
+    store.discard("c").map_err(|e| format!("the snapshot stays: {e}"))
+}
+
+fn name_of(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+fn names(directory: &Path) -> Vec<String> {
+    let entries = fs::read_dir(directory).expect("directory");
+    entries.map(|entry| entry.expect("entry").file_name().to_string_lossy().into_owned()).collect()
+}
+
+fn check_names(store: &Store, wanted: &Wanted) -> Result<(), String> {
+    wanted.check("image", |name| store.resolve(name).map(|i| i.id.to_string()).unwrap_or_default())?;
+    let ids = wanted.possible("image");
     for image in store.images().iter() {
-        if !ids.contains(&image.id.to_string()) {
+        if !ids.contains(image.id.to_string().as_str()) {
             return Err(format!("image {} {:?} should not be there", image.id, image.repo_tags()));
         }
     }
-    for (id, values) in &wanted.records {
-        one("record", id, store.records().get("story", id).ok().flatten().unwrap_or_default(), values)?;
-    }
-    for (name, values) in &wanted.volumes {
-        let found = store.volumes().get(name).map(|v| v.labels.values().cloned().collect::<String>());
-        one("volume", name, found.unwrap_or_default(), values)?;
-    }
-    Ok(())
+    wanted.check("record", |id| store.records().get("story", id).ok().flatten().unwrap_or_default())?;
+    let labels = |name: &str| store.volumes().get(name).map(|v| v.labels.values().cloned().collect());
+    wanted.check("volume", |name| labels(name).unwrap_or_default())
 }
 
 /// What nobody needs.
 fn check_litter(root: &Path, needed: &BTreeSet<String>) -> Result<(), String> {
-    let names = |directory: &str| -> Vec<String> {
-        let entries = fs::read_dir(root.join(directory)).expect(directory);
-        let name = |entry: fs::DirEntry| entry.file_name().to_string_lossy().into_owned();
-        entries.map(|entry| name(entry.expect("entry"))).collect()
-    };
     let mut found: BTreeSet<String> = BTreeSet::new();
     for directory in ["blobs/sha256", "overlay/l", "overlay/info", "ingest", "overlay/snapshots", "partial"] {
-        found.extend(names(directory).iter().map(|name| format!("{directory}/{name}")));
+        found.extend(names(&root.join(directory)).iter().map(|name| format!("{directory}/{name}")));
     }
     found.remove("overlay/l/none");
     if found != *needed {
@@ -222,7 +168,7 @@ fn check_litter(root: &Path, needed: &BTreeSet<String>) -> Result<(), String> {
         "partial",
         "volumes",
     ];
-    match names("").into_iter().find(|name| !OURS.contains(&name.as_str())) {
+    match names(root).into_iter().find(|name| !OURS.contains(&name.as_str())) {
         Some(litter) => Err(format!("{litter} is left over")),
         None => Ok(()),
     }

@@ -1,33 +1,28 @@
-//! What happens to the store while it is recorded, in several lives of a process.
+//! Archives, names, records and volumes while they are recorded, in several lives of a process.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use layer::Entry;
 use store::{Durability, ImportConfig, Progress, Store, VolumeOptions};
+use testkit::power::{dies_here, mark};
 
 use super::judge::listing;
-use super::support::{docker_archive, docker_archive_with, gzip, small, tar, tar_of, zstd};
-use super::trace::MARK;
+use super::support::{Scratch, docker_archive, docker_archive_with, gzip, small, tar, tar_of, zstd};
 
 /// The lives. A new one begins where the one before was over, or died.
 pub(crate) const CHAPTERS: [&str; 4] = ["first", "second", "dies", "last"];
-
-fn mark(verb: &str, kind: &str, name: &str, value: &str) {
-    // It is never there; the attempt is what counts.
-    let _ = std::fs::remove_file(format!("{MARK}{verb} {kind} {name} {value}"));
-}
 
 /// An image's archive with that name, two layers of which one is shared.
 fn archive(name: &str, press: fn(&[u8]) -> Vec<u8>) -> Vec<u8> {
     docker_archive_with(&[name], &[shared(), own(name)], press)
 }
 
-fn shared() -> Vec<u8> {
+pub(crate) fn shared() -> Vec<u8> {
     tar(&[("shared", &[9; 3000]), ("etc/", b""), ("etc/conf", b"of the base")])
 }
 
-fn own(name: &str) -> Vec<u8> {
+pub(crate) fn own(name: &str) -> Vec<u8> {
     let dressed = Entry { mode: 0o4755, uid: 7, gid: 8, ..Entry::file("bin", name.len() as u64) };
     tar_of(&[
         (dressed, name.as_bytes()),
@@ -46,13 +41,18 @@ fn root() -> Vec<u8> {
 
 /// How every layer of the story looks, by the name of its directory.
 pub(crate) fn layers() -> BTreeMap<String, Vec<String>> {
-    let scratch = super::support::Scratch::new();
+    let scratch = Scratch::new();
     for name in ["a:1", "b:1", "c:1", "d:1"] {
         scratch.load(&archive(name, gzip)).expect("load");
     }
     scratch.store.import(&mut &root()[..], None, &ImportConfig::default()).expect("import");
-    let images = scratch.store.images();
-    let paths = images.iter().flat_map(|image| scratch.store.layer_paths(image));
+    listings(&scratch.store)
+}
+
+/// How every layer in the store looks.
+pub(crate) fn listings(store: &Store) -> BTreeMap<String, Vec<String>> {
+    let images = store.images();
+    let paths = images.iter().flat_map(|image| store.layer_paths(image));
     let name = |path: &Path| path.file_name().expect("name").to_string_lossy().into_owned();
     paths.map(|path| (name(&path), listing(&path))).collect()
 }
@@ -66,7 +66,7 @@ fn load(store: &Store, name: &str, archive: &[u8]) {
     mark("done", "image", name, &id);
 }
 
-fn remove(store: &Store, name: &str) {
+pub(crate) fn remove(store: &Store, name: &str) {
     mark("begin", "image", name, "");
     store.remove(name, true, &|_| None).expect("remove");
     mark("done", "image", name, "");
@@ -152,8 +152,7 @@ fn dies(store: &Store) {
     remove(store, "b:1");
     let done = &mut |progress| {
         if matches!(progress, Progress::Unpacked { .. }) {
-            println!("dies here");
-            std::process::abort();
+            dies_here();
         }
     };
     let _ = store.load(&mut &archive("d:1", gzip)[..], done);

@@ -2,6 +2,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each test program uses its part")]
 
 pub mod memory;
+pub mod served;
 pub mod targets;
 
 use std::path::Path;

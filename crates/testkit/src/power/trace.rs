@@ -13,11 +13,26 @@ const CALLS: &str = "trace=open,openat,openat2,creat,close,lseek,write,writev,pw
     pwritev,pwritev2,copy_file_range,sendfile,splice,sync_file_range,io_uring_setup,mmap,removexattr,\
     fremovexattr,lsetxattr,?fchmodat2,lchown,futimesat,ioctl";
 
-/// Where the driver leaves its marks: a file of that name is removed, which nobody ever made.
-pub(crate) const MARK: &str = "/berth-mark/";
+/// Where marks are left: a file of that name is removed, which nobody ever made.
+const MARK: &str = "/berth-mark/";
+/// What a process prints that is to die in the middle.
+const DIES: &str = "dies here";
+
+/// Says in the record how far the recorded process is: `begin image a:1 ID` and `done image a:1 ID`. A value of `?` is the one
+/// at its end.
+pub fn mark(verb: &str, kind: &str, name: &str, value: &str) {
+    // It is never there; the attempt is what counts.
+    let _ = std::fs::remove_file(format!("{MARK}{verb} {kind} {name} {value}"));
+}
+
+/// Ends the recorded process as a kill would.
+pub fn dies_here() -> ! {
+    println!("{DIES}");
+    std::process::abort();
+}
 
 /// Runs the command under strace and adds what it did below `base` to the disk.
-pub(crate) fn record(disk: &mut Disk, base: &Path, command: &Command) {
+pub(super) fn record(disk: &mut Disk, base: &Path, command: &Command) {
     let log = base.with_extension("strace");
     let mut strace = Command::new("strace");
     strace.args(["-f", "-y", "-xx", "-s", "16777216", "-e", "signal=none", "-e", CALLS, "-o"]).arg(&log);
@@ -27,7 +42,7 @@ pub(crate) fn record(disk: &mut Disk, base: &Path, command: &Command) {
     let text = std::fs::read_to_string(&log).expect("strace's log");
     std::fs::remove_file(&log).expect("remove the log");
     let shown = String::from_utf8_lossy(&out.stdout);
-    assert!(out.status.success() || shown.contains("dies here"), "{shown}");
+    assert!(out.status.success() || shown.contains(DIES), "{shown}");
     let mut reader = Reader { disk, base, offsets: HashMap::new(), ended: Vec::new() };
     for call in calls(&text) {
         reader.take(&call);
@@ -177,6 +192,10 @@ impl Reader<'_> {
             "fsetxattr" => {
                 let value = Meta::Attribute(bytes(argument(1)), bytes(argument(2)));
                 self.meta(&self.held(argument(0)), value);
+            }
+            "setxattr" => {
+                let value = Meta::Attribute(bytes(argument(1)), bytes(argument(2)));
+                self.meta(&self.plain(argument(0)), value);
             }
             "mmap" if !(argument(3).contains("MAP_SHARED") && argument(2).contains("PROT_WRITE")) => {}
             // SQLite's index of its log is made anew by whoever opens the database first.

@@ -3,11 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::disk::{Disk, Nodes, Operation};
+use super::disk::{Disk, Kind, Nodes, Operation};
 
 /// What becomes of operations that were not synced.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Fate {
+pub(super) enum Fate {
     /// All of them last: nothing but the process was killed.
     All,
     /// None does.
@@ -20,19 +20,41 @@ pub(crate) enum Fate {
     Random(u64),
 }
 
+/// One kind of syncs.
+#[derive(Clone, Copy, Debug)]
+pub enum Syncs {
+    /// `fsync` and `fdatasync` of files.
+    Files,
+    /// Those of directories.
+    Directories,
+    /// `syncfs`.
+    FileSystem,
+}
+
 /// A disk's record with the moment from which on each operation lasts.
-pub(crate) struct Replay<'a> {
+pub(super) struct Replay<'a> {
     disk: &'a Disk,
     lasts_from: Vec<usize>,
 }
 
 impl<'a> Replay<'a> {
-    pub(crate) fn new(disk: &'a Disk) -> Self {
-        Self::without(disk, |_| false)
+    /// As it was recorded.
+    pub(super) fn new(disk: &'a Disk) -> Self {
+        Self::with(disk, |_| false)
     }
 
-    /// As if these operations had not been done: to see that they are needed.
-    pub(crate) fn without(disk: &'a Disk, undone: impl Fn(&Operation) -> bool) -> Self {
+    /// As if these syncs had not been done: to see that they are needed.
+    pub(super) fn without(disk: &'a Disk, syncs: Syncs) -> Self {
+        let is_directory = |node: usize| disk.now.0[node].kind == Kind::Directory;
+        Self::with(disk, |operation| match (operation, syncs) {
+            (Operation::Sync { node, .. }, Syncs::Files) => !is_directory(*node),
+            (Operation::Sync { node, .. }, Syncs::Directories) => is_directory(*node),
+            (Operation::SyncAll { .. }, Syncs::FileSystem) => true,
+            _ => false,
+        })
+    }
+
+    fn with(disk: &'a Disk, undone: impl Fn(&Operation) -> bool) -> Self {
         let operations = &disk.operations;
         let mut lasts_from = vec![usize::MAX; operations.len()];
         for (at, operation) in operations.iter().enumerate() {
@@ -49,14 +71,14 @@ impl<'a> Replay<'a> {
     }
 
     /// The last operations before that moment, for people.
-    pub(crate) fn near(&self, moment: usize) -> String {
+    pub(super) fn near(&self, moment: usize) -> String {
         let last = &self.disk.operations[moment.saturating_sub(3)..moment];
         let shown = |operation: &Operation| format!("{operation:?}").chars().take(100).collect::<String>();
         last.iter().map(shown).collect::<Vec<_>>().join("; ")
     }
 
     /// What is on the disk after the power was cut, when so many operations had been done.
-    pub(crate) fn state(&self, prefix: usize, fate: Fate) -> Nodes {
+    pub(super) fn state(&self, prefix: usize, fate: Fate) -> Nodes {
         let mut nodes = self.disk.blank();
         let mut dice = Dice::new(fate, prefix);
         let mut cut = BTreeSet::new();

@@ -5,7 +5,7 @@ use std::path::Path;
 
 /// What a node is.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Kind {
+pub(super) enum Kind {
     File,
     Directory,
     Symlink(Vec<u8>),
@@ -15,7 +15,7 @@ pub(crate) enum Kind {
 
 /// A change beside content and names.
 #[derive(Clone, Debug)]
-pub(crate) enum Meta {
+pub(super) enum Meta {
     Mode(u64),
     Owner(Option<u32>, Option<u32>),
     Time((i64, i64)),
@@ -24,7 +24,7 @@ pub(crate) enum Meta {
 
 /// One thing that was done. Nodes are numbers; 0 is the directory in which the data root lies.
 #[derive(Clone, Debug)]
-pub(crate) enum Operation {
+pub(super) enum Operation {
     Link {
         directory: usize,
         name: String,
@@ -67,67 +67,75 @@ pub(crate) enum Operation {
 
 /// A node as it is after some operations.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Node {
-    pub(crate) kind: Kind,
-    pub(crate) mode: u64,
-    pub(crate) owner: (u32, u32),
-    pub(crate) time: (i64, i64),
-    pub(crate) attributes: BTreeMap<Vec<u8>, Vec<u8>>,
-    pub(crate) data: Vec<u8>,
-    pub(crate) entries: BTreeMap<String, usize>,
+pub(super) struct Node {
+    pub(super) kind: Kind,
+    pub(super) mode: u64,
+    pub(super) owner: (u32, u32),
+    /// Where nobody said, it is the present.
+    pub(super) time: Option<(i64, i64)>,
+    pub(super) attributes: BTreeMap<Vec<u8>, Vec<u8>>,
+    pub(super) data: Vec<u8>,
+    pub(super) entries: BTreeMap<String, usize>,
 }
 
 /// All nodes after some operations.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Nodes(pub(crate) Vec<Node>);
+pub(super) struct Nodes(pub(super) Vec<Node>);
 
 /// What was done, and what came of all of it.
-pub(crate) struct Disk {
+pub(super) struct Disk {
     /// Every node as it was made: with its first mode, which comes with its name.
     born: Nodes,
-    pub(crate) operations: Vec<Operation>,
-    pub(crate) now: Nodes,
+    pub(super) operations: Vec<Operation>,
+    pub(super) now: Nodes,
+}
+
+impl Default for Disk {
+    /// With nothing on it.
+    fn default() -> Self {
+        Self::on(Nodes(vec![Node::new(Kind::Directory, 0o700)]))
+    }
 }
 
 impl Disk {
-    /// With nothing on it.
-    pub(crate) fn new() -> Self {
-        Self::on(Nodes(vec![Node::new(Kind::Directory, 0o700)]))
-    }
-
     /// With that on it, and safely so.
-    pub(crate) fn on(start: Nodes) -> Self {
+    pub(super) fn on(start: Nodes) -> Self {
         Self { operations: Vec::new(), now: start.clone(), born: start }
     }
 
-    pub(crate) fn new_node(&mut self, kind: Kind, mode: u64) -> usize {
+    /// How many operations were done.
+    pub(super) fn moments(&self) -> usize {
+        self.operations.len()
+    }
+
+    pub(super) fn new_node(&mut self, kind: Kind, mode: u64) -> usize {
         let node = Node::new(kind, mode);
         self.born.0.push(node.clone());
         self.now.0.push(node);
         self.now.0.len() - 1
     }
 
-    pub(crate) fn push(&mut self, operation: Operation) {
+    pub(super) fn push(&mut self, operation: Operation) {
         self.now.apply(&operation);
         self.operations.push(operation);
     }
 
     /// Every node, with nothing done to it.
-    pub(crate) fn blank(&self) -> Nodes {
+    pub(super) fn blank(&self) -> Nodes {
         self.born.clone()
     }
 }
 
 impl Nodes {
-    pub(crate) fn length(&self, file: usize) -> u64 {
+    pub(super) fn length(&self, file: usize) -> u64 {
         self.0[file].data.len() as u64
     }
 
-    pub(crate) fn find(&self, path: &Path) -> Option<usize> {
+    pub(super) fn find(&self, path: &Path) -> Option<usize> {
         path.iter().try_fold(0, |at, name| self.0[at].entries.get(name.to_str()?).copied())
     }
 
-    pub(crate) fn apply(&mut self, operation: &Operation) {
+    pub(super) fn apply(&mut self, operation: &Operation) {
         match operation {
             Operation::Link { directory, name, node } => {
                 self.0[*directory].entries.insert(name.clone(), *node);
@@ -163,7 +171,7 @@ impl Node {
             kind,
             mode,
             owner: (0, 0),
-            time: (0, 0),
+            time: None,
             attributes: BTreeMap::new(),
             data: Vec::new(),
             entries: BTreeMap::new(),
@@ -174,7 +182,7 @@ impl Node {
         match meta {
             Meta::Mode(mode) => self.mode = *mode,
             Meta::Owner(uid, gid) => self.owner = (uid.unwrap_or(self.owner.0), gid.unwrap_or(self.owner.1)),
-            Meta::Time(time) => self.time = *time,
+            Meta::Time(time) => self.time = Some(*time),
             Meta::Attribute(name, value) => {
                 self.attributes.insert(name.clone(), value.clone());
             }
