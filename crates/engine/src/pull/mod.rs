@@ -118,7 +118,10 @@ impl One<'_> {
     /// What the name means here, for that platform.
     fn known(&self) -> Option<Arc<Image>> {
         let preference = self.preference().unwrap_or_else(Preference::host);
-        self.engine.0.store.images().resolve_for(&self.name.to_string(), Some(&preference)).ok()
+        let (list, name) = (self.engine.0.store.images(), self.name.to_string());
+        // An artifact is for no platform.
+        let artifact = || list.resolve(&name).ok().filter(|image| !image.is_runnable());
+        list.resolve_for(&name, Some(&preference)).ok().or_else(artifact)
     }
 
     /// What is here under that name, when the registry still means just that, and nothing of it is missing.
