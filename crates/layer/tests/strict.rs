@@ -156,7 +156,7 @@ fn i13_numbers_out_of_range_never_wrap() {
     };
     let list = |entry: Vec<u8>| list(&[entry]);
     for at in [108, 116] {
-        for odd in [&b"       \0"[..], b"\0\0000000\0", b"\x81\0\0\0\0\0\0\0"] {
+        for odd in [&b"       \0"[..], b"\0\x00000000\0", b"\x81\0\0\0\0\0\0\0"] {
             assert!(list(with(at, odd, b'0')).is_err_and(|e| e.contains("is not one")), "{odd:?}");
         }
         for good in [&b"7777777\0"[..], b"\x80\0\0\0\xff\xff\xff\xfe", b"\0\0\0\0\0\0\0\0"] {

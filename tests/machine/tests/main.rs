@@ -68,6 +68,46 @@ fn of_the_store() -> Vec<testkit::Test> {
     all
 }
 
+/// The OCI runtime, by itself.
+fn of_the_runtime() -> Vec<testkit::Test> {
+    let mut all = Vec::new();
+    all.extend(tests![bundle: hooks_in_order_and_place, failing_hooks_stop_the_container, start_tells_why_not, user_namespace_is_joined, descriptors_are_preserved, exec_options,
+        kill_and_its_refusals, kill_reaches_everybody, scheduling_and_domain, every_processor_of_the_cpuset, hostile_documents, thousands_of_mounts, hostile_roots, one_of_many_creates_wins, broken_state_is_told]);
+    all.extend(
+        tests![bundle_foreign_mounts: in_the_callers, in_one_that_is_joined, a_failed_start_leaves_nothing, what_was_there_stays],
+    );
+    all.extend(tests![bundle_mounts: every_word_of_a_bind, every_word_of_a_file_system, mounts_travel_as_asked, propagation_of_the_root, every_kind_of_file_is_bound, overlays_and_copies, owners_that_cannot_be_mapped]);
+    all.extend(tests![bundle_roots: read_only_places, mounts_are_changed_later, file_systems_of_the_kernel, the_dev_of_the_host, sys_in_a_user_namespace, cgroups_of_the_container, binds_of_earlier_mounts,
+        roots_without_a_pivot, what_cannot_be_mounted]);
+    all.extend(tests![rows_cgroups: r05_cgroups_are_read_only]);
+    all.extend(tests![bundle_words: help_of_every_command, errors_of_the_kernel_have_their_usual_words, debug_is_told, the_last_value_of_a_variable_counts, a_newline_is_one_character]);
+    all.extend(tests![rows_descriptors: r06_only_stdio_is_open, r06_only_the_terminal_is_open, r06_hooks_have_only_stdio, r06_waiting_it_holds_nothing_of_the_host,
+        r06_no_working_directory_leads_out]);
+    all.extend(tests![rows_mounts: r02_proc_and_sys_are_no_links, r03_swapped_mount_target, r07_mount_points_are_made_inside, r08_masks_use_nothing_of_the_image,
+        r09_the_console_is_the_terminal, r11_dev_is_a_link, r12_protected_paths_are_what_was_seen, r18_the_working_directory_is_made_inside]);
+    all.extend(tests![rows_runtime: r01_the_runtimes_program_cannot_be_changed, r04_nothing_is_inheritable, r10_a_covered_proc_is_not_written]);
+    all.extend(tests![rows_users: r13_no_text_means_root_by_mistake, r14_numbers_out_of_range_are_refused, r15_the_primary_group_is_supplementary,
+        r16_huge_accounts_cost_nothing, r17_special_files_hold_nobody_up]);
+    all.extend(tests![bundle_exec: of_each_status, takes_the_rest_from_the_container, documents_are_checked, processors, callers_are_told, into_a_cgroup_below, after_the_first_process, announced_descriptors]);
+    all.extend(tests![bundle_hooks: state_on_stdin, environment_and_place, no_longer_than_their_timeout, the_one_that_fails_is_named]);
+    all.extend(tests![bundle_process: memory_policies, network_devices_move_in, network_devices_come_back, clocks, labels, features_are_true, terminals_have_their_size, umasks, capability_sets]);
+    all.extend(tests![bundle_seccomp: every_action, arguments_flags_and_architectures, agents_are_asked, agents_that_are_not_there, hooks_at_start_are_filtered, kept_filters]);
+    all.extend(tests![bundle_rootless: own_document_and_place, commands_of_an_ordinary_user, root_is_let_in, what_an_ordinary_user_cannot_have, maps_of_root_are_written_directly,
+        cgroups_where_they_are_handed_down, root_of_a_user_namespace]);
+    all.extend(tests![bundle_rootless needs &[Need::Program("newuidmap"), Need::Program("setpriv")]; larger_maps_are_written_by_helpers]);
+    all.extend(tests![bundle_cgroups: every_limit_is_in_its_file, limits_that_cannot_be, a_cgroup_that_is_there, places_of_cgroups, update_of_memory, update_of_processors, update_refuses_and_keeps, real_time_limits,
+        paused_containers, starts_with_little_memory, events_in_runcs_form, lists_of_containers_and_processes, a_forking_container_is_killed, cgroups_of_the_container, device_rules, traffic_classes]);
+    all.extend(tests![bundle_cgroups needs &[Need::CgroupV1]; a_forking_container_is_killed_on_v1]);
+    all.extend(tests![bundle_cgroups_v2 needs &[Need::CgroupV2]; files_by_their_names, pages_and_weights, handed_over]);
+    all.extend(tests![bundle_faults: every_step_fails, state_on_a_full_disk, deleted_while_it_is_made]);
+    all.extend(tests![bundle_faults needs &[Need::Program("strace")]; create_is_killed, run_is_killed, start_is_killed, exec_is_killed, delete_is_killed, every_call_is_refused]);
+    all.extend(tests![bundle_input: documents_that_are_wrong, files_that_are_no_documents, programs_that_cannot_run, ids_that_are_none, records_that_are_damaged, the_log_is_well_formed, answers_nobody_takes]);
+    all.extend(tests![denied: openat2, clone3, pidfd_open, mounts_are_needed, refused]);
+    all.extend(tests![bundle_mounts needs &[Need::Kernel(6, 3)]; owners_are_mapped]);
+    // Mapped mounts of tmpfs, on which the guest keeps its images.
+    all
+}
+
 fn main() -> std::process::ExitCode {
     if std::env::args().nth(1).as_deref() == Some("--serve-udp") {
         network::serve_udp();
@@ -94,45 +134,11 @@ fn main() -> std::process::ExitCode {
         streams_without_upgrade, exec_errors_come_in_the_stream, wait_says_that_it_waits, vanished_clients_leave_nothing, stalled_uploads_hold_nobody_up, one_daemon_per_socket_and_root, tcp_is_for_loopback_only, floods_leave_descriptors_for_containers,
         the_past_joins_the_present, detach_keys_end_the_session_only]);
     all.extend(tests![versions: images, containers, the_engine]);
-    all.extend(tests![bundle: hooks_in_order_and_place, failing_hooks_stop_the_container, start_tells_why_not, user_namespace_is_joined, descriptors_are_preserved, exec_options,
-        kill_and_its_refusals, kill_reaches_everybody, scheduling_and_domain, every_processor_of_the_cpuset, hostile_documents, thousands_of_mounts, hostile_roots, one_of_many_creates_wins, broken_state_is_told]);
-    all.extend(
-        tests![bundle_foreign_mounts: in_the_callers, in_one_that_is_joined, a_failed_start_leaves_nothing, what_was_there_stays],
-    );
-    all.extend(tests![bundle_mounts: every_word_of_a_bind, every_word_of_a_file_system, mounts_travel_as_asked, propagation_of_the_root, every_kind_of_file_is_bound, overlays_and_copies, owners_that_cannot_be_mapped]);
-    all.extend(tests![bundle_roots: read_only_places, mounts_are_changed_later, file_systems_of_the_kernel, the_dev_of_the_host, sys_in_a_user_namespace, cgroups_of_the_container, binds_of_earlier_mounts,
-        roots_without_a_pivot, what_cannot_be_mounted]);
-    all.extend(tests![rows_cgroups: r05_cgroups_are_read_only]);
-    all.extend(tests![bundle_words: help_of_every_command, errors_of_the_kernel_have_their_usual_words, debug_is_told, the_last_value_of_a_variable_counts, a_newline_is_one_character]);
-    all.extend(tests![rows_descriptors: r06_only_stdio_is_open, r06_only_the_terminal_is_open, r06_hooks_have_only_stdio, r06_waiting_it_holds_nothing_of_the_host,
-        r06_no_working_directory_leads_out]);
-    all.extend(tests![rows_mounts: r02_proc_and_sys_are_no_links, r03_swapped_mount_target, r07_mount_points_are_made_inside, r08_masks_use_nothing_of_the_image,
-        r09_the_console_is_the_terminal, r11_dev_is_a_link, r12_protected_paths_are_what_was_seen, r18_the_working_directory_is_made_inside]);
     all.extend(tests![rows_engine: r21_readers_who_leave_early_leave_nothing, r21_output_that_nobody_reads_is_not_kept]);
-    all.extend(tests![rows_runtime: r01_the_runtimes_program_cannot_be_changed, r04_nothing_is_inheritable, r10_a_covered_proc_is_not_written]);
-    all.extend(tests![rows_users: r13_no_text_means_root_by_mistake, r14_numbers_out_of_range_are_refused, r15_the_primary_group_is_supplementary,
-        r16_huge_accounts_cost_nothing, r17_special_files_hold_nobody_up]);
-    all.extend(tests![bundle_exec: of_each_status, takes_the_rest_from_the_container, documents_are_checked, processors, callers_are_told, into_a_cgroup_below, after_the_first_process, announced_descriptors]);
-    all.extend(tests![bundle_hooks: state_on_stdin, environment_and_place, no_longer_than_their_timeout, the_one_that_fails_is_named]);
-    all.extend(tests![bundle_process: memory_policies, network_devices_move_in, network_devices_come_back, clocks, labels, features_are_true, terminals_have_their_size, umasks, capability_sets]);
-    all.extend(tests![bundle_seccomp: every_action, arguments_flags_and_architectures, agents_are_asked, agents_that_are_not_there, hooks_at_start_are_filtered, kept_filters]);
-    all.extend(tests![bundle_rootless: own_document_and_place, commands_of_an_ordinary_user, root_is_let_in, what_an_ordinary_user_cannot_have, maps_of_root_are_written_directly,
-        cgroups_where_they_are_handed_down, root_of_a_user_namespace]);
-    all.extend(tests![bundle_rootless needs &[Need::Program("newuidmap"), Need::Program("setpriv")]; larger_maps_are_written_by_helpers]);
-    all.extend(tests![bundle_cgroups: every_limit_is_in_its_file, limits_that_cannot_be, a_cgroup_that_is_there, places_of_cgroups, update_of_memory, update_of_processors, update_refuses_and_keeps, real_time_limits,
-        paused_containers, starts_with_little_memory, events_in_runcs_form, lists_of_containers_and_processes, a_forking_container_is_killed, cgroups_of_the_container, device_rules, traffic_classes]);
-    all.extend(tests![bundle_cgroups needs &[Need::CgroupV1]; a_forking_container_is_killed_on_v1]);
-    all.extend(tests![bundle_cgroups_v2 needs &[Need::CgroupV2]; files_by_their_names, pages_and_weights, handed_over]);
-    all.extend(tests![bundle_faults: every_step_fails, state_on_a_full_disk, deleted_while_it_is_made]);
-    all.extend(tests![bundle_faults needs &[Need::Program("strace")]; create_is_killed, run_is_killed, start_is_killed, exec_is_killed, delete_is_killed, every_call_is_refused]);
-    all.extend(tests![bundle_input: documents_that_are_wrong, files_that_are_no_documents, programs_that_cannot_run, ids_that_are_none, records_that_are_damaged, the_log_is_well_formed, answers_nobody_takes]);
-    all.extend(tests![denied: openat2, clone3, pidfd_open, mounts_are_needed, refused]);
     all.extend(tests![bad_input: each_is_one_clear_sentence, nothing_is_half_made, disk_full]);
     all.extend(
         tests![limits needs &[Need::CgroupV2]; v2_files_hold_the_limits, frozen_cgroups_hold_nobody_up],
     );
-    all.extend(tests![bundle_mounts needs &[Need::Kernel(6, 3)]; owners_are_mapped]);
-    // Mapped mounts of tmpfs, on which the guest keeps its images.
     all.extend(
         tests![isolation needs &[Need::Kernel(6, 3)]; user_namespace, masked_paths_in_a_user_namespace],
     );
@@ -142,5 +148,6 @@ fn main() -> std::process::ExitCode {
     all.extend(tests![prune: what_nobody_uses_goes, races_lose_nothing, killed_while_it_prunes, every_byte_is_accounted_for, images_keep_to_their_budget]);
     all.extend(tests![registry_client needs &[Need::Program("docker-registry"), Need::Program("htpasswd")]; what_is_pushed_comes_back_the_same, every_tag_of_a_repository, strangers_are_not_served]);
     all.extend(tests![pull needs pull::NEEDS; an_image_comes_and_is_current, i03_a_digest_belongs_to_its_repository, a_killed_daemon_goes_on_where_it_was, what_many_want_comes_once, a_client_that_goes_away_ends_its_pull, a_client_that_goes_away_before_anything_came_ends_its_pull, a_lying_registry_is_found_out]);
+    all.extend(of_the_runtime());
     testkit::main(all)
 }
