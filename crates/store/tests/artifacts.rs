@@ -232,8 +232,9 @@ fn manifests_of_an_index_come_together() {
         (intake, arrived)
     };
     let name = "example.com/multi:1".parse().expect("name");
-    let (intake, arrived) = take(&arm64, &index);
-    intake.commit(&arrived, Some(&name)).expect("arm64");
+    let (first, its) = take(&arm64, &index);
+    first.commit(&its, Some(&name)).expect("arm64");
+    drop((first, its));
     let (intake, arrived) = take(&amd64, &index);
     let stranger = take(&stated, &other);
     let refused = intake.commit_with(&arrived, &[stranger], Some(&name));
