@@ -66,7 +66,9 @@ fn refuse(test: &str, options: Options, want: (Kind, &str), archive: impl FnOnce
         let (before, litter) = (usage(&scratch.root()), scratch.litter());
         let error = scratch.store.load(&mut archive(), &mut |_| ()).expect_err("a bomb");
         assert_eq!(error.kind(), want.0, "{error}");
-        assert!(error.to_string().contains(want.1), "wanted {:?}, got {error}", want.1);
+        let causes = std::iter::successors(Some(&error as &dyn std::error::Error), |e| e.source());
+        let said = causes.map(ToString::to_string).collect::<Vec<_>>().join(": ");
+        assert!(said.contains(want.1), "wanted {:?}, got {said}", want.1);
         assert_eq!(scratch.litter(), litter);
         let after = usage(&scratch.root());
         assert!(after.1 == before.1 && after.0 <= before.0 + (64 << 10), "{before:?} {after:?}");

@@ -165,6 +165,9 @@ fn special_files_arrive_whole() {
     ping.xattrs.push((b"security.capability".to_vec(), capability.to_vec()));
     ping.xattrs.push((b"trusted.overlay.opaque".to_vec(), b"y".to_vec()));
     ping.mtime = layer::Time { seconds: 1_000_000, nanos: 5 };
+    let link = Entry { link: b"/ping".to_vec(), ..Entry::new("again", EntryKind::Hardlink, ping.mode) };
+    let again =
+        Entry { uid: ping.uid, gid: ping.gid, mtime: ping.mtime, xattrs: ping.xattrs.clone(), ..link };
     let mut null = Entry::new("dev/null", EntryKind::CharDevice, 0o666);
     null.device = layer::Device { major: 1, minor: 3 };
     let layer = tar_of(&[
@@ -173,7 +176,7 @@ fn special_files_arrive_whole() {
         (null, b""),
         (Entry::new("pipe", EntryKind::Fifo, 0o600), b""),
         (Entry::symlink("abs", "/etc/../bin"), b""),
-        (Entry { link: b"/ping".to_vec(), ..Entry::new("again", EntryKind::Hardlink, 0) }, b""),
+        (again, b""),
         (Entry::file(&long, 1), b"x"),
         (Entry { mtime: layer::Time { seconds: 77, nanos: 0 }, ..Entry::directory("dated") }, b""),
         (Entry::file("dated/file", 0), b""),

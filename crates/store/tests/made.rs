@@ -143,7 +143,10 @@ fn data_layers() -> [Vec<u8>; 2] {
         (Entry { mode: 0o750, uid: 7, gid: 8, ..Entry::directory("data") }, b""),
         (Entry { mode: 0o600, uid: 9, ..Entry::file("data/a", 3) }, b"low"),
         (Entry::file("data/gone", 1), b"x"),
-        (Entry { link: b"data/a".to_vec(), ..Entry::new("data/same", EntryKind::Hardlink, 0) }, b""),
+        (
+            Entry { uid: 9, link: b"data/a".to_vec(), ..Entry::new("data/same", EntryKind::Hardlink, 0o600) },
+            b"",
+        ),
         (Entry::directory("data/sub"), b""),
         (Entry::file("data/sub/hidden", 1), b"x"),
         (Entry::symlink("link", "/data"), b""),
