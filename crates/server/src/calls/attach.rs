@@ -11,7 +11,7 @@ use crate::wire::mux::Framing;
 
 /// Errors before the stream are plain answers; after it there are none.
 pub(super) async fn attach(context: Context) -> Result<Response<Answer>> {
-    let Context { engine, version, name, query, request } = context;
+    let Context { engine, version, name, query, request, .. } = context;
     let options = AttachOptions {
         stream: query.flag("stream"),
         stdin: query.flag("stdin"),

@@ -114,7 +114,7 @@ pub(super) async fn create(context: Context) -> Result<Response<Answer>> {
     if context.query.text("fromImage").is_some() {
         return super::transfers::pull(context).await;
     }
-    let Context { engine, query, request, .. } = context;
+    let Context { engine, query, request, gone, .. } = context;
     let source = query.text("fromSrc").ok_or_else(|| Error::invalid("want fromImage or fromSrc"))?.to_owned();
     let import = engine::Import {
         reference: query.text("repo").map(|repository| with_tag(repository, query.text("tag"))),
@@ -124,7 +124,7 @@ pub(super) async fn create(context: Context) -> Result<Response<Answer>> {
     };
     if source != "-" {
         body::drain(request.into_body()).await;
-        return relay(|teller| async move {
+        return relay(gone, |teller| async move {
             engine.image_import_from(&source, import, move |progress| teller.tell(progress)).await
         })
         .await;

@@ -20,11 +20,13 @@ mod table;
 mod transfers;
 mod volumes;
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use engine::Engine;
 use hyper::body::Incoming;
 use hyper::{Request, Response};
+use tokio::sync::oneshot;
 
 use crate::error::Result;
 use crate::wire::answer::Answer;
@@ -41,7 +43,11 @@ pub(crate) struct Context {
     pub(crate) name: String,
     pub(crate) query: Query,
     pub(crate) request: Request<Incoming>,
+    pub(crate) gone: Gone,
 }
+
+/// Ends when the client goes away before the head of its answer.
+pub(crate) type Gone = oneshot::Receiver<Infallible>;
 
 /// Makes the call.
 pub(crate) async fn dispatch(call: Call, context: Context) -> Result<Response<Answer>> {

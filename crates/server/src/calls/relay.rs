@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use types::Kind;
 
+use super::Gone;
 use crate::error::{Error, Result};
 use crate::wire::answer::{Answer, Pieces, json_line, pieces};
 
@@ -45,14 +46,17 @@ impl Drop for Work {
 }
 
 /// Does the work and tells its client how it goes. A client that goes away ends it, also before it was told anything.
-pub(super) async fn relay<W>(work: impl FnOnce(Teller) -> W) -> Result<Response<Answer>>
+pub(super) async fn relay<W>(gone: Gone, work: impl FnOnce(Teller) -> W) -> Result<Response<Answer>>
 where
     W: Future<Output = std::result::Result<(), engine::Error>> + Send + 'static,
 {
     let (sender, mut messages) = mpsc::unbounded_channel();
     let waiting = Arc::new(AtomicUsize::new(0));
     let mut work = Work(tokio::spawn(work(Teller { sender, waiting: Arc::clone(&waiting) })));
-    let first = messages.recv().await;
+    let first = tokio::select! {
+        first = messages.recv() => first,
+        _ = gone => return Err(Error::new(Kind::Unavailable, "the client went away")),
+    };
     if first.is_none() {
         return match (&mut work.0).await {
             Ok(Ok(())) => Ok(pieces("application/json").1),
@@ -97,6 +101,13 @@ mod tests {
 
     use super::*;
 
+    /// A client that stays.
+    fn stays() -> Gone {
+        let (here, gone) = tokio::sync::oneshot::channel();
+        std::mem::forget(here);
+        gone
+    }
+
     async fn said(response: Response<Answer>) -> String {
         let bytes = response.into_body().collect().await.unwrap().to_bytes();
         String::from_utf8(bytes.to_vec()).unwrap()
@@ -104,9 +115,10 @@ mod tests {
 
     #[tokio::test]
     async fn failures_have_their_status_until_something_is_told() {
-        let early = relay(|_| async { Err(engine::Error::new(Kind::NotFound, "no such thing")) }).await;
+        let early =
+            relay(stays(), |_| async { Err(engine::Error::new(Kind::NotFound, "no such thing")) }).await;
         assert_eq!(early.err().map(|e| e.kind()), Some(Kind::NotFound));
-        let late = relay(|teller| async move {
+        let late = relay(stays(), |teller| async move {
             teller.tell(Progress::status("begun"));
             Err(engine::Error::new(Kind::NotFound, "no such thing"))
         });
@@ -114,13 +126,13 @@ mod tests {
             said(late.await.unwrap()).await,
             "{\"status\":\"begun\"}\n{\"errorDetail\":{\"message\":\"no such thing\"},\"error\":\"no such thing\"}\n"
         );
-        assert_eq!(said(relay(|_| async { Ok(()) }).await.unwrap()).await, "");
+        assert_eq!(said(relay(stays(), |_| async { Ok(()) }).await.unwrap()).await, "");
     }
 
     #[tokio::test]
     async fn a_client_that_goes_away_ends_the_work() {
         let (dropped, seen) = tokio::sync::oneshot::channel::<()>();
-        let response = relay(|teller| async move {
+        let response = relay(stays(), |teller| async move {
             let _alive = dropped;
             teller.tell(Progress::status("begun"));
             std::future::pending().await
@@ -132,21 +144,25 @@ mod tests {
     #[tokio::test]
     async fn a_client_that_leaves_before_anything_is_told_ends_the_work() {
         let (dropped, seen) = tokio::sync::oneshot::channel::<()>();
+        let (here, gone) = tokio::sync::oneshot::channel();
         let (begins, begun) = tokio::sync::oneshot::channel();
-        let call = tokio::spawn(relay(|teller| async move {
+        let call = relay(gone, |teller| async move {
             let _alive = (dropped, teller);
             begins.send(()).unwrap();
             std::future::pending().await
-        }));
-        begun.await.unwrap();
-        call.abort();
+        });
+        let leave = async {
+            begun.await.unwrap();
+            drop(here);
+        };
+        assert!(tokio::join!(call, leave).0.is_err());
         assert!(seen.await.is_err(), "the work was dropped");
     }
 
     #[tokio::test]
     async fn slow_clients_miss_steps_only() {
         let detail = |current| Some(dockerapi::ProgressDetail { current, total: 0 });
-        let response = relay(|teller| async move {
+        let response = relay(stays(), |teller| async move {
             for current in 1..10_000 {
                 teller.tell(Progress { detail: detail(current), ..Progress::status("Downloading") });
             }

@@ -13,7 +13,7 @@ use crate::wire::body;
 
 /// `POST /images/create` with `fromImage`. A client that goes away ends its pull; what came of it waits for the next.
 pub(super) async fn pull(context: Context) -> Result<Response<Answer>> {
-    let Context { engine, query, request, version, .. } = context;
+    let Context { engine, query, request, version, gone, .. } = context;
     let image = query.text("fromImage").unwrap_or_default();
     let tag = query.text("tag");
     let pull = Pull {
@@ -24,14 +24,14 @@ pub(super) async fn pull(context: Context) -> Result<Response<Answer>> {
         credentials: identity(request.headers()),
     };
     body::drain(request.into_body()).await;
-    relay(|teller| async move { engine.image_pull(pull, move |progress| teller.tell(progress)).await })
+    relay(gone, |teller| async move { engine.image_pull(pull, move |progress| teller.tell(progress)).await })
         .await
         .map_err(without_question)
 }
 
 /// `POST /images/{name}/push`. Who the client is comes in the header, of old clients in the body; a header that cannot be read is nobody.
 pub(super) async fn push(context: Context) -> Result<Response<Answer>> {
-    let Context { engine, name, query, request, .. } = context;
+    let Context { engine, name, query, request, gone, .. } = context;
     let (head, rest) = request.into_parts();
     let bytes = body::whole(rest).await?;
     let credentials = if head.headers.contains_key(IDENTITY) {
@@ -57,7 +57,7 @@ pub(super) async fn push(context: Context) -> Result<Response<Answer>> {
         referrers: query.flag("referrers"),
         credentials,
     };
-    relay(|teller| async move { engine.image_push(push, move |progress| teller.tell(progress)).await })
+    relay(gone, |teller| async move { engine.image_push(push, move |progress| teller.tell(progress)).await })
         .await
         .map_err(without_question)
 }

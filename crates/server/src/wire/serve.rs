@@ -15,12 +15,13 @@ use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use rustix::process::{Resource, getrlimit};
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::oneshot;
 
 use super::answer::{Answer, failure, sign};
 use super::query::Query;
 use super::version::{self, Version};
 use super::{body, router};
-use crate::calls::{self, Call, Context};
+use crate::calls::{self, Call, Context, Gone};
 use crate::error::{Error, Result};
 use types::Kind;
 
@@ -129,13 +130,15 @@ where
 }
 
 /// Answers one request. The call runs as a task of its own: a client that goes away in its middle does not leave it
-/// half done.
+/// half done. It is told, if it wants to know.
 async fn respond(engine: Arc<Engine>, request: Request<Incoming>) -> Response<Answer> {
     let line = format!("{} {}", request.method(), request.uri().path());
-    let result = match tokio::spawn(handle(engine, request)).await {
+    let (here, gone) = oneshot::channel();
+    let result = match tokio::spawn(handle(engine, request, gone)).await {
         Ok(result) => result,
         Err(_) => Err(Error::new(Kind::Internal, format!("{line} ended in a fault of the daemon"))),
     };
+    drop(here);
     let mut response = result.unwrap_or_else(|error| {
         if error.kind() == Kind::Internal {
             tracing::error!(%error, "{line}");
@@ -148,10 +151,10 @@ async fn respond(engine: Arc<Engine>, request: Request<Incoming>) -> Response<An
     response
 }
 
-async fn handle(engine: Arc<Engine>, request: Request<Incoming>) -> Result<Response<Answer>> {
+async fn handle(engine: Arc<Engine>, request: Request<Incoming>, gone: Gone) -> Result<Response<Answer>> {
     match read_head(&request) {
         Ok((version, call, name, query)) => {
-            calls::dispatch(call, Context { engine, version, name, query, request }).await
+            calls::dispatch(call, Context { engine, version, name, query, request, gone }).await
         }
         Err(error) => {
             body::drain(request.into_body()).await;
