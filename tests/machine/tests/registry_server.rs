@@ -64,13 +64,14 @@ pub(crate) fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-/// Begins to push a blob, and leaves.
-pub(crate) fn interrupted(address: &str, bytes: &[u8]) {
+/// Begins to push a blob; without the connection, it is broken off.
+pub(crate) fn begun(address: &str, bytes: &[u8]) -> TcpStream {
     let mut stream = TcpStream::connect(address).unwrap();
     let digest = digest(bytes);
     let head = format!("POST /v2/a/blobs/uploads/?digest={digest} HTTP/1.1\r\nHost: x\r\n");
     let length = format!("Content-Length: {}\r\n\r\n", bytes.len() * 2);
     stream.write_all(&[head.as_bytes(), length.as_bytes(), bytes].concat()).unwrap();
+    stream
 }
 
 pub(crate) fn berth(words: &[&str]) -> Command {

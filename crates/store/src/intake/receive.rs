@@ -64,6 +64,8 @@ impl Store {
     /// # Errors
     /// `Conflict` when it is being received already; `Exhausted` when there is no room for it.
     pub fn receive(&self, layer: &Layer) -> Result<Receiving> {
+        // Also when only what was removed a moment ago makes room for any file at all.
+        self.space().require(0)?;
         let session = self.0.ingest.session()?;
         let origin = if self.0.blobs.size(&layer.blob) == Some(layer.size) {
             Origin::Store
