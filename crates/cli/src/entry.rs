@@ -95,10 +95,10 @@ fn dispatch(argv: &[String]) -> Result<Outcome> {
 }
 
 fn check_store(call: Call) -> Result<Outcome> {
-    let data_root = call.flags.given("data-root").filter(|path| !path.is_empty());
-    let data_root = data_root.unwrap_or(daemon::DEFAULT_DATA_ROOT).to_owned();
+    let data_root = call.flags.given("data-root").filter(|path| !path.is_empty()).map(str::to_owned);
     let repair = call.flags.is("repair");
-    let asked = run(async { store::ask(call, &data_root).await })?;
+    let asked = run(async { store::ask(call, data_root.as_deref()).await })?;
+    let data_root = data_root.unwrap_or_else(|| daemon::DEFAULT_DATA_ROOT.to_owned());
     Ok(asked.map_or(Outcome::CheckStore(CheckOptions { data_root, repair }), Outcome::Exit))
 }
 

@@ -47,6 +47,9 @@ pub(crate) fn with_and_without_the_daemon() {
         says(&check(&d, &["--repair"]), 0, &["all is well"]);
         assert!(std::fs::read_to_string(file(&d, "etc/group")).unwrap().contains("alice"));
     }
+    d.up();
+    says(&d.berth(&["store", "check"]), 0, &["1 images, 1 layers and 3 blobs of"]);
+    d.stop();
     // A blob that is in no registry stays broken, and says what to do.
     std::fs::write(largest_blob(&d), "cut").unwrap();
     let said = check(&d, &["--repair"]);

@@ -13,15 +13,17 @@ use crate::wire::{Payload, Query};
 /// Nothing was wrong; it was and is repaired; it is wrong still.
 const CODES: [u8; 3] = [0, 1, 2];
 
-/// Asks the daemon. Nothing: no daemon has this data root open.
-pub(crate) async fn ask(call: Call, data_root: &str) -> Result<Option<u8>> {
+/// Asks the daemon; about whatever it has open when no data root is named. Nothing: no daemon has this data root open.
+pub(crate) async fn ask(call: Call, data_root: Option<&str>) -> Result<Option<u8>> {
     if !call.client.is_there().await {
         return Ok(None);
     }
-    let info = call.client.get("/info").await?;
-    let same = |path: &str| std::path::absolute(Path::new(path)).ok();
-    if same(text(&info, "DockerRootDir")) != same(data_root) {
-        return Ok(None);
+    if let Some(data_root) = data_root {
+        let info = call.client.get("/info").await?;
+        let same = |path: &str| std::path::absolute(Path::new(path)).ok();
+        if same(text(&info, "DockerRootDir")) != same(data_root) {
+            return Ok(None);
+        }
     }
     let repair = if call.flags.is("repair") { "1" } else { "0" };
     let query = Query::from("/berth/store/check").with("repair", repair);

@@ -60,7 +60,7 @@ pub(super) const COMMANDS: &[Command] = &[
         usage: "[OPTIONS]",
         about: "Check blobs, layers and names (exit 0: all is well, 1: all was repaired, 2: something is damaged)",
         flags: &[&[
-            one("data-root", "Directory of the images (default /var/lib/berth)"),
+            one("data-root", "Directory of the images (default the daemon's, else /var/lib/berth)"),
             switch("repair", "Repair: unpack again, or pull again"),
         ]],
         arity: Arity::None,
