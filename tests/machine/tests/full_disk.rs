@@ -89,8 +89,12 @@ fn large(d: &Daemon, name: &str) {
 fn refused(d: &Daemon, words: &[&str], room: Room) {
     let said = d.berth(words);
     assert_eq!(said.code, 1, "{words:?}, {room:?}: {}", said.out);
+    let advice: &[&str] = match room {
+        Room::Bytes => &["free some space and try again"],
+        Room::Files => &["free some space and try again", "(inodes); remove some and try again"],
+    };
     assert!(
-        said.err.contains("try again") && said.err.lines().count() == 1,
+        advice.iter().any(|words| said.err.contains(words)) && said.err.lines().count() == 1,
         "{words:?}, {room:?}: {}",
         said.err
     );

@@ -175,7 +175,12 @@ impl Work<'_> {
             // Unpacking failed of that, too.
             Err(stopped) => Err(stopped),
             Ok(true) => Ok(unpacked?),
-            Ok(false) => Err(unpacked.err().unwrap_or_else(|| self.damaged()).into()),
+            Ok(false) => Err(match unpacked.err() {
+                // What an earlier try left may have rotted: that is no fault of the image, and the next try begins anew.
+                Some(error) if have == 0 || error.kind() != Kind::InvalidInput => error,
+                _ => self.damaged(),
+            }
+            .into()),
         }
     }
 
